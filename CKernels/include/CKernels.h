@@ -1,0 +1,5 @@
+// Everything that Swift sees of the kernels. One header per operation.
+#ifndef CKERNELS_H
+#define CKERNELS_H
+#include "ck_runtime.h"
+#endif

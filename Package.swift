@@ -1,0 +1,88 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// `-fopenmp` is compiled in and libomp5 is linked, never `-fopenmp` at link time: see CONTRIBUTING, "Build facts".
+// `-O3` follows SwiftPM's `-O0`, so that debug builds, tests and a plain `swift run bench` use optimised kernels.
+let kernelFlags: [CSetting] = [
+    .headerSearchPath("."),
+    .unsafeFlags(["-O3", "-std=c2x", "-Wall", "-Wextra", "-Wno-unused-parameter"]),
+    .unsafeFlags(["-fopenmp"], .when(platforms: [.linux])),
+    .define("CK_HAVE_OPENMP", .when(platforms: [.linux])),
+    .define("CK_HAVE_HWLOC", .when(platforms: [.linux])),
+    .define("_GNU_SOURCE", .when(platforms: [.linux])),
+]
+/// Types that lend spans of their memory need lifetimes.
+let lendsSpans: [SwiftSetting] = [.enableExperimentalFeature("Lifetimes")]
+/// Modules with inner loops of their own are optimised in debug builds too.
+let optimised: [SwiftSetting] = [.unsafeFlags(["-O"], .when(configuration: .debug))]
+
+let package = Package(
+    name: "alambic",
+    platforms: [.macOS(.v15)],
+    // MARK: products
+    products: [
+        .library(name: "Alambic", targets: ["Alambic"]),
+        .library(name: "AlambicKernels", targets: ["AlambicKernels"]),
+        .executable(name: "alambic", targets: ["AlambicCommand"]),
+        .executable(name: "bench", targets: ["bench"]),
+    ],
+    targets: [
+        // MARK: library
+        .target(
+            name: "CKernels", path: "CKernels", exclude: ["tests"], publicHeadersPath: "include",
+            cSettings: kernelFlags,
+            linkerSettings: [
+                .linkedLibrary("omp5", .when(platforms: [.linux])),
+                .linkedLibrary("hwloc", .when(platforms: [.linux])),
+                .linkedLibrary("m", .when(platforms: [.linux])),
+            ]),
+        .target(name: "AlambicKernels", dependencies: ["CKernels"], swiftSettings: lendsSpans),
+        .target(name: "AlambicTensor", dependencies: ["AlambicKernels"], swiftSettings: lendsSpans),
+        .target(name: "AlambicFiles", swiftSettings: optimised),
+        .target(name: "AlambicTokenizers", swiftSettings: optimised),
+        .target(
+            name: "AlambicModels", dependencies: ["AlambicTensor", "AlambicFiles", "AlambicTokenizers"],
+            swiftSettings: lendsSpans),
+        .target(name: "AlambicOptimizers", dependencies: ["AlambicTensor"], swiftSettings: lendsSpans),
+        .target(
+            name: "AlambicTraining", dependencies: ["AlambicModels", "AlambicOptimizers"], swiftSettings: lendsSpans),
+        .target(name: "AlambicDistillation", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans),
+        .target(name: "AlambicPruning", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans),
+        .target(name: "AlambicQuantization", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans),
+        .target(name: "AlambicParallel", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans),
+        .target(
+            name: "Alambic",
+            dependencies: ["AlambicDistillation", "AlambicPruning", "AlambicQuantization", "AlambicParallel"]),
+        // MARK: executables
+        .executableTarget(name: "AlambicCommand", dependencies: ["Alambic"]),
+        .systemLibrary(
+            name: "COpenBLAS", path: "benchmarks/COpenBLAS", pkgConfig: "openblas",
+            providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
+        .executableTarget(
+            name: "bench", dependencies: ["AlambicKernels", "COpenBLAS"], path: "benchmarks/kernels",
+            swiftSettings: lendsSpans + optimised),
+        // MARK: tests
+        .target(
+            name: "AlambicTestSupport", path: "Tests/AlambicTestSupport", swiftSettings: optimised),
+        .testTarget(
+            name: "AlambicKernelsTests", dependencies: ["AlambicKernels", "AlambicTestSupport"],
+            swiftSettings: lendsSpans + optimised),
+        .testTarget(
+            name: "AlambicTensorTests", dependencies: ["AlambicTensor", "AlambicTestSupport"],
+            swiftSettings: lendsSpans + optimised),
+        .testTarget(name: "AlambicFilesTests", dependencies: ["AlambicFiles", "AlambicTestSupport"]),
+        .testTarget(name: "AlambicTokenizersTests", dependencies: ["AlambicTokenizers", "AlambicTestSupport"]),
+        .testTarget(
+            name: "AlambicModelsTests", dependencies: ["AlambicModels", "AlambicTestSupport"],
+            swiftSettings: lendsSpans),
+        .testTarget(
+            name: "AlambicOptimizersTests", dependencies: ["AlambicOptimizers", "AlambicTestSupport"],
+            swiftSettings: lendsSpans),
+        .testTarget(name: "AlambicTrainingTests", dependencies: ["AlambicTraining", "AlambicTestSupport"]),
+        .testTarget(name: "AlambicDistillationTests", dependencies: ["AlambicDistillation", "AlambicTestSupport"]),
+        .testTarget(name: "AlambicPruningTests", dependencies: ["AlambicPruning", "AlambicTestSupport"]),
+        .testTarget(name: "AlambicQuantizationTests", dependencies: ["AlambicQuantization", "AlambicTestSupport"]),
+        .testTarget(name: "AlambicParallelTests", dependencies: ["AlambicParallel", "AlambicTestSupport"]),
+        .testTarget(name: "AlambicCommandTests", dependencies: ["AlambicCommand", "AlambicTestSupport"]),
+    ]
+)

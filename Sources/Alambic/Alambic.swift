@@ -1,0 +1,11 @@
+@_exported import AlambicDistillation
+@_exported import AlambicFiles
+@_exported import AlambicKernels
+@_exported import AlambicModels
+@_exported import AlambicOptimizers
+@_exported import AlambicParallel
+@_exported import AlambicPruning
+@_exported import AlambicQuantization
+@_exported import AlambicTensor
+@_exported import AlambicTokenizers
+@_exported import AlambicTraining

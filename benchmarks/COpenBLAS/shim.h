@@ -1,0 +1,9 @@
+// The few OpenBLAS entry points that the benchmark calls, declared here so that every distribution's header layout works.
+#ifndef ALAMBIC_COPENBLAS_H
+#define ALAMBIC_COPENBLAS_H
+enum { ALAMBIC_CBLAS_ROW_MAJOR = 101, ALAMBIC_CBLAS_NO_TRANS = 111, ALAMBIC_CBLAS_TRANS = 112 };
+void cblas_sgemm(int layout, int transA, int transB, int M, int N, int K, float alpha, const float *A, int lda,
+                 const float *B, int ldb, float beta, float *C, int ldc);
+void openblas_set_num_threads(int threads);
+char *openblas_get_config(void);
+#endif
