@@ -57,10 +57,13 @@ typedef struct ck_team_options {
   uint32_t first_core;   // index into the topology's plan where this team starts, so that two teams share no core
   bool pin;              // false: skipped
   uint32_t spin_ns;      // how long launcher and workers spin before they sleep; 0: default
+  bool callers_only;     // no thread at all: everything runs on the callers, one at a time
 } ck_team_options;
+enum { CK_MAX_WORKERS = 4096 };
+// The topology must outlive the team. CK_BAD_ARGUMENT: more than CK_MAX_WORKERS.
 ck_status ck_team_create(const ck_topology *topology, ck_team_options options, ck_team **out);
-void ck_team_destroy(ck_team *team); // waits for jobs already accepted
-uint32_t ck_team_workers(const ck_team *team);
+void ck_team_destroy(ck_team *team);             // waits for jobs already accepted
+uint32_t ck_team_workers(const ck_team *team); // as many as the system granted, which may be fewer than asked
 ck_pinning ck_team_pinning(const ck_team *team, uint32_t worker, char *reason, size_t capacity);
 
 // Context: allowed instruction sets, team, cache sizes. Immutable; an argument of every operation.
@@ -84,4 +87,6 @@ ck_status ck_run(ck_list *list); // keeps the list, so that it can run again
 typedef enum ck_placement : int32_t { CK_PLACE_DEFAULT = 0, CK_PLACE_INTERLEAVED, CK_PLACE_NODE } ck_placement;
 ck_status ck_memory_create(const ck_topology *topology, size_t bytes, ck_placement placement, uint32_t node, void **out);
 void ck_memory_destroy(void *memory, size_t bytes);
+// Bytes that can be had without pushing anything out, by the system's and the control group's account; 0 when unknown.
+size_t ck_memory_available(void);
 #endif

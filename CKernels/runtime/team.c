@@ -1,0 +1,401 @@
+// The team: a launcher thread that opens one parallel region and stays in it, as worker 0, until the team is destroyed.
+// Between jobs its workers wait at a gate of ours, so how long they spin is decided here and not by the OpenMP library.
+//
+// Callers take turns, first in first out. The one whose turn it is publishes its steps; the worker that finishes last
+// passes the turn on: straight to the next caller's steps when there are any, so that a busy team never waits for a
+// caller to wake up. Small work runs on the caller itself, as worker 0 of 1, while it holds the turn.
+#include "runtime/team.h"
+#include "runtime/gate.h"
+#include "runtime/parallel.h"
+#include "runtime/topology.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  // Work shorter than this is not worth handing over: an awake team answers in about 2 us, a sleeping one in 20 to 40.
+  ALONE_NS = 20000,
+  // In a list the workers are awake, so the price of sharing a step is a barrier or two.
+  ALONE_IN_LIST_NS = 2000,
+  DEFAULT_SPIN_NS = 50000,
+  BARRIER_SPIN_NS = 200000,
+  REASON_BYTES = 96,
+  SCRATCH_GRAIN = 1 << 16,
+};
+
+typedef struct arena {
+  void *start;
+  size_t bytes;
+} arena;
+
+enum { WAITING = 0, TURN = 1, DONE = 2 };
+typedef struct request {
+  const ck_step *steps;
+  size_t count;
+  ck_needs needs;
+  bool alone; // runs on the caller
+  ck_status status;
+  ck_gate state;
+  struct request *next;
+} request;
+
+typedef struct pin {
+  ck_pinning outcome;
+  char reason[REASON_BYTES];
+} pin;
+
+struct ck_team {
+  const ck_topology *topology;
+  ck_team_options options;
+  ck_caches caches;
+  uint32_t workers; // granted
+  uint32_t *units;  // plan, one per worker asked for
+  pin *pins;
+  pthread_t launcher;
+  bool has_launcher;
+  ck_spin idle, busy; // between jobs; at barriers
+  ck_gate started;
+  _Atomic uint32_t starting;
+
+  pthread_mutex_t mutex; // guards the next three
+  bool taken;            // somebody has the turn
+  request *first, *last;
+
+  // These belong to whoever has the turn.
+  arena *arenas; // one per worker
+  arena shared;
+  request *current;
+  bool stop;
+
+  _Alignas(128) ck_gate job; // its value counts the jobs published
+  _Alignas(128) _Atomic uint32_t unfinished;
+  _Alignas(128) _Atomic size_t task;
+  _Alignas(128) _Atomic uint32_t arrived;
+  _Alignas(128) ck_gate phase; // its value counts the barriers passed
+};
+
+struct ck_worker {
+  uint32_t index, count;
+  ck_team *team;
+  void *scratch, *shared;
+};
+
+// Which teams the calling thread is working for, innermost first. A thread that waits for a team it works for would
+// wait for itself; this is how it is noticed.
+typedef struct frame {
+  const ck_team *team;
+  const struct frame *outer;
+} frame;
+static _Thread_local const frame *working;
+
+static bool is_working_for(const ck_team *team) {
+  for (const frame *f = working; f != NULL; f = f->outer)
+    if (f->team == team) return true;
+  return false;
+}
+
+// MARK: inside a program
+
+uint32_t ck_worker_index(const ck_worker *worker) { return worker->index; }
+uint32_t ck_worker_count(const ck_worker *worker) { return worker->count; }
+void *ck_worker_scratch(ck_worker *worker) { return worker->scratch; }
+void *ck_shared_scratch(ck_worker *worker) { return worker->shared; }
+
+void ck_barrier(ck_worker *worker) {
+  if (worker->count == 1) return;
+  ck_team *team = worker->team;
+  uint32_t phase = ck_gate_value(&team->phase);
+  if (atomic_fetch_add(&team->arrived, 1) + 1 == worker->count) {
+    // Everybody is here, so nobody is drawing tasks: the counters are ready for the next round.
+    atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
+    atomic_store_explicit(&team->task, 0, memory_order_relaxed);
+    ck_gate_set(&team->phase, phase + 1 & INT32_MAX);
+  } else {
+    ck_gate_wait(&team->phase, phase, team->busy);
+  }
+}
+
+void ck_for(ck_worker *worker, size_t tasks, ck_body *body, const void *job) {
+  if (worker->count == 1) {
+    for (size_t task = 0; task < tasks; ++task) body(worker, job, task);
+    return;
+  }
+  for (;;) {
+    size_t task = atomic_fetch_add_explicit(&worker->team->task, 1, memory_order_relaxed);
+    if (task >= tasks) break;
+    body(worker, job, task);
+  }
+  ck_barrier(worker);
+}
+
+// MARK: scratch, grown by whoever has the turn
+
+static ck_status grow(arena *arena, size_t bytes) {
+  if (bytes <= arena->bytes) return CK_OK;
+  if (bytes > SIZE_MAX - SCRATCH_GRAIN) return CK_NO_MEMORY;
+  bytes = ck_round_up(bytes, SCRATCH_GRAIN);
+  void *start = ck_pages_create(bytes);
+  if (start == NULL) return CK_NO_MEMORY;
+  ck_pages_destroy(arena->start, arena->bytes);
+  arena->start = start;
+  arena->bytes = bytes;
+  return CK_OK;
+}
+
+// The pages are reserved here and first touched, hence placed, by their worker.
+static ck_status prepare(ck_team *team, const request *request) {
+  ck_status status = grow(&team->shared, request->needs.shared_bytes);
+  uint32_t count = request->alone ? 1 : team->workers;
+  for (uint32_t i = 0; i < count && status == CK_OK; ++i) status = grow(&team->arenas[i], request->needs.worker_bytes);
+  return status;
+}
+
+// MARK: turns
+
+static void publish(ck_team *team, request *request) {
+  team->current = request;
+  atomic_store_explicit(&team->unfinished, team->workers, memory_order_relaxed);
+  ck_gate_set(&team->job, ck_gate_value(&team->job) + 1 & INT32_MAX);
+}
+
+static void pass_turn(ck_team *team) {
+  for (;;) {
+    pthread_mutex_lock(&team->mutex);
+    request *next = team->first;
+    if (next == NULL) {
+      team->taken = false;
+    } else {
+      team->first = next->next;
+      if (team->first == NULL) team->last = NULL;
+    }
+    pthread_mutex_unlock(&team->mutex);
+    if (next == NULL) return;
+    if (next->alone) {
+      ck_gate_set(&next->state, TURN);
+      return;
+    }
+    next->status = prepare(team, next);
+    if (next->status == CK_OK) {
+      publish(team, next);
+      return;
+    }
+    ck_gate_set(&next->state, DONE);
+  }
+}
+
+// True: the caller has the turn. False: it waits in line.
+static bool take_turn_or_queue(ck_team *team, request *request) {
+  pthread_mutex_lock(&team->mutex);
+  bool mine = !team->taken;
+  if (mine) {
+    team->taken = true;
+  } else {
+    if (team->last == NULL) team->first = request;
+    else team->last->next = request;
+    team->last = request;
+  }
+  pthread_mutex_unlock(&team->mutex);
+  return mine;
+}
+
+// MARK: running steps
+
+static void run_steps(ck_worker *worker, const ck_step *steps, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    if (i > 0) ck_barrier(worker);
+    bool alone = count > 1 && steps[i].work_ns > 0 && steps[i].work_ns < ALONE_IN_LIST_NS;
+    if (!alone) {
+      steps[i].program(worker, steps[i].job);
+    } else if (worker->index == 0) {
+      ck_worker only = *worker;
+      only.count = 1;
+      steps[i].program(&only, steps[i].job);
+    }
+  }
+}
+
+static void run_alone(ck_team *team, const request *request) {
+  frame here = {team, working};
+  working = &here;
+  ck_worker worker = {0, 1, team, team->arenas[0].start, team->shared.start};
+  run_steps(&worker, request->steps, request->count);
+  working = here.outer;
+}
+
+static void pin_self(ck_team *team, uint32_t index) {
+  pin *pin = &team->pins[index];
+  if (!team->options.pin) {
+    pin->outcome = CK_PIN_SKIPPED;
+    snprintf(pin->reason, sizeof pin->reason, "not asked for");
+  } else if (ck_topology_pin(team->topology, team->units[index], pin->reason, sizeof pin->reason)) {
+    pin->outcome = CK_PINNED;
+    snprintf(pin->reason, sizeof pin->reason, "hardware thread %u", team->units[index]);
+  } else {
+    pin->outcome = CK_PIN_FAILED;
+  }
+}
+
+static void work(void *argument, uint32_t index, uint32_t count) {
+  ck_team *team = argument;
+  if (index == 0) team->workers = count;
+  // Threads go back to the OpenMP library's pool when the team ends: they leave as they came.
+  void *binding = team->options.pin ? ck_topology_save_binding(team->topology) : NULL;
+  pin_self(team, index);
+  frame here = {team, NULL};
+  working = &here;
+  ck_worker worker = {.index = index, .count = count, .team = team};
+  uint32_t job = ck_gate_value(&team->job);
+  if (atomic_fetch_add(&team->starting, 1) + 1 == count) ck_gate_set(&team->started, 1);
+  for (;;) {
+    job = ck_gate_wait(&team->job, job, team->idle);
+    if (team->stop) break;
+    request *request = team->current;
+    worker.scratch = team->arenas[index].start;
+    worker.shared = team->shared.start;
+    run_steps(&worker, request->steps, request->count);
+    if (atomic_fetch_sub(&team->unfinished, 1) > 1) continue;
+    // The last one out. Nobody draws tasks any more; the request lives until its state says DONE.
+    atomic_store_explicit(&team->task, 0, memory_order_relaxed);
+    request->status = CK_OK;
+    pass_turn(team);
+    ck_gate_set(&request->state, DONE);
+  }
+  working = NULL;
+  ck_topology_restore_binding(team->topology, binding);
+}
+
+ck_status ck_team_run(ck_team *team, const ck_step *steps, size_t count, ck_needs needs) {
+  if (is_working_for(team)) return CK_BAD_ARGUMENT;
+  if (count == 0) return CK_OK;
+  request request = {.steps = steps, .count = count, .needs = needs};
+  request.alone = !team->has_launcher || (needs.work_ns > 0 && needs.work_ns < ALONE_NS);
+  ck_gate_init(&request.state);
+  bool has_turn = take_turn_or_queue(team, &request);
+  if (!has_turn) has_turn = ck_gate_wait(&request.state, WAITING, (ck_spin){0, 0}) == TURN;
+  // Here either the turn is ours, or the work was done by the team on behalf of the queue.
+  if (has_turn) {
+    request.status = prepare(team, &request);
+    if (request.status == CK_OK && !request.alone) {
+      publish(team, &request);
+      // Callers sleep at once: a spinning caller would take a core from a worker.
+      ck_gate_wait(&request.state, WAITING, (ck_spin){0, 0});
+    } else {
+      if (request.status == CK_OK) run_alone(team, &request);
+      pass_turn(team);
+    }
+  }
+  ck_gate_destroy(&request.state);
+  return request.status;
+}
+
+// MARK: life
+
+static void *launch(void *argument) {
+  ck_team *team = argument;
+  ck_parallel(team->options.workers, work, team);
+  return NULL;
+}
+
+static void release(ck_team *team) {
+  if (team->arenas != NULL)
+    for (uint32_t i = 0; i < team->options.workers; ++i) ck_pages_destroy(team->arenas[i].start, team->arenas[i].bytes);
+  ck_pages_destroy(team->shared.start, team->shared.bytes);
+  ck_gate_destroy(&team->job);
+  ck_gate_destroy(&team->phase);
+  ck_gate_destroy(&team->started);
+  pthread_mutex_destroy(&team->mutex);
+  free(team->arenas);
+  free(team->pins);
+  free(team->units);
+  free(team);
+}
+
+static ck_caches caches_of(const ck_topology *topology) {
+  ck_topology_info info = ck_topology_describe(topology);
+  return (ck_caches){
+      .l1d = info.l1d_bytes != 0 ? info.l1d_bytes : (size_t)32 << 10,
+      .l2 = info.l2_bytes != 0 ? info.l2_bytes : (size_t)1 << 20,
+      .l3 = info.l3_bytes != 0 ? info.l3_bytes : (size_t)16 << 20,
+  };
+}
+
+static bool make_plan(ck_team *team) {
+  uint32_t asked = team->options.workers, first = team->options.first_core;
+  uint32_t units = ck_topology_describe(team->topology).units;
+  first %= units > 0 ? units : 1;
+  uint32_t *plan = calloc((size_t)first + asked, 2 * sizeof *plan);
+  if (plan == NULL) return false;
+  ck_topology_plan(team->topology, first + asked, plan, plan + first + asked);
+  memcpy(team->units, plan + first, asked * sizeof *plan);
+  free(plan);
+  return true;
+}
+
+ck_status ck_team_create(const ck_topology *topology, ck_team_options options, ck_team **out) {
+  *out = NULL;
+  if (options.callers_only) options.workers = 1;
+  if (options.workers == 0) options.workers = ck_topology_default_workers(topology);
+  if (options.workers > CK_MAX_WORKERS) return CK_BAD_ARGUMENT;
+  ck_team *team = aligned_alloc(_Alignof(ck_team), ck_round_up(sizeof *team, _Alignof(ck_team)));
+  if (team == NULL) return CK_NO_MEMORY;
+  memset(team, 0, sizeof *team);
+  team->topology = topology;
+  team->options = options;
+  team->caches = caches_of(topology);
+  team->workers = 1;
+  pthread_mutex_init(&team->mutex, NULL);
+  ck_gate_init(&team->started);
+  ck_gate_init(&team->job);
+  ck_gate_init(&team->phase);
+  team->units = calloc(options.workers, sizeof *team->units);
+  team->pins = calloc(options.workers, sizeof *team->pins);
+  team->arenas = calloc(options.workers, sizeof *team->arenas);
+  if (team->units == NULL || team->pins == NULL || team->arenas == NULL || !make_plan(team)) {
+    release(team);
+    return CK_NO_MEMORY;
+  }
+  // With a core for each worker, pausing answers soonest; without, it would hold up the worker it waits for.
+  bool crowded = options.workers > ck_topology_default_workers(topology);
+  uint32_t pauses = crowded ? 16 : 200;
+  team->idle = (ck_spin){pauses, options.spin_ns != 0 ? options.spin_ns : DEFAULT_SPIN_NS};
+  team->busy = (ck_spin){pauses, BARRIER_SPIN_NS};
+  if (options.callers_only) {
+    snprintf(team->pins[0].reason, sizeof team->pins[0].reason, "runs on the callers");
+  } else {
+    if (pthread_create(&team->launcher, NULL, launch, team) != 0) {
+      release(team);
+      return CK_NO_THREAD;
+    }
+    team->has_launcher = true;
+    ck_gate_wait(&team->started, 0, (ck_spin){0, 0});
+  }
+  *out = team;
+  return CK_OK;
+}
+
+void ck_team_destroy(ck_team *team) {
+  if (team == NULL || is_working_for(team)) return;
+  if (team->has_launcher) {
+    request last = {.alone = true}; // its turn comes when everything accepted before is done
+    ck_gate_init(&last.state);
+    if (!take_turn_or_queue(team, &last)) ck_gate_wait(&last.state, WAITING, (ck_spin){0, 0});
+    ck_gate_destroy(&last.state);
+    team->stop = true;
+    ck_gate_set(&team->job, ck_gate_value(&team->job) + 1 & INT32_MAX);
+    pthread_join(team->launcher, NULL);
+  }
+  release(team);
+}
+
+uint32_t ck_team_workers(const ck_team *team) { return team->workers; }
+ck_caches ck_team_caches(const ck_team *team) { return team->caches; }
+
+ck_pinning ck_team_pinning(const ck_team *team, uint32_t worker, char *reason, size_t capacity) {
+  if (worker >= team->workers) {
+    if (capacity > 0) snprintf(reason, capacity, "no such worker");
+    return CK_PIN_SKIPPED;
+  }
+  if (capacity > 0) snprintf(reason, capacity, "%s", team->pins[worker].reason);
+  return team->pins[worker].outcome;
+}

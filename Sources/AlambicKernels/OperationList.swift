@@ -1,0 +1,44 @@
+import CKernels
+
+/// Operations that are noted now and run later, all together: one hand-over to the team instead of one for each. For
+/// decoding and small models, whose operations are shorter than a hand-over.
+///
+/// Call kernels with the list's `context`: they check their arguments and are noted instead of run. `run()` then runs them in
+/// that order, as often as wanted. The memory they name must stay valid and in place until the list is cleared; kernels
+/// that return a number cannot be noted. Note from one thread at a time.
+public final class OperationList {
+    /// Kernels called with this context are noted.
+    public let context: Context
+    private let recorder: Recorder
+
+    /// An empty list whose operations will run where `base` runs.
+    public init(on base: Context) throws(KernelError) {
+        recorder = try Recorder(base)
+        context = Context(of: recorder)
+    }
+
+    /// How many steps have been noted; an operation may take several.
+    public var count: Int { ck_list_count(recorder.list) }
+
+    /// Runs everything in order, and returns when it is done. The list keeps its operations.
+    public func run() throws(KernelError) { try check(ck_run(recorder.list), "list of \(count) operations") }
+
+    /// Forgets the operations.
+    public func clear() { ck_list_clear(recorder.list) }
+}
+
+/// Owns a `ck_list`, for the list and for the context that notes into it.
+final class Recorder: @unchecked Sendable {
+    let list: OpaquePointer
+    let base: Context
+
+    init(_ base: Context) throws(KernelError) {
+        var list: OpaquePointer?
+        let status = ck_list_create(base.handle, &list)
+        guard let list else { throw KernelError(status, "list of operations") }
+        self.list = list
+        self.base = base
+    }
+
+    deinit { ck_list_destroy(list) }
+}
