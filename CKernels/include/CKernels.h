@@ -2,4 +2,6 @@
 #ifndef CKERNELS_H
 #define CKERNELS_H
 #include "ck_runtime.h"
+// One line per operation:
+#include "ck_probe.h"
 #endif

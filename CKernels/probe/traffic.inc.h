@@ -1,0 +1,45 @@
+// Memory traffic of one pattern over [from, to) of the buffers. Vectors are as wide as the instruction set's.
+typedef float CK_NAME(traffic_vector) __attribute__((vector_size(4 * CK_LANES), aligned(4 * CK_LANES), may_alias));
+
+static float CK_NAME(traffic)(ck_probe_pattern pattern, size_t from, size_t to, float *a, float *b, float *c, float *d) {
+  typedef CK_NAME(traffic_vector) vector;
+  const size_t step = CK_LANES, unroll = 4 * step;
+  vector s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
+  const vector one = s0 + 1.0f;
+#define AT(p, i) (*(vector *)((p) + (i)))
+  switch (pattern) {
+  case CK_PROBE_READ:
+    for (size_t i = from; i < to; i += unroll) {
+      s0 += AT(a, i), s1 += AT(a, i + step), s2 += AT(a, i + 2 * step), s3 += AT(a, i + 3 * step);
+    }
+    break;
+  case CK_PROBE_WRITE:
+    for (size_t i = from; i < to; i += step) AT(a, i) = one;
+    break;
+  case CK_PROBE_STREAMING_WRITE:
+    for (size_t i = from; i < to; i += step) __builtin_nontemporal_store(one, (vector *)(a + i));
+    break;
+  case CK_PROBE_COPY:
+    for (size_t i = from; i < to; i += step) AT(b, i) = AT(a, i);
+    break;
+  case CK_PROBE_STREAMING_COPY:
+    for (size_t i = from; i < to; i += step) __builtin_nontemporal_store(AT(a, i), (vector *)(b + i));
+    break;
+  case CK_PROBE_UPDATE:
+    for (size_t i = from; i < to; i += step) AT(a, i) = AT(a, i) * 0.99f;
+    break;
+  case CK_PROBE_OPTIMIZER:
+    for (size_t i = from; i < to; i += step) {
+      const vector g = AT(a, i);
+      AT(c, i) = AT(c, i) * 0.9f + g;
+      AT(d, i) = AT(d, i) * 0.99f + g;
+      AT(b, i) = AT(b, i) - AT(c, i);
+    }
+    break;
+  }
+#undef AT
+  const vector total = s0 + s1 + s2 + s3;
+  float sum = 0;
+  for (int lane = 0; lane < CK_LANES; lane++) sum += total[lane];
+  return sum;
+}

@@ -1,0 +1,43 @@
+# Two commands set everything up on a fresh Debian or Ubuntu machine with Swift: `make demo` and `make test`.
+SWIFT ?= swift
+DATA ?=
+OUT ?= out/demo
+BENCH_ARGUMENTS ?=
+TEST_ARGUMENTS ?=
+
+.PHONY: help deps demo bench test lint format sanitize test-c docs clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## install libopenblas-dev, libomp-dev, libhwloc-dev and pkg-config where they are missing
+	@sh scripts/deps.sh
+
+demo: deps ## train, distil, prune, quantize and report, on this machine (DATA=FILE OUT=DIR)
+	$(SWIFT) build --product alambic
+	$(SWIFT) run --skip-build alambic demo $(if $(DATA),--data "$(DATA)") --out "$(OUT)"
+
+bench: deps ## every kernel's speed as a fraction of this machine's limit (BENCH_ARGUMENTS="matmul --threads 1")
+	$(SWIFT) run bench $(BENCH_ARGUMENTS)
+
+test: deps ## the whole test suite (TEST_ARGUMENTS="--filter Matmul"; ALAMBIC_DATA=DIR adds tests on real data)
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build $(TEST_ARGUMENTS)
+
+lint: ## formatting, module boundaries and habits that a command can check
+	@sh scripts/lint.sh
+
+format: ## rewrite Swift and C sources in the project's format
+	@sh scripts/format.sh
+
+sanitize: deps ## kernel and file tests under the address and undefined-behaviour sanitizers
+	sh scripts/sanitize.sh
+
+test-c: deps ## a smoke test of CKernels in plain C, without Swift
+	sh scripts/test-c.sh
+
+docs: ## DocC archives of the library modules, in .build/docs
+	sh scripts/docs.sh
+
+clean: ## remove build products and results
+	rm -rf .build out
