@@ -124,7 +124,8 @@ struct Arguments: Sendable {
     func int(_ name: String, in range: ClosedRange<Int>) throws(CommandError) -> Int? {
         guard let text = values[name] else { return nil }
         guard let value = Int(text), range.contains(value) else {
-            throw .usage("--\(name) takes a whole number from \(range.lowerBound) to \(range.upperBound); found '\(text)'")
+            throw .usage(
+                "--\(name) takes a whole number from \(range.lowerBound) to \(range.upperBound); found '\(text)'")
         }
         return value
     }

@@ -87,7 +87,9 @@ struct BenchArguments {
     func variants(of benchCase: BenchCase) -> [Variant] {
         let here = benchCase.variants.filter(\.runsHere)
         if allISAs { return here }
-        if let isa { return here.filter { variant in isa.contains { variant.name == $0 || variant.name.hasSuffix($0) } } }
+        if let isa {
+            return here.filter { variant in isa.contains { variant.name == $0 || variant.name.hasSuffix($0) } }
+        }
         return Array(here.prefix(1))
     }
 
@@ -100,7 +102,8 @@ struct BenchArguments {
             guard !extents.isEmpty, extents.count == shapes.split(separator: "x").count,
                 extents.allSatisfy({ (1...1 << 24).contains($0) })
             else {
-                throw BenchError.usage("--shapes takes default, quick or extents such as 1024x1024x1024; found '\(shapes)'")
+                throw BenchError.usage(
+                    "--shapes takes default, quick or extents such as 1024x1024x1024; found '\(shapes)'")
             }
             guard let first = benchCase.shapes.first, first.extents.count == extents.count else { return [] }
             return [BenchShape(extents: extents)]

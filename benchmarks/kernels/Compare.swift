@@ -40,9 +40,13 @@ struct Comparison {
         for row in rows {
             let percent = (row.ratio - 1) * 100
             let verdict = !row.isClear ? "no clear difference" : percent > 0 ? "slower" : "faster"
-            lines.append(String(format: "%+7.1f %%  ", percent) + verdict.padding(toLength: 20, withPad: " ", startingAt: 0) + row.key)
+            lines.append(
+                String(format: "%+7.1f %%  ", percent) + verdict.padding(toLength: 20, withPad: " ", startingAt: 0)
+                    + row.key)
         }
-        if onlyInA + onlyInB > 0 { lines.append("not compared: \(onlyInA) only in the first file, \(onlyInB) only in the second") }
+        if onlyInA + onlyInB > 0 {
+            lines.append("not compared: \(onlyInA) only in the first file, \(onlyInB) only in the second")
+        }
         return lines.joined(separator: "\n")
     }
 
@@ -53,7 +57,8 @@ struct Comparison {
         var rest = words[...]
         while let word = rest.popFirst() {
             if word == "--fail-if-slower" {
-                guard let text = rest.popFirst(), let percent = Double(text.replacing("%", with: "")), percent >= 0 else {
+                guard let text = rest.popFirst(), let percent = Double(text.replacing("%", with: "")), percent >= 0
+                else {
                     throw BenchError.usage("--fail-if-slower takes a percentage such as 10%")
                 }
                 allowed = percent / 100
@@ -66,13 +71,15 @@ struct Comparison {
         guard paths.count == 2 else { throw BenchError.usage("compare takes two result files; found \(paths.count)") }
         let comparison = Comparison(try ResultFile(contentsOf: paths[0]), try ResultFile(contentsOf: paths[1]))
         guard !comparison.rows.isEmpty else {
-            throw BenchError.failed("\(paths[0]) and \(paths[1]) have no measurement in common (case, shape, dtype, variant, threads)")
+            throw BenchError.failed(
+                "\(paths[0]) and \(paths[1]) have no measurement in common (case, shape, dtype, variant, threads)")
         }
         print(comparison.text())
         guard let allowed else { return 0 }
         let slower = comparison.rows.filter { $0.isClear && $0.ratio > 1 + allowed }
         if slower.isEmpty { return 0 }
-        FileHandle.standardError.write(Data("bench: \(slower.count) measurements are more than \(allowed * 100) % slower\n".utf8))
+        FileHandle.standardError.write(
+            Data("bench: \(slower.count) measurements are more than \(allowed * 100) % slower\n".utf8))
         return 1
     }
 }

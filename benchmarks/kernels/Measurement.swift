@@ -77,7 +77,9 @@ struct ResultFile {
                 throw BenchError.failed("\(path):\(number + 1) is not a measurement of schema 1")
             }
         }
-        guard let machine else { throw BenchError.failed("\(path) is empty; write one with `--output jsonl --out FILE`") }
+        guard let machine else {
+            throw BenchError.failed("\(path) is empty; write one with `--output jsonl --out FILE`")
+        }
         self.machine = machine
     }
 }

@@ -9,7 +9,9 @@ enum Report {
         return String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 
-    static func render(_ machine: MachineRecord, _ rows: [Measurement], as format: BenchArguments.Output) throws -> String {
+    static func render(_ machine: MachineRecord, _ rows: [Measurement], as format: BenchArguments.Output) throws
+        -> String
+    {
         switch format {
         case .jsonl:
             return try ([jsonLine(machine)] + rows.map { try jsonLine($0) }).joined(separator: "\n") + "\n"
@@ -17,7 +19,8 @@ enum Report {
             let lines = try rows.map { try jsonLine($0) }.joined(separator: ",")
             return try "{\"machine\":\(jsonLine(machine)),\"measurements\":[\(lines)]}\n"
         case .csv:
-            let header = "case,shape,dtype,variant,threads,cold,min_ns,median_ns,max_ns,ops_per_s,bytes_per_s,limit_fraction"
+            let header =
+                "case,shape,dtype,variant,threads,cold,min_ns,median_ns,max_ns,ops_per_s,bytes_per_s,limit_fraction"
             let lines = rows.map {
                 "\($0.case),\($0.shape),\($0.dtype),\($0.variant),\($0.threads),\($0.cold),\($0.min_ns),\($0.median_ns),"
                     + "\($0.max_ns),\($0.ops_per_s),\($0.bytes_per_s),\($0.limit_fraction)"
@@ -29,14 +32,16 @@ enum Report {
 
     /// The machine and its limits, before the table.
     static func markdown(_ machine: MachineRecord) -> String {
-        var text = "\(machine.cpu), \(machine.cores) cores, \(machine.nodes) NUMA node\(machine.nodes == 1 ? "" : "s"), "
+        var text =
+            "\(machine.cpu), \(machine.cores) cores, \(machine.nodes) NUMA node\(machine.nodes == 1 ? "" : "s"), "
         text += "caches \(bytes(machine.l1d_bytes)) / \(bytes(machine.l2_bytes)) / \(bytes(machine.l3_bytes))\n"
         text += "instruction sets: \(machine.isa.joined(separator: " "))\n"
         for (worker, outcome) in machine.pinning.enumerated() { text += "worker \(worker): \(outcome)\n" }
         for limit in machine.limits {
             let peaks = limit.peaks.sorted { $0.key < $1.key }.map { "\($0.key) \(giga($0.value)) Gop/s" }
             let rates = limit.bandwidths.sorted { $0.key < $1.key }.map { "\($0.key) \(giga($0.value))" }
-            text += "limits, \(limit.threads) thread\(limit.threads == 1 ? "" : "s"): \(peaks.joined(separator: ", "))\n"
+            text +=
+                "limits, \(limit.threads) thread\(limit.threads == 1 ? "" : "s"): \(peaks.joined(separator: ", "))\n"
             text += "  GB/s: \(rates.joined(separator: ", "))\n"
         }
         return text
@@ -59,7 +64,10 @@ enum Report {
             }
             return "| " + padded.joined(separator: " | ") + " |\n"
         }
-        let rule = "|" + widths.enumerated().map { String(repeating: "-", count: $1 + 1) + ($0 >= 4 ? ":" : "-") }.joined(separator: "|")
+        let rule =
+            "|"
+            + widths.enumerated().map { String(repeating: "-", count: $1 + 1) + ($0 >= 4 ? ":" : "-") }.joined(
+                separator: "|")
         return line(header) + rule + "|\n" + body.map(line).joined()
     }
 

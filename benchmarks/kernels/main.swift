@@ -72,7 +72,8 @@ func runBench(_ words: [String]) throws -> Int32 {
     }
     let impossible = rows.filter { $0.limit_fraction > 1.02 }
     for row in impossible {
-        complain("\(row.key) is above the machine's limit (\(row.limit_fraction)): the measurement is wrong, run it again")
+        complain(
+            "\(row.key) is above the machine's limit (\(row.limit_fraction)): the measurement is wrong, run it again")
     }
     return impossible.isEmpty ? 0 : 1
 }
@@ -80,14 +81,15 @@ func runBench(_ words: [String]) throws -> Int32 {
 func machineRecord(_ machine: Machine, limits: [MachineRecord.Limits], threads: Int) -> MachineRecord {
     let pinning = (try? machine.context(threads: threads))?.pinning.map(\.description) ?? []
     return MachineRecord(
-        cpu: machine.name, isa: machine.isa.names, l1d_bytes: machine.l1dBytes, l2_bytes: machine.l2Bytes,
+        cpu: machine.name, isa: "\(machine.isa)".split(separator: "+").map(String.init), l1d_bytes: machine.l1dBytes,
+        l2_bytes: machine.l2Bytes,
         l3_bytes: machine.l3Bytes, nodes: machine.nodes, packages: machine.packages, cores: machine.cores,
         units: machine.units, pinning: pinning, limits: limits,
-        openblas: openblas_get_config().map { String(cString: $0) } ?? "", compiler: compilerName,
+        openblas: openblas_get_config().map { String(cString: $0) } ?? "", compiler: compilerName(),
         commit: commitName(), date: ISO8601DateFormatter().string(from: Date()))
 }
 
-var compilerName: String {
+func compilerName() -> String {
     #if compiler(>=6.3)
         "Swift 6.3 or later"
     #else

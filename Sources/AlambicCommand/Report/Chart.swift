@@ -28,7 +28,8 @@ enum Chart {
         var body = plot.axes(xTitle, yTitle)
         for (index, one) in series.enumerated() {
             for point in one.points {
-                body += "<circle class=\"dot s\(index % 6)\" cx=\"\(number(plot.x(point.x)))\" cy=\"\(number(plot.y(point.y)))\" r=\"6\"/>"
+                body +=
+                    "<circle class=\"dot s\(index % 6)\" cx=\"\(number(plot.x(point.x)))\" cy=\"\(number(plot.y(point.y)))\" r=\"6\"/>"
             }
         }
         return svg(body) + legend(series.map(\.name))
@@ -44,16 +45,20 @@ enum Chart {
         var body = ""
         for (row, name) in names.enumerated() {
             let y = Double(row) * rowHeight + 6
-            body += "<text class=\"label\" x=\"\(number(labels - 8))\" y=\"\(number(y + rowHeight / 2))\" text-anchor=\"end\">\(escape(name))</text>"
+            body +=
+                "<text class=\"label\" x=\"\(number(labels - 8))\" y=\"\(number(y + rowHeight / 2))\" text-anchor=\"end\">\(escape(name))</text>"
             for (index, group) in groups.enumerated() {
                 let length = max(1, room * group.values[row] / most)
                 let top = y + Double(index) * barHeight
-                body += "<rect class=\"bar s\(index)\" x=\"\(number(labels))\" y=\"\(number(top))\" width=\"\(number(length))\" height=\"\(number(barHeight - 2))\" rx=\"2\"/>"
-                body += "<text class=\"value\" x=\"\(number(labels + length + 6))\" y=\"\(number(top + barHeight - 3))\">\(DemoReport.count(Int(group.values[row])))</text>"
+                body +=
+                    "<rect class=\"bar s\(index)\" x=\"\(number(labels))\" y=\"\(number(top))\" width=\"\(number(length))\" height=\"\(number(barHeight - 2))\" rx=\"2\"/>"
+                body +=
+                    "<text class=\"value\" x=\"\(number(labels + length + 6))\" y=\"\(number(top + barHeight - 3))\">\(DemoReport.count(Int(group.values[row])))</text>"
             }
         }
         let total = Double(names.count) * rowHeight + 8
-        return "<svg viewBox=\"0 0 \(number(width)) \(number(total))\" role=\"img\" aria-label=\"\(escape(unit))\">\(body)</svg>"
+        return
+            "<svg viewBox=\"0 0 \(number(width)) \(number(total))\" role=\"img\" aria-label=\"\(escape(unit))\">\(body)</svg>"
             + legend(groups.map(\.name))
     }
 
@@ -91,21 +96,27 @@ enum Chart {
             left + (value - xRange.lowerBound) / (xRange.upperBound - xRange.lowerBound) * (width - left - right)
         }
         func y(_ value: Double) -> Double {
-            height - bottom - (value - yRange.lowerBound) / (yRange.upperBound - yRange.lowerBound) * (height - top - bottom)
+            height - bottom - (value - yRange.lowerBound) / (yRange.upperBound - yRange.lowerBound)
+                * (height - top - bottom)
         }
 
         func axes(_ xTitle: String, _ yTitle: String) -> String {
             var text = ""
             for tick in Plot.ticks(yRange) {
                 let at = number(y(tick))
-                text += "<line class=\"grid\" x1=\"\(number(left))\" x2=\"\(number(width - right))\" y1=\"\(at)\" y2=\"\(at)\"/>"
-                text += "<text class=\"tick\" x=\"\(number(left - 6))\" y=\"\(number(y(tick) + 4))\" text-anchor=\"end\">\(Plot.format(tick))</text>"
+                text +=
+                    "<line class=\"grid\" x1=\"\(number(left))\" x2=\"\(number(width - right))\" y1=\"\(at)\" y2=\"\(at)\"/>"
+                text +=
+                    "<text class=\"tick\" x=\"\(number(left - 6))\" y=\"\(number(y(tick) + 4))\" text-anchor=\"end\">\(Plot.format(tick))</text>"
             }
             for tick in Plot.ticks(xRange) {
-                text += "<text class=\"tick\" x=\"\(number(x(tick)))\" y=\"\(number(height - bottom + 16))\" text-anchor=\"middle\">\(Plot.format(tick))</text>"
+                text +=
+                    "<text class=\"tick\" x=\"\(number(x(tick)))\" y=\"\(number(height - bottom + 16))\" text-anchor=\"middle\">\(Plot.format(tick))</text>"
             }
-            text += "<text class=\"title\" x=\"\(number((left + width) / 2))\" y=\"\(number(height - 8))\" text-anchor=\"middle\">\(escape(xTitle))</text>"
-            text += "<text class=\"title\" transform=\"translate(14 \(number(height / 2 - 16))) rotate(-90)\" text-anchor=\"middle\">\(escape(yTitle))</text>"
+            text +=
+                "<text class=\"title\" x=\"\(number((left + width) / 2))\" y=\"\(number(height - 8))\" text-anchor=\"middle\">\(escape(xTitle))</text>"
+            text +=
+                "<text class=\"title\" transform=\"translate(14 \(number(height / 2 - 16))) rotate(-90)\" text-anchor=\"middle\">\(escape(yTitle))</text>"
             return text
         }
 
@@ -120,7 +131,8 @@ enum Chart {
         }
 
         static func format(_ value: Double) -> String {
-            abs(value) >= 100 || value.rounded() == value ? String(format: "%.0f", value) : String(format: "%.2f", value)
+            abs(value) >= 100 || value.rounded() == value
+                ? String(format: "%.0f", value) : String(format: "%.2f", value)
         }
     }
 }

@@ -126,26 +126,36 @@ struct DemoReport: Codable, Sendable {
     /// What the numbers say, the disappointing part included.
     func findings() -> [String] {
         var lines: [String] = []
-        if let scratch = stage("student-scratch"), let distilled = stage("student-distilled"), let teacher = stage("teacher") {
+        if let scratch = stage("student-scratch"), let distilled = stage("student-distilled"),
+            let teacher = stage("teacher")
+        {
             let gain = scratch.bitsPerByte - distilled.bitsPerByte
             lines.append(
                 String(
-                    format: "At %d steps the distilled student is %.3f bits per byte %@ than the one from scratch; the teacher is at %.3f.",
+                    format:
+                        "At %d steps the distilled student is %.3f bits per byte %@ than the one from scratch; the teacher is at %.3f.",
                     distilled.steps, abs(gain), gain >= 0 ? "better" : "worse", teacher.bitsPerByte)
-                    + String(format: " Distilling took %.1f times as long as training from scratch.", distilled.seconds / max(scratch.seconds, 0.001)))
+                    + String(
+                        format: " Distilling took %.1f times as long as training from scratch.",
+                        distilled.seconds / max(scratch.seconds, 0.001)))
         }
         if let pruned = stage("student-pruned"), let control = stage("student-distilled-longer") {
             let cost = pruned.bitsPerByte - control.bitsPerByte
             lines.append(
                 String(
-                    format: "Pruning %.0f %% of the weights costs %.3f bits per byte against the unpruned twin trained for as many steps.",
+                    format:
+                        "Pruning %.0f %% of the weights costs %.3f bits per byte against the unpruned twin trained for as many steps.",
                     settings.sparsity * 100, cost)
-                    + " It is stored sparse, but this version computes on it dense: pruning makes the file smaller and nothing faster yet.")
+                    + " It is stored sparse, but this version computes on it dense: pruning makes the file smaller and nothing faster yet."
+            )
         }
-        if let pruned = stage("student-pruned"), let int8 = stage("student-int8"), let dense = stage("student-distilled") {
+        if let pruned = stage("student-pruned"), let int8 = stage("student-int8"),
+            let dense = stage("student-distilled")
+        {
             lines.append(
                 String(
-                    format: "int8 costs %.3f bits per byte more, takes %.0f %% of the dense student's bytes, prefills at %.2f times and decodes at %.2f times the speed of f32.",
+                    format:
+                        "int8 costs %.3f bits per byte more, takes %.0f %% of the dense student's bytes, prefills at %.2f times and decodes at %.2f times the speed of f32.",
                     int8.bitsPerByte - pruned.bitsPerByte, 100 * Double(int8.bytes) / Double(dense.bytes),
                     int8.prefillTokensPerSecond / max(pruned.prefillTokensPerSecond, 1),
                     int8.decodeTokensPerSecond / max(pruned.decodeTokensPerSecond, 1)))

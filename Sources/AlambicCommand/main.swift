@@ -1,0 +1,3 @@
+import Alambic
+
+print("alambic")
