@@ -7,6 +7,9 @@
 // The table of variants of an operation is written with CK_EACH_WIDTH(X), best first.
 #include "runtime/isa.h"
 #include "runtime/target.h"
+#if defined(__x86_64__)
+#include <immintrin.h> // before any region with a target of its own
+#endif
 #define CK_JOIN_(a, b) a##_##b
 #define CK_JOIN(a, b) CK_JOIN_(a, b)
 #define CK_NAME(base) CK_JOIN(base, CK_SUFFIX)
