@@ -3,5 +3,11 @@
 #define CKERNELS_H
 #include "ck_runtime.h"
 // One line per operation:
+#include "ck_columnsum.h"
+#include "ck_elementwise.h"
+#include "ck_gelu.h"
+#include "ck_norm.h"
 #include "ck_probe.h"
+#include "ck_reduce.h"
+#include "ck_softmax.h"
 #endif

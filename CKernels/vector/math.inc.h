@@ -18,6 +18,7 @@
 typedef float CK_NAME(ck_vfloat) __attribute__((ext_vector_type(CK_LANES)));
 typedef int32_t CK_NAME(ck_vint) __attribute__((ext_vector_type(CK_LANES)));
 typedef uint32_t CK_NAME(ck_vuint) __attribute__((ext_vector_type(CK_LANES)));
+enum { CK_NAME(ck_width_needs) = CK_NEEDS }; // for tables of variants, vector/widths.h
 
 #ifndef CK_VECTOR_MATH_H
 #define CK_VECTOR_MATH_H

@@ -1,0 +1,52 @@
+#include "ck_elementwise.h"
+#include "vector/widths.h"
+
+typedef struct elementwise_job elementwise_job;
+typedef void elementwise_kernel(const elementwise_job *job, size_t first, size_t last);
+struct elementwise_job {
+  elementwise_kernel *kernel;
+  size_t count;
+  const float *x, *y;
+  float *z, factor;
+};
+
+#define CK_BODY "elementwise/body.inc.h"
+#include "runtime/each_width.inc.h"
+
+static const ck_variant variants[] = {CK_EACH_WIDTH(CK_WIDTH_VARIANT)};
+enum { VARIANTS = sizeof variants / sizeof variants[0] };
+const ck_variant *ck_elementwise_variants(size_t *count) { return *count = VARIANTS, variants; }
+
+#define ADD(width) add_##width,
+#define SCALE(width) scale_##width,
+static elementwise_kernel *const add[] = {CK_EACH_WIDTH(ADD)}, *const scale[] = {CK_EACH_WIDTH(SCALE)};
+
+static void chunk(ck_worker *worker, const void *argument, size_t task) {
+  const elementwise_job *job = argument;
+  size_t first = task * CK_FLAT_CHUNK;
+  job->kernel(job, first, ck_min(first + CK_FLAT_CHUNK, job->count));
+}
+
+static void program(ck_worker *worker, const void *argument) {
+  const elementwise_job *job = argument;
+  ck_for(worker, ck_ceil_div(job->count, CK_FLAT_CHUNK), chunk, job);
+}
+
+static ck_status submit(const ck_context *context, elementwise_kernel *const kernels[], elementwise_job job) {
+  if (job.count == 0) return CK_OK;
+  job.kernel = kernels[ck_first_allowed(variants, VARIANTS, context)];
+  // In cache about ten elements a nanosecond, from memory two.
+  return ck_submit(context, program, &job, sizeof job, (ck_needs){.work_ns = (double)job.count * 0.25});
+}
+
+ck_status ck_add_f32(const ck_context *context, size_t count, const float *x, const float *y, float *z) {
+  return submit(context, add, (elementwise_job){.count = count, .x = x, .y = y, .z = z});
+}
+
+ck_status ck_accumulate_f32(const ck_context *context, size_t count, const float *x, float *y) {
+  return submit(context, add, (elementwise_job){.count = count, .x = y, .y = x, .z = y});
+}
+
+ck_status ck_scale_f32(const ck_context *context, size_t count, float factor, float *x) {
+  return submit(context, scale, (elementwise_job){.count = count, .x = x, .z = x, .factor = factor});
+}

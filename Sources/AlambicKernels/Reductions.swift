@@ -1,0 +1,25 @@
+import CKernels
+
+extension Kernels {
+    /// Implementations of ``sumOfSquares(_:on:)`` and ``allFinite(_:on:)``.
+    public static let reductions = Variant.list(ck_reduce_variants)
+}
+
+/// Σᵢ x[i]², squared and summed in double precision: what the norm of a gradient is made of.
+///
+/// Summed in fixed chunks, then chunks by a tree: the bits do not depend on the number of threads. Returns a number, so it
+/// cannot be noted in an ``OperationList``.
+public func sumOfSquares(_ x: Span<Float>, on context: Context) throws(KernelError) -> Double {
+    precondition(!context.isRecording, "sumOfSquares of \(x.count) elements cannot be noted in a list")
+    var result = 0.0
+    try check(ck_sum_of_squares_f32(context.handle, x.count, x.base, &result), "sumOfSquares")
+    return result
+}
+
+/// Whether no element is infinite or NaN. Returns at once, so it cannot be noted in an ``OperationList``.
+public func allFinite(_ x: Span<Float>, on context: Context) throws(KernelError) -> Bool {
+    precondition(!context.isRecording, "allFinite of \(x.count) elements cannot be noted in a list")
+    var result: Int32 = 0
+    try check(ck_all_finite_f32(context.handle, x.count, x.base, &result), "allFinite")
+    return result != 0
+}
