@@ -1,0 +1,67 @@
+// Packing of 32-bit units for AVX2: an f32, or two neighbouring elements of one row widened to s16, which is the
+// K-group of vpmaddwd. Include inside CK_TARGET_BEGIN(...).
+#include <immintrin.h>
+#include <string.h>
+
+// 8 x 8 transpose of 32-bit units: out[j] lane i = in[i] lane j.
+CK_INLINE void ck_transpose8(__m256i r[8]) {
+  __m256i t[8];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 8; i += 2) {
+    t[i] = _mm256_unpacklo_epi32(r[i], r[i + 1]);
+    t[i + 1] = _mm256_unpackhi_epi32(r[i], r[i + 1]);
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 8; i += 4) {
+    r[i] = _mm256_unpacklo_epi64(t[i], t[i + 2]);
+    r[i + 1] = _mm256_unpackhi_epi64(t[i], t[i + 2]);
+    r[i + 2] = _mm256_unpacklo_epi64(t[i + 1], t[i + 3]);
+    r[i + 3] = _mm256_unpackhi_epi64(t[i + 1], t[i + 3]);
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 4; i++) {
+    t[i] = _mm256_permute2x128_si256(r[i], r[i + 4], 0x20);
+    t[i + 4] = _mm256_permute2x128_si256(r[i], r[i + 4], 0x31);
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 8; i++) r[i] = t[i];
+}
+
+// Eight units of one row, from `count` elements of `size` bytes (the rest is zero).
+CK_INLINE __m256i ck_units8(const char *from, size_t size, size_t count) {
+  char copy[32];
+  const size_t whole = size == 4 ? 8 : 16;
+  if (count < whole) {
+    memset(copy, 0, sizeof copy);
+    memcpy(copy, from, count * size);
+    from = copy;
+  }
+  if (size == 4) return _mm256_loadu_si256((const __m256i *)from);
+  return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)from));
+}
+
+// Rows contiguous along K -> unit g of row i at panel[g * width + i], i < rows <= 8. Stores eight lanes at a time in
+// increasing order of g: what lies past the rows is overwritten by the next g, or is CK_MATMUL_SLACK at the end.
+CK_INLINE void ck_pack_rows8(int32_t *panel, size_t width, const char *source, size_t stride, size_t rows, size_t size,
+                             size_t depth) {
+  const size_t per_unit = size == 4 ? 1 : 2;
+  for (size_t k = 0; k < depth; k += 8 * per_unit, source += 8 * per_unit * size, panel += 8 * width) {
+    const size_t count = ck_min(depth - k, 8 * per_unit), units = ck_ceil_div(count, per_unit);
+    __m256i r[8];
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < 8; i++)
+      r[i] = i < rows ? ck_units8(source + i * stride, size, count) : _mm256_setzero_si256();
+    ck_transpose8(r);
+    if (units == 8) {
+#pragma clang loop unroll(full)
+      for (size_t g = 0; g < 8; g++) _mm256_storeu_si256((__m256i *)(panel + g * width), r[g]);
+    } else
+      for (size_t g = 0; g < units; g++) _mm256_storeu_si256((__m256i *)(panel + g * width), r[g]);
+  }
+}
+
+// Lanes below count, for vpmaskmov.
+CK_INLINE __m256i ck_mask8(size_t count) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count > 8 ? 8 : (int)count),
+                            _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
