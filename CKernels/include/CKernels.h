@@ -4,8 +4,11 @@
 #include "ck_matmul.h"
 #include "ck_runtime.h"
 // One line per operation:
+#include "ck_attention.h"
 #include "ck_columnsum.h"
+#include "ck_crossentropy.h"
 #include "ck_elementwise.h"
+#include "ck_embedding.h"
 #include "ck_gelu.h"
 #include "ck_norm.h"
 #include "ck_probe.h"

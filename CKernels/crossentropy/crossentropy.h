@@ -1,0 +1,29 @@
+// What the drivers and the bodies share.
+#ifndef CK_CROSSENTROPY_INTERNAL_H
+#define CK_CROSSENTROPY_INTERNAL_H
+#include "ck_crossentropy.h"
+#include "runtime/worker.h"
+#include <math.h>
+#include <string.h>
+
+typedef struct ck_crossentropy_job {
+  size_t rows, vocabulary, block; // block: rows of a task
+  const float *logits;
+  const int32_t *targets;
+  float gradient_scale;
+  float *gradient, *losses;
+  ck_body *body;
+} ck_crossentropy_job;
+
+typedef struct ck_distillation_job {
+  size_t rows, vocabulary, block; // block: rows of a task
+  const float *student, *teacher;
+  const int32_t *targets;
+  float temperature, mixing, gradient_scale;
+  float *gradient, *soft, *hard;
+  ck_body *body;
+} ck_distillation_job;
+
+// Whether every target is CK_IGNORED or a class.
+bool ck_targets_in_range(const int32_t *targets, size_t rows, size_t vocabulary);
+#endif

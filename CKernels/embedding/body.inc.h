@@ -1,0 +1,42 @@
+// Gather and scatter-add at one vector width. Ids were checked by the driver; a list may run later, when they have
+// changed, so ids out of range are skipped here too rather than trusted.
+#include "vector/math.inc.h"
+
+// target += source
+CK_VECTOR void CK_NAME(add_row)(size_t columns, const float *source, float *target) {
+  size_t c = 0;
+  for (; c + CK_LANES <= columns; c += CK_LANES) vstore(target + c, vload(target + c) + vload(source + c));
+  if (c < columns) {
+    size_t rest = columns - c;
+    vstore_part(target + c, rest, vload_part(target + c, rest, 0) + vload_part(source + c, rest, 0));
+  }
+}
+
+static void CK_NAME(ck_embedding_forward)(ck_worker *worker, const void *opaque, size_t task) {
+  const ck_embedding_job *job = opaque;
+  const size_t columns = job->columns, end = ck_min(job->rows, (task + 1) * CK_EMBEDDING_ROWS);
+  for (size_t i = task * CK_EMBEDDING_ROWS; i < end; i++) {
+    if ((uint32_t)job->ids[i] >= job->vocabulary) continue;
+    const float *row = job->table + (size_t)job->ids[i] * columns;
+    float *y = job->y + i * columns;
+    memcpy(y, row, columns * sizeof(float));
+    if (job->positions) CK_NAME(add_row)(columns, job->positions + (job->offset + i % job->length) * columns, y);
+  }
+}
+
+// One slice of columns: all rows, in order.
+static void CK_NAME(ck_embedding_table)(ck_worker *worker, const void *opaque, size_t task) {
+  const ck_embedding_backward_job *job = opaque;
+  const size_t c = task * CK_EMBEDDING_COLUMNS, columns = ck_min(CK_EMBEDDING_COLUMNS, job->columns - c);
+  for (size_t i = 0; i < job->rows; i++) {
+    if ((uint32_t)job->ids[i] >= job->vocabulary) continue;
+    CK_NAME(add_row)(columns, job->dy + i * job->columns + c, job->d_table + (size_t)job->ids[i] * job->columns + c);
+  }
+}
+
+// One position: all sequences, in order.
+static void CK_NAME(ck_embedding_positions)(ck_worker *worker, const void *opaque, size_t task) {
+  const ck_embedding_backward_job *job = opaque;
+  for (size_t i = task; i < job->rows; i += job->length)
+    CK_NAME(add_row)(job->columns, job->dy + i * job->columns, job->d_positions + task * job->columns);
+}

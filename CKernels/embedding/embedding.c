@@ -1,0 +1,93 @@
+// Drivers: check, choose the width, split.
+#include "embedding/embedding.h"
+#include <string.h>
+#define CK_BODY "embedding/body.inc.h"
+#include "runtime/each_width.inc.h"
+#include "vector/widths.h"
+
+typedef struct ck_embedding_kernels {
+  ck_body *forward, *table, *positions;
+} ck_embedding_kernels;
+
+static const ck_variant variants[] = {CK_EACH_WIDTH(CK_WIDTH_VARIANT)};
+static const ck_embedding_kernels kernels[] = {
+#define CK_ROW(suffix) {ck_embedding_forward_##suffix, ck_embedding_table_##suffix, ck_embedding_positions_##suffix},
+    CK_EACH_WIDTH(CK_ROW)
+#undef CK_ROW
+};
+enum { VARIANTS = sizeof variants / sizeof *variants };
+
+const ck_variant *ck_embedding_variants(size_t *count) {
+  *count = VARIANTS;
+  return variants;
+}
+
+static bool in_range(const int32_t *ids, size_t rows, size_t vocabulary) {
+  uint32_t highest = 0; // negative ids are the highest
+  for (size_t i = 0; i < rows; i++) highest = (uint32_t)ids[i] > highest ? (uint32_t)ids[i] : highest;
+  return rows == 0 || highest < vocabulary;
+}
+
+static void run_forward(ck_worker *worker, const void *opaque) {
+  const ck_embedding_job *job = opaque;
+  ck_for(worker, ck_ceil_div(job->rows, CK_EMBEDDING_ROWS), job->body, job);
+}
+
+ck_status ck_embedding_f32(const ck_context *context, const int32_t *ids, size_t rows, size_t columns,
+                           const float *table, size_t vocabulary, const float *positions, size_t position_count,
+                           size_t length, size_t position_offset, float *y) {
+  if (ck_product_overflows(rows, columns) || ck_product_overflows(vocabulary, columns) || ck_product_overflows(position_count, columns))
+    return CK_BAD_SHAPE;
+  if (rows == 0 || columns == 0) return CK_OK;
+  if (!ids || !table || !y || !in_range(ids, rows, vocabulary)) return CK_BAD_ARGUMENT;
+  if (positions) {
+    if (length == 0) return CK_BAD_SHAPE;
+    size_t used = ck_min(length, rows);
+    if (used > position_count || position_offset > position_count - used) return CK_BAD_ARGUMENT;
+  }
+  const ck_embedding_kernels *kernel = &kernels[ck_first_allowed(variants, VARIANTS, context)];
+  ck_embedding_job job = {.ids = ids,
+                          .rows = rows,
+                          .columns = columns,
+                          .vocabulary = vocabulary,
+                          .length = length,
+                          .offset = position_offset,
+                          .table = table,
+                          .positions = positions,
+                          .y = y,
+                          .body = kernel->forward};
+  ck_needs needs = {.work_ns = (double)rows * (double)columns * 0.5};
+  return ck_submit(context, run_forward, &job, sizeof job, needs);
+}
+
+static void run_backward(ck_worker *worker, const void *opaque) {
+  const ck_embedding_backward_job *job = opaque;
+  ck_for(worker, ck_ceil_div(job->columns, CK_EMBEDDING_COLUMNS), job->table_body, job);
+  if (job->d_positions) ck_for(worker, ck_min(job->length, job->rows), job->position_body, job);
+}
+
+ck_status ck_embedding_backward_f32(const ck_context *context, const int32_t *ids, size_t rows, size_t columns,
+                                    const float *dy, float *d_table, size_t vocabulary, float *d_positions,
+                                    size_t position_count, size_t length) {
+  if (ck_product_overflows(rows, columns) || ck_product_overflows(vocabulary, columns) || ck_product_overflows(position_count, columns))
+    return CK_BAD_SHAPE;
+  if (rows == 0 || columns == 0) return CK_OK;
+  if (!ids || !dy || !d_table || !in_range(ids, rows, vocabulary)) return CK_BAD_ARGUMENT;
+  if (d_positions) {
+    if (length == 0) return CK_BAD_SHAPE;
+    if (ck_min(length, rows) > position_count) return CK_BAD_ARGUMENT;
+  }
+  const ck_embedding_kernels *kernel = &kernels[ck_first_allowed(variants, VARIANTS, context)];
+  ck_embedding_backward_job job = {.ids = ids,
+                                   .rows = rows,
+                                   .columns = columns,
+                                   .vocabulary = vocabulary,
+                                   .length = length,
+                                   .dy = dy,
+                                   .d_table = d_table,
+                                   .d_positions = d_positions,
+                                   .table_body = kernel->table,
+                                   .position_body = kernel->positions};
+  ck_needs needs = {.work_ns = (double)rows * (double)columns};
+  return ck_submit(context, run_backward, &job, sizeof job, needs);
+}

@@ -1,0 +1,27 @@
+// What the driver and the bodies share.
+#ifndef CK_EMBEDDING_INTERNAL_H
+#define CK_EMBEDDING_INTERNAL_H
+#include "ck_embedding.h"
+#include "runtime/worker.h"
+
+enum {
+  CK_EMBEDDING_ROWS = 32,    // rows of a task
+  CK_EMBEDDING_COLUMNS = 64, // columns of a task of the scatter: whole cache lines, four of them
+};
+
+typedef struct ck_embedding_job {
+  const int32_t *ids;
+  size_t rows, columns, vocabulary, length, offset;
+  const float *table, *positions;
+  float *y;
+  ck_body *body;
+} ck_embedding_job;
+
+typedef struct ck_embedding_backward_job {
+  const int32_t *ids;
+  size_t rows, columns, vocabulary, length;
+  const float *dy;
+  float *d_table, *d_positions;
+  ck_body *table_body, *position_body;
+} ck_embedding_backward_job;
+#endif

@@ -1,0 +1,67 @@
+import CKernels
+
+/// Rows of a table, chosen by ids, plus learned positions:
+/// `y[i] = table[ids[i]] + positions[positionOffset + i mod length]`.
+///
+/// - Parameters:
+///   - ids: one for each row of `y`. An id outside the table throws `.badArgument` before anything is written.
+///   - table: `[vocabulary, columns]`.
+///   - positions: `[positions, columns]`, or nil for none; positions beyond it throw `.badArgument`.
+///   - length: positions of a sequence; `y` holds whole sequences, one after the other, or the start of one.
+///   - positionOffset: position of the first row of each sequence.
+public func embedding(
+    ids: Span<Int32>, table: Span<Float>, positions: Span<Float>? = nil, length: Int, positionOffset: Int = 0,
+    columns: Int, into y: consuming MutableSpan<Float>, on context: Context
+) throws(KernelError) {
+    let positionFloats = positions?.count ?? 0
+    precondition(
+        columns > 0 && table.count % columns == 0 && positionFloats % columns == 0 && y.count == ids.count * columns,
+        "embedding: table of \(table.count), positions of \(positionFloats) and output of \(y.count) for \(ids.count) ids "
+            + "and \(columns) columns")
+    precondition(length > 0 && positionOffset >= 0, "embedding: length \(length), first position \(positionOffset)")
+    try check(
+        ck_embedding_f32(
+            context.handle, ids.base, ids.count, columns, table.base, table.count / columns, base(positions),
+            positionFloats / columns, length, positionOffset, y.base),
+        "embedding of \(ids.count) ids in a table of \(table.count / columns) rows and \(positionFloats / columns) "
+            + "positions")
+}
+
+/// Gradient of ``embedding(ids:table:positions:length:positionOffset:columns:into:on:)`` with regard to the table:
+/// `dTable[ids[i]] += dY[i]`, in increasing `i`, so with the same bits for any number of threads.
+public func embeddingBackward(
+    ids: Span<Int32>, dY: Span<Float>, columns: Int, into dTable: consuming MutableSpan<Float>, on context: Context
+) throws(KernelError) {
+    try scatter(ids, dY, columns, dTable.base, dTable.count, nil, 0, 1, context)
+}
+
+/// Gradient of ``embedding(ids:table:positions:length:positionOffset:columns:into:on:)`` with regard to the table and to
+/// the positions, which start at 0: also `dPositions[i mod length] += dY[i]`.
+public func embeddingBackward(
+    ids: Span<Int32>, dY: Span<Float>, columns: Int, into dTable: consuming MutableSpan<Float>,
+    dPositions: consuming MutableSpan<Float>, length: Int, on context: Context
+) throws(KernelError) {
+    try scatter(
+        ids, dY, columns, dTable.base, dTable.count, dPositions.base, dPositions.count, length, context)
+}
+
+private func scatter(
+    _ ids: Span<Int32>, _ dY: Span<Float>, _ columns: Int, _ dTable: UnsafeMutablePointer<Float>, _ tableCount: Int,
+    _ dPositions: UnsafeMutablePointer<Float>?, _ positionCount: Int, _ length: Int, _ context: Context
+) throws(KernelError) {
+    precondition(
+        columns > 0 && tableCount % columns == 0 && positionCount % columns == 0 && dY.count == ids.count * columns
+            && length > 0,
+        "embeddingBackward: gradients of \(dY.count), table of \(tableCount) and positions of \(positionCount) for "
+            + "\(ids.count) ids, \(columns) columns and length \(length)")
+    try check(
+        ck_embedding_backward_f32(
+            context.handle, ids.base, ids.count, columns, dY.base, dTable, tableCount / columns, dPositions,
+            positionCount / columns, length),
+        "gradient of an embedding of \(ids.count) ids in a table of \(tableCount / columns) rows")
+}
+
+extension Kernels {
+    /// Variants of the embedding, forward and backward.
+    public static var embedding: [Variant] { Variant.list(ck_embedding_variants) }
+}
