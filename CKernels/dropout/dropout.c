@@ -1,0 +1,77 @@
+// Driver of dropout: checks, splits into spans of whole blocks, chooses a width.
+#include "ck_dropout.h"
+#include "random/philox.h"
+#include "runtime/variants.h"
+
+#define CK_BODY "dropout/body.inc.h"
+#include "runtime/each_width.inc.h"
+
+static const ck_variant variants[] = {
+#define X(width) {#width, needs_##width},
+    CK_EACH_WIDTH(X)
+#undef X
+};
+typedef void kernel(const ck_philox *philox, uint64_t block, uint16_t threshold, float scale, size_t count,
+                    const float *x, float *y, bool streams);
+static kernel *const kernels[] = {
+#define X(width) dropout_##width,
+    CK_EACH_WIDTH(X)
+#undef X
+};
+
+const ck_variant *ck_dropout_variants(size_t *count) {
+  *count = CK_COUNT(variants);
+  return variants;
+}
+
+typedef struct {
+  ck_philox philox;
+  kernel *kernel;
+  uint64_t block;
+  size_t count;
+  const float *x;
+  float *y;
+  float scale;
+  uint16_t threshold;
+  bool streams;
+} job;
+enum { SPAN = 32768 }; // elements per task: a multiple of 16, so that every span of y keeps y's alignment
+
+static void drop_span(ck_worker *worker, const void *argument, size_t task) {
+  const job *j = argument;
+  size_t from = task * SPAN, count = ck_min(SPAN, j->count - from);
+  const float *x = j->x + from;
+  float *y = j->y + from;
+  if (j->threshold > 0)
+    j->kernel(&j->philox, j->block + from / 8, j->threshold, j->scale, count, x, y, j->streams);
+  else if (x != y)
+    __builtin_memcpy(y, x, count * sizeof *y);
+}
+
+static void drop(ck_worker *worker, const void *argument) {
+  const job *j = argument;
+  ck_for(worker, ck_ceil_div(j->count, SPAN), drop_span, j);
+}
+
+ck_status ck_dropout_f32(const ck_context *context, uint64_t seed, uint64_t stream, uint64_t first, double rate,
+                         size_t count, const float *x, float *y) {
+  if (first % 8 != 0 || first + count < first || !(rate >= 0 && rate < 1)) return CK_BAD_ARGUMENT;
+  uint32_t threshold = (uint32_t)(65536 * rate + 0.5);
+  if (threshold > 65535) return CK_BAD_ARGUMENT;
+  size_t variant = ck_choose(context, variants, CK_COUNT(variants));
+  if (variant == CK_COUNT(variants)) return CK_NO_KERNEL;
+  if (count == 0) return CK_OK;
+  job j = {
+      .philox = ck_philox_schedule(seed, stream),
+      .kernel = kernels[variant],
+      .block = first / 8,
+      .count = count,
+      .x = x,
+      .y = y,
+      .scale = (float)(65536.0 / (65536 - threshold)),
+      .threshold = (uint16_t)threshold,
+      // What does not fit the cache is better not read into it before it is overwritten.
+      .streams = x != y && (uintptr_t)y % 64 == 0 && 2 * sizeof *y * count > ck_context_caches(context).l3,
+  };
+  return ck_submit(context, drop, &j, sizeof j, (ck_needs){.work_ns = 0.4 * (double)count});
+}

@@ -1,0 +1,88 @@
+// Philox4x32-10 at the width of the including body (runtime/each_width.inc.h, after vector/math.inc.h).
+//
+// One round of the paper (section 3.3), with key words k and the two 64-bit products P0 = 0xD2511F53 c0 and
+// P1 = 0xCD9E8D57 c2:   c0' = hi(P1) ^ c1 ^ k0    c1' = lo(P1)    c2' = hi(P0) ^ c3 ^ k1    c3' = lo(P0)
+//
+// A block keeps a 64-bit lane: c0 and c2 in the low halves of two vectors, and c1 and c3 as the low halves of the last
+// two products, which is where the multiplier leaves them. The high halves carry rubbish that the 32 x 32 -> 64
+// multiplication ignores. So a round is two multiplications, two shifts and two three-way exclusive ors.
+
+typedef uint64_t CK_NAME(ck_vblock) __attribute__((ext_vector_type(CK_LANES / 2)));
+// The key schedule and the stream, one copy a lane: a local of the kernel, so that stores cannot touch it.
+typedef struct {
+  CK_NAME(ck_vblock) keys[10][2], stream[2];
+} CK_NAME(ck_vphilox_keys);
+
+#ifndef CK_PHILOX_INC_H
+#define CK_PHILOX_INC_H
+#define vblock CK_NAME(ck_vblock)
+#define vphilox_keys CK_NAME(ck_vphilox_keys)
+#define vphilox_spread CK_NAME(ck_vphilox_spread)
+#define vphilox CK_NAME(ck_vphilox)
+#define vproduct CK_NAME(ck_vproduct)
+#define vevens CK_NAME(ck_vevens)
+#define vodds CK_NAME(ck_vodds)
+#endif
+
+CK_VECTOR vphilox_keys vphilox_spread(const ck_philox *philox) {
+  vphilox_keys k;
+  k.stream[0] = (vblock)(philox->stream & 0xffffffffu);
+  k.stream[1] = (vblock)(philox->stream >> 32);
+  for (int round = 0; round < 10; round++)
+    for (int i = 0; i < 2; i++) k.keys[round][i] = (vblock)((uint64_t)philox->keys[round][i]);
+  return k;
+}
+
+// a0 b0 a2 b2 ... and a1 b1 a3 b3 ...
+CK_VECTOR vuint vevens(vuint a, vuint b) {
+#if CK_LANES == 16
+  return __builtin_shufflevector(a, b, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30);
+#elif CK_LANES == 8
+  return __builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14);
+#else
+  return __builtin_shufflevector(a, b, 0, 4, 2, 6);
+#endif
+}
+CK_VECTOR vuint vodds(vuint a, vuint b) {
+#if CK_LANES == 16
+  return __builtin_shufflevector(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
+#elif CK_LANES == 8
+  return __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15);
+#else
+  return __builtin_shufflevector(a, b, 1, 5, 3, 7);
+#endif
+}
+
+CK_VECTOR vblock vproduct(vblock a, uint32_t b) { return (a & 0xffffffffu) * (uint64_t)b; }
+
+// The 2 * CK_LANES words of blocks block ..< block + CK_LANES / 2, in order.
+CK_VECTOR void vphilox(const vphilox_keys *k, uint64_t block, vuint *first, vuint *second) {
+  // Blocks sit so that interleaving neighbours within 128 bits, at the end, puts their words in order.
+#if CK_LANES == 16
+  vblock c0 = block + (vblock){0, 4, 1, 5, 2, 6, 3, 7};
+#elif CK_LANES == 8
+  vblock c0 = block + (vblock){0, 2, 1, 3};
+#else
+  vblock c0 = block + (vblock){0, 1};
+#endif
+  vblock c1 = c0 >> 32, c2 = k->stream[0], c3 = k->stream[1];
+#pragma clang loop unroll(full)
+  for (int round = 0; round < 10; round++) {
+    vblock p0 = vproduct(c0, 0xD2511F53u), p1 = vproduct(c2, 0xCD9E8D57u);
+    c0 = (p1 >> 32) ^ c1 ^ k->keys[round][0];
+    c2 = (p0 >> 32) ^ c3 ^ k->keys[round][1];
+    c1 = p1;
+    c3 = p0;
+  }
+  vblock low = (vblock)vevens((vuint)c0, (vuint)c1), high = (vblock)vevens((vuint)c2, (vuint)c3);
+#if CK_LANES == 16
+  *first = (vuint)__builtin_shufflevector(low, high, 0, 8, 2, 10, 4, 12, 6, 14);
+  *second = (vuint)__builtin_shufflevector(low, high, 1, 9, 3, 11, 5, 13, 7, 15);
+#elif CK_LANES == 8
+  *first = (vuint)__builtin_shufflevector(low, high, 0, 4, 2, 6);
+  *second = (vuint)__builtin_shufflevector(low, high, 1, 5, 3, 7);
+#else
+  *first = (vuint)__builtin_shufflevector(low, high, 0, 2);
+  *second = (vuint)__builtin_shufflevector(low, high, 1, 3);
+#endif
+}
