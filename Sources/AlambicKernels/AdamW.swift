@@ -1,0 +1,49 @@
+import CKernels
+
+extension Kernels {
+    /// Variants of the AdamW step, best first.
+    public static let adamW: [Variant] = Variant.list(ck_adamw_variants)
+}
+
+/// One step of Adam (Kingma and Ba 2015, Algorithm 1) with decoupled weight decay (Loshchilov and Hutter 2019, Algorithm 2,
+/// the decay multiplied by the rate), in one pass and in place:
+///
+///     g' = gradientScale · g + l2 · w
+///     m  = beta1 · m + (1 - beta1) · g'
+///     v  = beta2 · v + (1 - beta2) · g'²
+///     w  = w - rate · (correction1 · m / (√(correction2 · v) + epsilon) + weightDecay · w)
+///
+/// - Parameters:
+///   - w: the weights. The other spans have as many elements.
+///   - g: the gradient of the loss.
+///   - m: the first moment, zeros before the first step.
+///   - v: the second moment, zeros before the first step.
+///   - rate: the learning rate of this step.
+///   - beta1: decay of the first moment, 0 ..< 1.
+///   - beta2: decay of the second moment, 0 ..< 1.
+///   - epsilon: at least 0.
+///   - weightDecay: decoupled decay, which the moments never see.
+///   - l2: the coefficient of an L2 penalty, which goes into the gradient.
+///   - correction1: 1 / (1 - beta1^t) for step t = 1, 2, …, computed in double; 1 for no correction.
+///   - correction2: 1 / (1 - beta2^t).
+///   - gradientScale: multiplies the gradient first: clipping, averaging.
+///
+/// Throws `.badArgument` for values outside these ranges, among them corrections below 1.
+public func adamWStep(
+    weights w: consuming MutableSpan<Float>, gradient g: Span<Float>, firstMoment m: consuming MutableSpan<Float>,
+    secondMoment v: consuming MutableSpan<Float>, rate: Float, beta1: Float = 0.9, beta2: Float = 0.999,
+    epsilon: Float = 1e-8, weightDecay: Float = 0, l2: Float = 0, correction1: Float, correction2: Float,
+    gradientScale: Float = 1, on context: Context
+) throws(KernelError) {
+    let count = w.count
+    precondition(
+        g.count == count && m.count == count && v.count == count,
+        "AdamW over \(count) weights with \(g.count) gradients and \(m.count) and \(v.count) moments")
+    let options = ck_adamw_options(
+        rate: Double(rate), beta1: Double(beta1), beta2: Double(beta2), epsilon: Double(epsilon),
+        weight_decay: Double(weightDecay), l2: Double(l2), correction1: Double(correction1),
+        correction2: Double(correction2), gradient_scale: Double(gradientScale))
+    try check(
+        ck_adamw_f32(context.handle, count, w.base, g.base, m.base, v.base, options),
+        "AdamW with beta1 \(beta1), beta2 \(beta2), epsilon \(epsilon), corrections \(correction1) and \(correction2)")
+}

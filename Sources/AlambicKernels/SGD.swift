@@ -1,0 +1,47 @@
+import CKernels
+
+extension Kernels {
+    /// Variants of the gradient descent step, best first.
+    public static let sgd: [Variant] = Variant.list(ck_sgd_variants)
+}
+
+/// One step of stochastic gradient descent in one pass and in place:
+///
+///     g' = gradientScale · g + l2 · w
+///     u  = momentum · u + g'                        with a velocity u
+///     d  = g'                                       without a velocity
+///          u                                        with one (Polyak 1964)
+///          g' + momentum · u                        with Nesterov's (Sutskever et al. 2013)
+///     w  = w - rate · (d + weightDecay · w)
+///
+/// - Parameters:
+///   - w: the weights. The other spans have as many elements.
+///   - g: the gradient of the loss.
+///   - u: the velocity, zeros before the first step; nil for plain descent.
+///   - rate: the learning rate of this step.
+///   - momentum: the share of the velocity that survives, 0 ..< 1.
+///   - nesterov: whether the gradient is taken to be that of the point ahead.
+///   - weightDecay: decoupled decay, which the velocity never sees.
+///   - l2: the coefficient of an L2 penalty, which goes into the gradient.
+///   - gradientScale: multiplies the gradient first: clipping, averaging.
+///
+/// Throws `.badArgument` for a momentum outside its range, or momentum without a velocity.
+public func sgdStep(
+    weights w: consuming MutableSpan<Float>, gradient g: Span<Float>, velocity u: consuming MutableSpan<Float>?,
+    rate: Float, momentum: Float = 0, nesterov: Bool = false, weightDecay: Float = 0, l2: Float = 0,
+    gradientScale: Float = 1, on context: Context
+) throws(KernelError) {
+    let count = w.count
+    precondition(g.count == count, "gradient descent over \(count) weights with \(g.count) gradients")
+    var velocity: UnsafeMutablePointer<Float>?
+    if var u {
+        precondition(u.count == count, "gradient descent over \(count) weights with \(u.count) velocities")
+        velocity = u.base
+    }
+    let options = ck_sgd_options(
+        rate: Double(rate), momentum: Double(momentum), weight_decay: Double(weightDecay), l2: Double(l2),
+        gradient_scale: Double(gradientScale), nesterov: nesterov)
+    try check(
+        ck_sgd_f32(context.handle, count, w.base, g.base, velocity, options),
+        "gradient descent with momentum \(momentum)")
+}
