@@ -1,0 +1,18 @@
+// Symmetric 8-bit quantization of rows, and back.
+//
+//   scale[i] = max_j |x[i,j]| / 127      q[i,j] = clamp(round_half_even(x[i,j] / scale[i]), -127, 127)
+//   y[i,j]   = q[i,j] * scale[i]
+//
+// A row whose scale is 0 (all zeros, or so small that max / 127 underflows) gets scale 1 and q = 0. A row with a NaN or
+// an infinity gets scale NaN and q = 0, so that whatever is computed from it is NaN and can be noticed.
+// q and scale are equal on every instruction set. Rows are dense, row-major.
+#ifndef CK_QUANTIZE_H
+#define CK_QUANTIZE_H
+#include "ck_runtime.h"
+
+ck_status ck_quantize_rows_f32_s8(const ck_context *context, size_t rows, size_t columns, const float *x, int8_t *q,
+                                  float *scale);
+ck_status ck_dequantize_rows_s8_f32(const ck_context *context, size_t rows, size_t columns, const int8_t *q,
+                                    const float *scale, float *y);
+const ck_variant *ck_quantize_variants(size_t *count);
+#endif

@@ -1,0 +1,79 @@
+// Driver of the quantization of rows: checks, splits into groups of rows, chooses a width.
+#include "ck_quantize.h"
+#include "runtime/variants.h"
+
+#define CK_BODY "quantize/body.inc.h"
+#include "runtime/each_width.inc.h"
+
+static const ck_variant variants[] = {
+#define X(width) {#width, needs_##width},
+    CK_EACH_WIDTH(X)
+#undef X
+};
+typedef void quantize_row(size_t columns, const float *x, int8_t *q, float *scale);
+typedef void dequantize_row(size_t columns, const int8_t *q, float scale, float *y);
+static const struct {
+  quantize_row *quantize;
+  dequantize_row *dequantize;
+} kernels[] = {
+#define X(width) {quantize_row_##width, dequantize_row_##width},
+    CK_EACH_WIDTH(X)
+#undef X
+};
+
+const ck_variant *ck_quantize_variants(size_t *count) {
+  *count = CK_COUNT(variants);
+  return variants;
+}
+
+typedef struct {
+  quantize_row *quantize;     // or
+  dequantize_row *dequantize; // the other is NULL
+  size_t rows, columns, rows_per_task;
+  const float *x;
+  int8_t *q;
+  float *scale;
+  const int8_t *bytes;
+  const float *scales;
+  float *y;
+} job;
+
+static void some_rows(ck_worker *worker, const void *argument, size_t task) {
+  const job *j = argument;
+  size_t from = task * j->rows_per_task, to = ck_min(from + j->rows_per_task, j->rows), n = j->columns;
+  for (size_t i = from; i < to; i++)
+    if (j->quantize)
+      j->quantize(n, j->x + i * n, j->q + i * n, j->scale + i);
+    else
+      j->dequantize(n, j->bytes + i * n, j->scales[i], j->y + i * n);
+}
+
+static void all_rows(ck_worker *worker, const void *argument) {
+  const job *j = argument;
+  ck_for(worker, ck_ceil_div(j->rows, j->rows_per_task), some_rows, j);
+}
+
+static ck_status submit(const ck_context *context, job j, size_t variant) {
+  size_t elements;
+  if (__builtin_mul_overflow(j.rows, j.columns, &elements)) return CK_BAD_SHAPE;
+  if (variant == CK_COUNT(variants)) return CK_NO_KERNEL;
+  if (j.rows == 0) return CK_OK;
+  j.rows_per_task = ck_max(1, 16384 / ck_max(j.columns, 1));
+  return ck_submit(context, all_rows, &j, sizeof j, (ck_needs){.work_ns = 0.6 * (double)elements});
+}
+
+ck_status ck_quantize_rows_f32_s8(const ck_context *context, size_t rows, size_t columns, const float *x, int8_t *q,
+                                  float *scale) {
+  size_t variant = ck_choose(context, variants, CK_COUNT(variants));
+  job j = {.rows = rows, .columns = columns, .x = x, .q = q, .scale = scale};
+  if (variant < CK_COUNT(variants)) j.quantize = kernels[variant].quantize;
+  return submit(context, j, variant);
+}
+
+ck_status ck_dequantize_rows_s8_f32(const ck_context *context, size_t rows, size_t columns, const int8_t *q,
+                                    const float *scale, float *y) {
+  size_t variant = ck_choose(context, variants, CK_COUNT(variants));
+  job j = {.rows = rows, .columns = columns, .bytes = q, .scales = scale, .y = y};
+  if (variant < CK_COUNT(variants)) j.dequantize = kernels[variant].dequantize;
+  return submit(context, j, variant);
+}
