@@ -37,12 +37,13 @@ let package = Package(
                 .linkedLibrary("m", .when(platforms: [.linux])),
             ]),
         .target(name: "AlambicKernels", dependencies: ["CKernels"], swiftSettings: lendsSpans),
-        .target(name: "AlambicTensor", dependencies: ["AlambicKernels"], swiftSettings: lendsSpans),
+        .target(
+            name: "AlambicTensor", dependencies: ["AlambicKernels"], swiftSettings: lendsSpans + optimised),
         .target(name: "AlambicFiles", swiftSettings: optimised),
         .target(name: "AlambicTokenizers", swiftSettings: optimised),
         .target(
             name: "AlambicModels", dependencies: ["AlambicTensor", "AlambicFiles", "AlambicTokenizers"],
-            swiftSettings: lendsSpans),
+            swiftSettings: lendsSpans + optimised),
         .target(name: "AlambicOptimizers", dependencies: ["AlambicTensor"], swiftSettings: lendsSpans),
         .target(
             name: "AlambicTraining", dependencies: ["AlambicModels", "AlambicOptimizers"], swiftSettings: lendsSpans),

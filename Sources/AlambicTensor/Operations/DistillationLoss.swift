@@ -1,0 +1,89 @@
+import AlambicKernels
+
+/// What a student is to learn from a teacher at the vocabulary.
+public struct DistillationTerms: Sendable {
+    /// Temperature T > 0 that softens both distributions.
+    public var temperature: Float
+    /// Weight in 0...1 of the soft term; the hard targets have 1 minus it.
+    public var mixing: Float
+
+    public init(temperature: Float, mixing: Float) {
+        precondition(temperature > 0, "a temperature of \(temperature) is not positive")
+        precondition(mixing >= 0 && mixing <= 1, "a mixing of \(mixing) is not in 0...1")
+        self.temperature = temperature
+        self.mixing = mixing
+    }
+}
+
+/// Mean losses of a distillation step in nats per counted row.
+public struct DistillationLosses: Sendable, Equatable {
+    /// T² KL(p || q) of the teacher's to the student's softened distribution.
+    public var soft: Double
+    /// Cross-entropy with the hard targets.
+    public var hard: Double
+    /// mixing * soft + (1 - mixing) * hard.
+    public var total: Double
+}
+
+// L = mean over rows of a T² KL(p || q) + (1 - a) (-log q1_t), with p = softmax(z_teacher / T), q = softmax(z / T),
+// q1 = softmax(z), a = mixing (Hinton, Vinyals and Dean, 2015, section 2: T² keeps the gradients' size).
+//
+// Backward: dL/dz = (a T (q - p) + (1 - a) (q1 - onehot(t))) / n, dx = dz W, dW = dzᵀ x.
+// Rows are taken in chunks in increasing order, and dW is one chain of multiply-adds over all rows, so the result
+// does not depend on the size of the chunks.
+extension Tape {
+    /// Hinton's distillation loss from hidden states of student and teacher, chunk of rows by chunk of rows.
+    ///
+    /// - Parameters:
+    ///   - hidden: the student's, [batch, length, width].
+    ///   - head: the student's weights of [vocabulary, width].
+    ///   - targets: one for each row; rows with -1 do not count at all.
+    ///   - teacherLogits: fills the given tensor [rows.count, vocabulary] with the teacher's logits of these rows.
+    ///   - scale: what to multiply the gradient with. Not the returned losses.
+    public func distillationLoss(
+        hidden: Variable, head: ParameterID, targets: [Int32], terms: DistillationTerms, scale: Float = 1,
+        teacherLogits: (_ rows: Range<Int>, _ into: Tensor) throws(KernelError) -> Void
+    ) throws(KernelError) -> DistillationLosses {
+        let weights = self.weights(head)
+        let (rows, vocabulary, columns) = (hidden.value.rows, weights.rows, weights.columns)
+        precondition(
+            columns == hidden.value.columns && targets.count == rows,
+            "\(targets.count) targets for hidden \(hidden.shape) and head \(weights.shape)")
+        let counted = targets.count { $0 >= 0 }
+        guard counted > 0 else { return DistillationLosses(soft: 0, hard: 0, total: 0) }
+        // About 4 MB of logits at a time.
+        let chunk = min(rows, max(16, (1 << 20) / vocabulary))
+        var (soft, hard) = (0.0, 0.0)
+        try addGradient(to: hidden) { target throws(KernelError) in
+            for start in stride(from: 0, to: rows, by: chunk) {
+                let range = start..<min(start + chunk, rows)
+                let logits = try pool.tensor([range.count, vocabulary])
+                let teacher = try pool.tensor([range.count, vocabulary])
+                let softLosses = try pool.tensor([range.count])
+                let hardLosses = try pool.tensor([range.count])
+                let student = hidden.value.rows(range)
+                try teacherLogits(range, teacher)
+                try matmul(
+                    M: range.count, N: vocabulary, K: columns, student.span, .asIs, weights.span, .transposed,
+                    into: logits.mutableSpan, on: context)
+                try distillationCrossEntropy(
+                    logits.mutableSpan, teacher: teacher.span, targets: targets.span.extracting(range),
+                    rows: range.count, vocabulary: vocabulary, temperature: terms.temperature, mixing: terms.mixing,
+                    gradientScale: scale / Float(counted), soft: softLosses.mutableSpan,
+                    hard: hardLosses.mutableSpan, on: context)
+                try matmul(
+                    M: range.count, N: columns, K: vocabulary, logits.span, .asIs, weights.span, .asIs,
+                    into: target.rows(range).mutableSpan, on: context)
+                try matmul(
+                    M: vocabulary, N: columns, K: range.count, logits.span, .transposed, student.span, .asIs,
+                    into: gradients[head].mutableSpan, store: .accumulate, on: context)
+                soft += softLosses.sum()
+                hard += hardLosses.sum()
+            }
+        }
+        soft /= Double(counted)
+        hard /= Double(counted)
+        let mixing = Double(terms.mixing)
+        return DistillationLosses(soft: soft, hard: hard, total: mixing * soft + (1 - mixing) * hard)
+    }
+}

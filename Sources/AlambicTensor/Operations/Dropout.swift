@@ -1,0 +1,35 @@
+import AlambicKernels
+
+/// y = x * m / (1 - p) with m_e = 0 with probability p, else 1 (Srivastava et al., 2014, in the form that needs no
+/// scaling at test time).
+///
+/// Backward: dx = g * m / (1 - p): the same operation on the gradient. The mask is not stored but drawn again from
+/// the same counter-based stream.
+struct DropoutOperation: Operation {
+    let x: Variable
+    let rate: Float
+    let seed: UInt64
+    let stream: UInt64
+    let result: Variable
+
+    func backward(on tape: Tape) throws(KernelError) {
+        guard let gradient = tape.takeGradient(of: result) else { return }
+        try tape.addGradient(to: x) { target throws(KernelError) in
+            try AlambicKernels.dropout(
+                gradient.span, rate: rate, seed: seed, stream: stream, into: target.mutableSpan, on: tape.context)
+        }
+    }
+}
+
+extension Tape {
+    public func dropout(_ x: Variable, rate: Float) throws(KernelError) -> Variable {
+        precondition(rate >= 0 && rate < 1, "a dropout rate of \(rate) is not in 0..<1")
+        // The stream is taken even at rate 0, so that one layer's rate does not change another layer's mask.
+        guard let (seed, stream) = nextDropout(), rate > 0 else { return x }
+        let result = try variable(x.shape)
+        try AlambicKernels.dropout(
+            x.value.span, rate: rate, seed: seed, stream: stream, into: result.value.mutableSpan, on: context)
+        record(DropoutOperation(x: x, rate: rate, seed: seed, stream: stream, result: result))
+        return result
+    }
+}

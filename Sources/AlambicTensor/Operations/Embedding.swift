@@ -1,0 +1,37 @@
+import AlambicKernels
+
+/// y[i, :] = E[ids[i], :] + P[i mod T, :].
+///
+/// Backward, with g = dL/dy: dE[v, :] = sum over i with ids[i] = v of g[i, :], dP[t, :] = sum over i with
+/// i mod T = t of g[i, :], both summed in increasing order of i.
+struct EmbeddingOperation: Operation {
+    let tokens: Tokens
+    let table: ParameterID
+    let positions: ParameterID
+    let result: Variable
+
+    func backward(on tape: Tape) throws(KernelError) {
+        guard let gradient = tape.takeGradient(of: result) else { return }
+        try embeddingBackward(
+            ids: tokens.ids.span, dY: gradient.span, columns: result.value.columns,
+            into: tape.gradients[table].mutableSpan, dPositions: tape.gradients[positions].mutableSpan,
+            length: tokens.length, on: tape.context)
+    }
+}
+
+extension Tape {
+    public func embedding(
+        _ tokens: Tokens, table: ParameterID, positions: ParameterID
+    ) throws(KernelError) -> Variable {
+        let (tableValue, positionValue) = (weights(table), weights(positions))
+        precondition(
+            tableValue.columns == positionValue.columns && tokens.length <= positionValue.rows,
+            "table \(tableValue.shape) and positions \(positionValue.shape) for sequences of \(tokens.length)")
+        let result = try variable([tokens.batch, tokens.length, tableValue.columns])
+        try AlambicKernels.embedding(
+            ids: tokens.ids.span, table: tableValue.span, positions: positionValue.span, length: tokens.length,
+            positionOffset: 0, columns: tableValue.columns, into: result.value.mutableSpan, on: context)
+        record(EmbeddingOperation(tokens: tokens, table: table, positions: positions, result: result))
+        return result
+    }
+}

@@ -1,0 +1,76 @@
+import AlambicKernels
+
+/// The number of a parameter in its model's walk (`Architecture.parameters`).
+public struct ParameterID: Hashable, Sendable, CustomStringConvertible {
+    /// Index into the walk.
+    public let index: Int
+    public init(index: Int) { self.index = index }
+    /// `#3`.
+    public var description: String { "#\(index)" }
+}
+
+/// What a parameter is to its model: which methods apply to it follows from this.
+public enum ParameterKind: Sendable, Hashable {
+    /// The weight of a linear layer, [outputs, inputs].
+    case matrix
+    /// A gain or a bias.
+    case vector
+    /// A table with one row for each token.
+    case embedding
+    /// A table with one row for each position.
+    case positions
+}
+
+/// A trainable tensor with its path in the model.
+///
+/// Replicas share parameters read-only; only an optimizer writes `value`, between steps. Gradients live in a
+/// `GradientSet`, one for each tape.
+public final class Parameter: @unchecked Sendable {
+    /// The path, as Hugging Face names it: `h.0.attn.c_attn.weight`.
+    public let path: String
+    /// What it is to the model.
+    public let kind: ParameterKind
+    /// Whether weight decay applies: yes for matrices and token tables, no for gains, biases and positions.
+    public let decays: Bool
+    /// The raw weights, which the optimizer updates. A matrix is [outputs, inputs].
+    public let value: Tensor
+    /// What stands between the raw weights and the forward pass, if anything. Change it between steps only.
+    public var transform: (any WeightTransform)?
+    /// What the forward pass reads: `value`, or what `transform` made of it at the last `refresh()`.
+    public private(set) var effective: Tensor
+
+    public init(
+        path: String, kind: ParameterKind, decays: Bool? = nil, value: Tensor, transform: (any WeightTransform)? = nil
+    ) {
+        self.path = path
+        self.kind = kind
+        self.decays = decays ?? (kind == .matrix || kind == .embedding)
+        self.value = value
+        self.transform = transform
+        self.effective = value
+    }
+
+    /// Asks the transform for the effective weights of the step to come. `Tape.begin` does this, unless told not to.
+    public func refresh(on context: Context) throws(KernelError) {
+        if let transform {
+            effective = try transform.effective(of: self, on: context)
+            precondition(
+                effective.shape == value.shape,
+                "\(path): the transform turned shape \(value.shape) into \(effective.shape)")
+        } else {
+            effective = value
+        }
+    }
+}
+
+/// What the forward pass sees of a weight, and how gradients come back: masks, fake quantization, low-rank updates.
+public protocol WeightTransform: AnyObject, Sendable {
+    /// The weights that the forward pass is to use, of the same shape as `parameter.value`. Called once for each
+    /// step, before the forward pass; the tensor must keep its elements until the next call.
+    func effective(of parameter: Parameter, on context: Context) throws(KernelError) -> Tensor
+
+    /// Turns the gradient with respect to the effective weights, in place, into that of the raw weights (a mask m:
+    /// g <- g * m). Called once at the end of each backward pass; replicas may call it at the same time with
+    /// gradients of their own, so it must not write anything else.
+    func pullBack(gradient: Tensor, of parameter: Parameter, on context: Context) throws(KernelError)
+}
