@@ -1,0 +1,153 @@
+import AlambicFiles
+import AlambicKernels
+import AlambicTensor
+
+/// GPT-2 (Radford et al., 2019): a decoder-only transformer with learned positions and pre-norm blocks,
+///
+///     x = E[token] + P[position]
+///     x += attention(norm(x)), x += W₂ gelu(W₁ norm(x))     for each layer
+///     logits = norm(x) Eᵀ
+///
+/// with dropout on the embeddings and on both residual branches while training. Attention weights are never in memory,
+/// so a file's `attn_pdrop` is kept but not applied.
+public struct GPT: Architecture {
+    public static let modelType = "gpt2"
+    public static let filePrefixes = ["transformer."]
+
+    /// The sizes and rates of the `config.json`.
+    public let configuration: GPT2Configuration
+    public let parameters: [ParameterDescription]
+    public let head: ParameterID
+
+    public var layers: Int { configuration.layers }
+    public var width: Int { configuration.width }
+    public var inner: Int { configuration.innerWidth }
+    public var heads: Int { configuration.heads }
+    public var context: Int { configuration.context }
+    public var vocabulary: Int { configuration.vocabulary }
+    public var dropout: Double { configuration.residualDropout }
+
+    /// How many parameters a block has.
+    private static let perLayer = 12
+
+    /// A GPT of these sizes. `heads` must divide `width`.
+    public init(_ configuration: GPT2Configuration) {
+        self.configuration = configuration
+        var parameters = Self.embeddings(configuration)
+        for layer in 0..<configuration.layers { parameters += Self.block(layer, configuration) }
+        parameters.append(Self.vector("ln_f.weight", configuration.width, .ones))
+        parameters.append(Self.vector("ln_f.bias", configuration.width, .zeros))
+        if !configuration.tiesHead {
+            parameters.append(
+                ParameterDescription(
+                    path: "lm_head.weight", shape: [configuration.vocabulary, configuration.width], kind: .matrix,
+                    initialization: .normal(deviation: Float(configuration.initializerRange))))
+        }
+        self.parameters = parameters
+        head = ParameterID(index: configuration.tiesHead ? 0 : parameters.count - 1)
+    }
+
+    public init(_ configuration: ModelConfiguration) throws(FileError) {
+        let sizes = try GPT2Configuration(configuration)
+        guard sizes.activation == "gelu_new" else {
+            throw configuration.reader.failure(
+                "activation_function", expected: "\"gelu_new\"", fix: "this variant of GPT-2 is not supported")
+        }
+        self.init(sizes)
+    }
+
+    public func write(into configuration: inout ModelConfiguration) { self.configuration.write(into: &configuration) }
+
+    public func withDropout(_ rate: Double) -> GPT {
+        var changed = configuration
+        changed.residualDropout = rate
+        changed.embeddingDropout = rate
+        return GPT(changed)
+    }
+
+    public func withLayers(_ layers: Int) -> GPT {
+        var changed = configuration
+        changed.layers = layers
+        return GPT(changed)
+    }
+
+    public func hidden<G: Graph>(_ tokens: Tokens, on graph: G) throws(KernelError) -> G.Value {
+        let rate = Float(configuration.residualDropout)
+        let epsilon = Float(configuration.layerNormEpsilon)
+        func id(_ index: Int) -> ParameterID { ParameterID(index: index) }
+
+        var x = try graph.embedding(tokens, table: id(0), positions: id(1))
+        x = try graph.dropout(x, rate: Float(configuration.embeddingDropout))
+        for layer in 0..<layers {
+            let p = 2 + layer * Self.perLayer
+            var y = try graph.layerNorm(x, gain: id(p), bias: id(p + 1), epsilon: epsilon)
+            y = try graph.linear(y, weight: id(p + 2), bias: id(p + 3))
+            y = try graph.causalAttention(y, heads: heads, layer: layer)
+            y = try graph.linear(y, weight: id(p + 4), bias: id(p + 5))
+            x = try graph.add(x, try graph.dropout(y, rate: rate))
+
+            y = try graph.layerNorm(x, gain: id(p + 6), bias: id(p + 7), epsilon: epsilon)
+            y = try graph.linear(y, weight: id(p + 8), bias: id(p + 9))
+            y = try graph.gelu(y)
+            y = try graph.linear(y, weight: id(p + 10), bias: id(p + 11))
+            x = try graph.add(x, try graph.dropout(y, rate: rate))
+        }
+        let last = 2 + layers * Self.perLayer
+        return try graph.layerNorm(x, gain: id(last), bias: id(last + 1), epsilon: epsilon)
+    }
+
+    public func path(_ path: String, withLayer layer: (Int) -> Int) -> String {
+        let parts = path.split(separator: ".", maxSplits: 2)
+        guard parts.count == 3, parts[0] == "h", let number = Int(parts[1]) else { return path }
+        return "h.\(layer(number)).\(parts[2])"
+    }
+
+    /// The causal masks that older checkpoints store, and the head where it is the token table.
+    public func ignores(fileName name: String) -> Bool {
+        if name == "lm_head.weight" { return configuration.tiesHead }
+        let parts = name.split(separator: ".")
+        return parts.count == 4 && parts[0] == "h" && parts[2] == "attn"
+            && (parts[3] == "bias" || parts[3] == "masked_bias")
+    }
+}
+
+// The walk. Weights start normal with `initializer_range`, those of the residual projections smaller by the root of
+// the number of residual branches (Radford et al., 2019, section 2.3).
+extension GPT {
+    private static func embeddings(_ c: GPT2Configuration) -> [ParameterDescription] {
+        let initialization = Initialization.normal(deviation: Float(c.initializerRange))
+        return [
+            ParameterDescription(
+                path: "wte.weight", shape: [c.vocabulary, c.width], kind: .embedding, initialization: initialization),
+            ParameterDescription(
+                path: "wpe.weight", shape: [c.context, c.width], kind: .positions, initialization: initialization),
+        ]
+    }
+
+    private static func block(_ layer: Int, _ c: GPT2Configuration) -> [ParameterDescription] {
+        let deviation = Float(c.initializerRange)
+        let residual = deviation / Float(2 * c.layers).squareRoot()
+        func matrix(_ name: String, _ outputs: Int, _ inputs: Int, _ deviation: Float) -> ParameterDescription {
+            ParameterDescription(
+                path: "h.\(layer).\(name).weight", shape: [outputs, inputs], kind: .matrix,
+                initialization: .normal(deviation: deviation), storedTransposed: true, layer: layer)
+        }
+        func vector(_ name: String, _ count: Int, _ initialization: Initialization) -> ParameterDescription {
+            self.vector("h.\(layer).\(name)", count, initialization, layer: layer)
+        }
+        return [
+            vector("ln_1.weight", c.width, .ones), vector("ln_1.bias", c.width, .zeros),
+            matrix("attn.c_attn", 3 * c.width, c.width, deviation), vector("attn.c_attn.bias", 3 * c.width, .zeros),
+            matrix("attn.c_proj", c.width, c.width, residual), vector("attn.c_proj.bias", c.width, .zeros),
+            vector("ln_2.weight", c.width, .ones), vector("ln_2.bias", c.width, .zeros),
+            matrix("mlp.c_fc", c.innerWidth, c.width, deviation), vector("mlp.c_fc.bias", c.innerWidth, .zeros),
+            matrix("mlp.c_proj", c.width, c.innerWidth, residual), vector("mlp.c_proj.bias", c.width, .zeros),
+        ]
+    }
+
+    private static func vector(
+        _ path: String, _ count: Int, _ initialization: Initialization, layer: Int? = nil
+    ) -> ParameterDescription {
+        ParameterDescription(path: path, shape: [count], kind: .vector, initialization: initialization, layer: layer)
+    }
+}

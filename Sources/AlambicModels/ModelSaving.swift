@@ -1,0 +1,92 @@
+import AlambicFiles
+import AlambicKernels
+import AlambicTensor
+import Foundation
+
+extension Model {
+    /// Saves the model as a directory that Hugging Face's libraries (with compressed-tensors, where weights are packed)
+    /// and this one load: `config.json`, `model.safetensors`, tokenizer files. Equal models give equal bytes.
+    ///
+    /// The directory is written under a temporary name and then exchanged for what is there, as a whole; entries that
+    /// do not belong to a model, such as checkpoints, stay.
+    ///
+    /// - Throws: `FileError`; then what was there is as it was.
+    public func save(to directory: URL) throws {
+        try AtomicDirectory.write(to: directory) { try write(into: $0) }
+    }
+
+    /// Saves the model as a directory given by its path.
+    public func save(to path: String) throws { try save(to: URL(fileURLWithPath: path)) }
+
+    /// Writes the model's files into an existing directory, one by one.
+    public func write(into directory: URL) throws {
+        var configuration = configuration
+        configuration.setCompression(compression)
+        try configuration.write(to: directory.appendingPathComponent("config.json"))
+        try SafeTensors.write(entries, to: directory.appendingPathComponent("model.safetensors"))
+        for file in tokenizer?.files ?? [] {
+            try AtomicFile.write(file.contents, to: directory.appendingPathComponent(file.name))
+        }
+    }
+
+    private var entries: [SafeTensors.Entry] {
+        zip(weights, architecture.parameters).flatMap { weight, description -> [SafeTensors.Entry] in
+            if case .f32(let tensor) = weight { return [Self.entry(tensor, description)] }
+            return weight.stored(as: description.path).map { stored in
+                SafeTensors.Entry(stored.name, Self.type(stored.type), shape: stored.shape) { sink in
+                    try stored.bytes.withUnsafeBytes { try sink($0) }
+                }
+            }
+        }
+    }
+
+    private static func entry(_ tensor: Tensor, _ description: ParameterDescription) -> SafeTensors.Entry {
+        guard description.storedTransposed else {
+            return SafeTensors.Entry(description.path, .f32, shape: tensor.shape.dimensions) { sink in
+                try tensor.withUnsafeBytes { try sink($0) }
+            }
+        }
+        return SafeTensors.Entry(description.path, .f32, shape: tensor.shape.dimensions.reversed()) { sink in
+            let transposed = try Tensor(Shape(tensor.shape.dimensions.reversed()))
+            transpose(tensor.span, rows: tensor.rows, columns: tensor.columns, into: transposed.mutableSpan)
+            try transposed.withUnsafeBytes { try sink($0) }
+        }
+    }
+
+    private static func type(_ type: DType) -> SafeTensors.DType {
+        switch type {
+        case .f32: .f32
+        case .f16: .f16
+        case .bf16: .bf16
+        case .s8: .i8
+        case .u8: .u8
+        case .s32: .i32
+        case .s64: .i64
+        }
+    }
+
+    /// What `config.json` says about packed weights; nil when all are dense floats.
+    var compression: Compression? {
+        var (quantized, dense, sparse) = ([String](), [String](), [String]())
+        var (zeros, elements) = (0, 0)
+        for (weight, description) in zip(weights, architecture.parameters) where description.kind == .matrix {
+            let module = String(description.path.dropLast(".weight".count))
+            switch weight {
+            case .f32: dense.append(module)
+            case .int8: quantized.append(module)
+            case .bitmask(let tensor):
+                sparse.append(module)
+                zeros += weight.count - tensor.nonzeroCount
+                elements += weight.count
+                if case .int8 = tensor.values { quantized.append(module) } else { dense.append(module) }
+            }
+        }
+        guard !quantized.isEmpty || !sparse.isEmpty else { return nil }
+        let sparsity =
+            sparse.isEmpty
+            ? nil
+            : Compression.Sparsity(targets: sparse, globalSparsity: Double(zeros) / Double(elements))
+        if quantized.isEmpty { return Compression(sparsity: sparsity) }
+        return .int8(targets: quantized, ignored: dense + ["lm_head"], sparsity: sparsity)
+    }
+}
