@@ -71,7 +71,10 @@ let package = Package(
         .testTarget(
             name: "AlambicTensorTests", dependencies: ["AlambicTensor", "AlambicTestSupport"],
             swiftSettings: lendsSpans + optimised),
-        .testTarget(name: "AlambicFilesTests", dependencies: ["AlambicFiles", "AlambicTestSupport"]),
+        // A process that the file tests start in order to kill it, to take its rights or to shrink its disk.
+        .executableTarget(name: "faultwriter", dependencies: ["AlambicFiles"], path: "Tests/FaultWriter"),
+        .testTarget(
+            name: "AlambicFilesTests", dependencies: ["AlambicFiles", "AlambicTestSupport", "faultwriter"]),
         .testTarget(name: "AlambicTokenizersTests", dependencies: ["AlambicTokenizers", "AlambicTestSupport"]),
         .testTarget(
             name: "AlambicModelsTests", dependencies: ["AlambicModels", "AlambicTestSupport"],

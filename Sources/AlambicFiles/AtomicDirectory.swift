@@ -32,20 +32,21 @@ public enum AtomicDirectory {
     ///   - url: the directory.
     ///   - keeping: which of the old entries to carry over; by default all but the files of a model.
     ///   - body: fills the temporary directory that it is given.
-    /// - Throws: `FileError`, or what `body` throws. In either case what was there before is left as it was.
+    /// - Throws: `FileError`, or what `body` throws. In either case what was there before is left as it was. (The one
+    ///   exception: if the disk fails after the exchange, the new directory is in place, and the error is reported.)
     public static func write<R>(
         to url: URL, keeping: (String) -> Bool = { !AtomicDirectory.belongsToModel($0) },
         _ body: (_ temporary: URL) throws -> R
     ) throws -> R {
-        let given = URL(fileURLWithPath: filePath(url)).standardizedFileURL
-        try createParents(of: given)
-        let target = try Destination(given)
+        try createParents(of: url)
+        let target = try Destination(url)
         try recover(at: target)
         if let old = try status(target.path), FileType(old) != .directory {
             throw FileError(
                 .notADirectory, path: target.path, "this is a file", expected: "a directory or nothing",
                 fix: "choose another path, or remove the file")
         }
+        try requireNotInside(target)
         Temporary.removeStale(in: target.parent, for: target.name)
         let temporary = try Temporary(in: target.parent, for: target.name, directory: true)
         // After the exchange, the temporary name is that of the old directory: it must go in any case.
@@ -54,6 +55,17 @@ public enum AtomicDirectory {
         try DirectoryTree.synchronize(temporary.path)
         try install(temporary, at: target, keeping: keeping)
         return result
+    }
+
+    /// A process (and the shell that started it) whose current directory is replaced would stand in a deleted one.
+    private static func requireNotInside(_ target: Destination) throws(FileError) {
+        guard let real = realpath(".", nil) else { return }
+        defer { free(real) }
+        let current = String(cString: real)
+        guard current == target.path || current.hasPrefix(target.path + "/") else { return }
+        throw FileError(
+            .notADirectory, path: target.path, "the current directory is this one or inside it",
+            expected: "a directory that can be replaced", fix: "name a new directory inside it, or run from elsewhere")
     }
 
     private static func createParents(of url: URL) throws(FileError) {

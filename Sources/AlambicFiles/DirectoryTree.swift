@@ -20,6 +20,11 @@ enum DirectoryTree {
     static func link(_ old: String, _ new: String) throws(FileError) {
         guard let status = try status(old, followingLinks: false) else { return }
         if FileType(status) == .directory {
+            if let parent = try AlambicFiles.status((old as NSString).deletingLastPathComponent),
+                parent.st_dev != status.st_dev
+            {
+                throw .system(EXDEV, "carry over \(old)", path: new)
+            }
             guard mkdir(new, 0o777) == 0 else { throw .system(errno, "carry over \(old)", path: new) }
             for name in try entries(of: old) where !Temporary.isTemporary(name) {
                 try link("\(old)/\(name)", "\(new)/\(name)")

@@ -7,7 +7,11 @@ import Testing
 final class Scratch {
     let url: URL
 
-    init(in parent: URL = FileManager.default.temporaryDirectory) throws {
+    /// - Parameter inMemory: for tests that rewrite a file thousands of times, which ext4 sends to the disk each time.
+    init(inMemory: Bool = false) throws {
+        let memory = URL(fileURLWithPath: "/dev/shm", isDirectory: true)
+        let isThere = inMemory && FileManager.default.isWritableFile(atPath: memory.path)
+        let parent = isThere ? memory : FileManager.default.temporaryDirectory
         url = parent.appendingPathComponent("alambic-test-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
     }
