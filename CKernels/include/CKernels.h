@@ -7,6 +7,7 @@
 #include "ck_columnsum.h"
 #include "ck_crossentropy.h"
 #include "ck_dropout.h"
+#include "ck_each.h"
 #include "ck_elementwise.h"
 #include "ck_embedding.h"
 #include "ck_gelu.h"

@@ -5,7 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum ck_status : int32_t {
+#if defined(__clang__) || __GNUC__ >= 13
+#define CK_ENUM(name) enum name : int32_t
+#else
+#define CK_ENUM(name) enum name
+#endif
+
+typedef CK_ENUM(ck_status) {
   CK_OK = 0,
   CK_BAD_SHAPE,    // extents do not agree, or a product of them overflows
   CK_BAD_ARGUMENT, // a value outside its documented range
@@ -51,7 +57,7 @@ size_t ck_cpu_name(char *text, size_t capacity); // brand string; bytes written 
 
 // Team: worker threads with one launcher. Callers' own affinity is never changed.
 typedef struct ck_team ck_team;
-typedef enum ck_pinning : int32_t { CK_PIN_SKIPPED = 0, CK_PINNED, CK_PIN_FAILED } ck_pinning;
+typedef CK_ENUM(ck_pinning) { CK_PIN_SKIPPED = 0, CK_PINNED, CK_PIN_FAILED } ck_pinning;
 typedef struct ck_team_options {
   uint32_t workers;      // 0: ck_topology_default_workers
   uint32_t first_core;   // index into the topology's plan where this team starts, so that two teams share no core
@@ -64,6 +70,7 @@ enum { CK_MAX_WORKERS = 4096 };
 ck_status ck_team_create(const ck_topology *topology, ck_team_options options, ck_team **out);
 void ck_team_destroy(ck_team *team);             // waits for jobs already accepted
 uint32_t ck_team_workers(const ck_team *team); // as many as the system granted, which may be fewer than asked
+uint32_t ck_team_queued(ck_team *team); // callers that wait for their turn at this moment
 ck_pinning ck_team_pinning(const ck_team *team, uint32_t worker, char *reason, size_t capacity);
 
 // Context: allowed instruction sets, team, cache sizes. Immutable; an argument of every operation.
@@ -84,7 +91,7 @@ size_t ck_list_count(const ck_list *list);
 ck_status ck_run(ck_list *list); // keeps the list, so that it can run again
 
 // Large buffers: 64-byte aligned, zeroed, huge pages where allowed, placed by node.
-typedef enum ck_placement : int32_t { CK_PLACE_DEFAULT = 0, CK_PLACE_INTERLEAVED, CK_PLACE_NODE } ck_placement;
+typedef CK_ENUM(ck_placement) { CK_PLACE_DEFAULT = 0, CK_PLACE_INTERLEAVED, CK_PLACE_NODE } ck_placement;
 ck_status ck_memory_create(const ck_topology *topology, size_t bytes, ck_placement placement, uint32_t node, void **out);
 void ck_memory_destroy(void *memory, size_t bytes);
 // Bytes that can be had without pushing anything out, by the system's and the control group's account; 0 when unknown.

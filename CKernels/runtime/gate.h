@@ -2,6 +2,7 @@
 #ifndef CK_GATE_H
 #define CK_GATE_H
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #if !defined(__linux__)
 #include <pthread.h>
@@ -27,7 +28,8 @@ uint32_t ck_gate_value(ck_gate *gate);
 // Returns the value as soon as it is another one than `old`. Everything that happened before the change is visible.
 uint32_t ck_gate_wait(ck_gate *gate, uint32_t old, ck_spin spin);
 // Changes the value and wakes who waits. The gate may be gone when this returns, if a waiter owns it.
-// One thread at a time changes a gate. Values wrap at 2^31.
+// One thread at a time changes a gate. Values are below 2^31.
 void ck_gate_set(ck_gate *gate, uint32_t value);
+static inline uint32_t ck_gate_next(uint32_t value) { return (value + 1) & INT32_MAX; }
 uint64_t ck_now_ns(void); // monotonic
 #endif

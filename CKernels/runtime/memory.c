@@ -12,6 +12,12 @@
 #endif
 #endif
 
+#if defined(CK_GUARDED)
+static const size_t most = (size_t)1 << 40; // the sanitizer ends the process when asked for more
+#else
+static const size_t most = SIZE_MAX;
+#endif
+
 enum { LINE = 64, MAPPED_FROM = 1 << 18, HUGE_PAGE = 1 << 21 };
 
 static bool is_mapped(size_t bytes) {
@@ -43,7 +49,7 @@ static void *map(size_t bytes) {
 // What a request of `bytes` really occupies: at least a line, whole pages when mapped. 0 when it overflows.
 static size_t extent(size_t bytes) {
   size_t grain = is_mapped(bytes) ? 1 << 16 : LINE;
-  if (bytes > SIZE_MAX - grain) return 0;
+  if (bytes > most - grain) return 0;
   return ck_round_up(bytes == 0 ? 1 : bytes, grain);
 }
 
@@ -71,7 +77,7 @@ size_t ck_memory_available(void) { return ck_available_bytes(""); }
 
 void *ck_pages_create(size_t bytes) {
 #if defined(CK_GUARDED)
-  return aligned_alloc(LINE, ck_round_up(bytes, LINE));
+  return bytes <= most - LINE ? aligned_alloc(LINE, ck_round_up(bytes, LINE)) : NULL;
 #else
   return map(bytes);
 #endif

@@ -196,26 +196,60 @@ void ck_topology_place(const ck_topology *topology, void *start, size_t bytes, c
 
 #else // without hwloc: one node, one package, a core for each hardware thread
 
+#if defined(__linux__)
+#include <sched.h>
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
+
 static size_t positive(long value) { return value > 0 ? (size_t)value : 0; }
+
+// OS indices of the hardware threads we may use, at most `capacity`.
+static uint32_t usable_units(unit *units, uint32_t capacity) {
+  uint32_t count = 0;
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(getpid(), sizeof set, &set) == 0) {
+    for (uint32_t i = 0; i < CPU_SETSIZE && count < capacity; ++i)
+      if (CPU_ISSET(i, &set)) units[count++].os_index = i;
+  }
+#endif
+  if (count == 0)
+    for (; count < capacity; ++count) units[count].os_index = count;
+  return count;
+}
+
+static size_t cache_bytes(int level) {
+#if defined(_SC_LEVEL1_DCACHE_SIZE)
+  const int names[] = {_SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE};
+  return positive(sysconf(names[level - 1]));
+#elif defined(__APPLE__)
+  const char *names[] = {"hw.l1dcachesize", "hw.l2cachesize", "hw.l3cachesize"};
+  int64_t value = 0;
+  size_t bytes = sizeof value;
+  return sysctlbyname(names[level - 1], &value, &bytes, NULL, 0) == 0 ? positive((long)value) : 0;
+#else
+  (void)level;
+  return 0;
+#endif
+}
 
 ck_status ck_topology_create(ck_topology **out) {
   *out = NULL;
   ck_topology *topology = calloc(1, sizeof *topology);
   if (topology == NULL) return CK_NO_MEMORY;
-  size_t count = ck_max(positive(sysconf(_SC_NPROCESSORS_ONLN)), 1);
-  topology->units = calloc(count, sizeof(unit));
+  uint32_t capacity = (uint32_t)ck_max(positive(sysconf(_SC_NPROCESSORS_ONLN)), 1);
+  topology->units = calloc(capacity, sizeof(unit));
   if (topology->units == NULL) {
     free(topology);
     return CK_NO_MEMORY;
   }
-  for (uint32_t i = 0; i < count; ++i) topology->units[i].os_index = i;
-  topology->info = (ck_topology_info){.nodes = 1, .packages = 1, .cores = (uint32_t)count, .units = (uint32_t)count};
+  uint32_t count = usable_units(topology->units, capacity);
+  topology->info = (ck_topology_info){.nodes = 1, .packages = 1, .cores = count, .units = count};
   topology->info.quota = ck_cgroup_quota("");
-#if defined(_SC_LEVEL1_DCACHE_SIZE)
-  topology->info.l1d_bytes = positive(sysconf(_SC_LEVEL1_DCACHE_SIZE));
-  topology->info.l2_bytes = positive(sysconf(_SC_LEVEL2_CACHE_SIZE));
-  topology->info.l3_bytes = positive(sysconf(_SC_LEVEL3_CACHE_SIZE));
-#endif
+  topology->info.l1d_bytes = cache_bytes(1);
+  topology->info.l2_bytes = cache_bytes(2);
+  topology->info.l3_bytes = cache_bytes(3);
   *out = topology;
   return CK_OK;
 }

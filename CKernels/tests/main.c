@@ -96,7 +96,9 @@ static void call_self(ck_worker *worker, const void *opaque) {
 static void check_team(const ck_topology *topology, uint32_t workers, const uint32_t *in, size_t count,
                        uint64_t expected) {
   ck_team *team;
-  CHECK(ck_team_create(topology, (ck_team_options){.workers = workers, .pin = true}, &team) == CK_OK);
+  ck_status status = ck_team_create(topology, (ck_team_options){.workers = workers, .pin = true}, &team);
+  CHECK(status == CK_OK);
+  if (status != CK_OK) return;
   ck_context *context;
   CHECK(ck_context_create(~0u, team, &context) == CK_OK);
   uint64_t out = 0;
@@ -129,10 +131,10 @@ static void check_team(const ck_topology *topology, uint32_t workers, const uint
   caller callers[CALLERS];
   for (int i = 0; i < CALLERS; ++i) {
     callers[i] = (caller){context, in, count, expected, 0};
-    pthread_create(&threads[i], NULL, call_often, &callers[i]);
+    if (pthread_create(&threads[i], NULL, call_often, &callers[i]) != 0) call_often(&callers[i]), threads[i] = 0;
   }
   for (int i = 0; i < CALLERS; ++i) {
-    pthread_join(threads[i], NULL);
+    if (threads[i] != 0) pthread_join(threads[i], NULL);
     CHECK(callers[i].wrong == 0);
   }
 
@@ -211,7 +213,7 @@ int main(void) {
 
   enum { COUNT = 123457 };
   uint32_t *in;
-  CHECK(ck_memory_create(topology, COUNT * sizeof *in, CK_PLACE_INTERLEAVED, 0, (void **)&in) == CK_OK);
+  if (ck_memory_create(topology, COUNT * sizeof *in, CK_PLACE_INTERLEAVED, 0, (void **)&in) != CK_OK) return 1;
   uint64_t expected = 0;
   for (uint32_t i = 0; i < COUNT; ++i) expected += in[i] = i * 2654435761u;
   for (uint32_t workers = 1; workers <= 4; ++workers) check_team(topology, workers, in, COUNT, expected);

@@ -17,10 +17,10 @@ public final class Context: @unchecked Sendable {
     /// The list that notes what is called with this context, and owns the handle; nil for a context that runs.
     private let recorder: Recorder?
 
-    /// A context on this machine with its own number of threads.
-    public convenience init(threads: Int, allowing isa: ISA = .all) throws(KernelError) {
+    /// A context on this machine with its own number of threads. Without `isa`, kernels use what ALAMBIC_ISA leaves.
+    public convenience init(threads: Int, allowing isa: ISA? = nil) throws(KernelError) {
         let team = try Machine.local.team(threads: threads, firstCore: 0, pinned: true)
-        self.init(machine: .local, team: team, allowing: isa)
+        self.init(machine: .local, team: team, allowing: isa ?? Machine.local.environment.allowed)
     }
 
     /// This machine's default context.
@@ -54,4 +54,7 @@ public final class Context: @unchecked Sendable {
 
     /// Worker by worker, whether it stays on its core and if not, why.
     public var pinning: [Pinning] { team.pinning }
+
+    /// How many callers wait for their turn at this moment.
+    public var waitingCallers: Int { Int(ck_team_queued(team.handle)) }
 }

@@ -15,7 +15,7 @@ public final class Machine: Sendable {
     public let environmentProblem: String?
 
     let topology: Topology
-    private let environment: Environment
+    let environment: Environment
     private let teams = Mutex<Teams>(Teams())
 
     private struct Teams {
@@ -98,16 +98,17 @@ public final class Machine: Sendable {
     ///
     /// - Parameters:
     ///   - threads: workers; nil for the default number. More than there are cores is allowed, and slow.
-    ///   - isa: what kernels may use of what the machine has.
+    ///   - isa: what kernels may use of what the machine has; nil for what ALAMBIC_ISA leaves.
     ///   - firstCore: where in the plan the team starts, so that two teams share no core. Contexts with the same threads and
     ///     first core share one team.
     ///   - pinned: whether workers are bound to their cores.
     public func context(
-        threads: Int? = nil, allowing isa: ISA = .all, firstCore: Int = 0, pinned: Bool = true
+        threads: Int? = nil, allowing isa: ISA? = nil, firstCore: Int = 0, pinned: Bool = true
     ) throws(KernelError) -> Context {
         let threads = threads ?? environment.threads ?? defaultWorkers
         return Context(
-            machine: self, team: try team(threads: threads, firstCore: firstCore, pinned: pinned), allowing: isa)
+            machine: self, team: try team(threads: threads, firstCore: firstCore, pinned: pinned),
+            allowing: isa ?? environment.allowed)
     }
 
     func team(threads: Int, firstCore: Int, pinned: Bool) throws(KernelError) -> Team {

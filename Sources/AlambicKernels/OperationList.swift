@@ -24,13 +24,36 @@ public final class OperationList {
     public func run() throws(KernelError) { try check(ck_run(recorder.list), "list of \(count) operations") }
 
     /// Forgets the operations.
-    public func clear() { ck_list_clear(recorder.list) }
+    public func clear() {
+        ck_list_clear(recorder.list)
+        recorder.bodies = []
+    }
+
+    /// Notes a closure to be called for every task, as `concurrently` would call it now.
+    func note(_ tasks: Int, nanoseconds: Double = 0, _ body: @escaping (_ task: Int) -> Void) throws(KernelError) {
+        let box = Body(body)
+        recorder.bodies.append(box)
+        let status = ck_each(
+            context.handle, tasks, 0, 0, nanoseconds,
+            { argument, task, _ in
+                guard let argument else { return }
+                Unmanaged<Body>.fromOpaque(argument).takeUnretainedValue().call(task)
+            }, Unmanaged.passUnretained(box).toOpaque())
+        try check(status, "\(tasks) tasks")
+    }
+
+    fileprivate final class Body {
+        let call: (Int) -> Void
+        init(_ call: @escaping (Int) -> Void) { self.call = call }
+    }
 }
 
 /// Owns a `ck_list`, for the list and for the context that notes into it.
 final class Recorder: @unchecked Sendable {
     let list: OpaquePointer
     let base: Context
+    /// Closures that the list's steps point to.
+    fileprivate var bodies: [OperationList.Body] = []
 
     init(_ base: Context) throws(KernelError) {
         var list: OpaquePointer?
