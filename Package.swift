@@ -61,7 +61,7 @@ let package = Package(
             providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
         .executableTarget(
             name: "bench", dependencies: ["AlambicKernels", "COpenBLAS"], path: "benchmarks/kernels",
-            swiftSettings: lendsSpans + optimised),
+            swiftSettings: lendsSpans),
         // MARK: tests
         .target(
             name: "AlambicTestSupport", path: "Tests/AlambicTestSupport", swiftSettings: optimised),

@@ -1,2 +1,9 @@
 /// Every case, in the order of the table. A new one is one line here.
-let allCases: [BenchCase] = []
+let allCases: [BenchCase] = [
+    .matmulF32, .matmulPackedF32, .matmulS8, .linearS8, .decodeF32, .decodeS8,
+    .attention, .attentionBackward,
+    .norm, .normBackward, .softmaxRows, .geluForward, .geluGradient, .residual, .columnSums,
+    .embeddingGather, .embeddingScatter, .crossEntropyRows,
+    .dropoutForward, .uniformNumbers, .normalNumbers,
+    .adamW, .momentum, .gradientNorm, .quantizeRowsToInt8, .bitmaskExpand,
+]

@@ -1,0 +1,97 @@
+import AlambicKernels
+
+extension BenchCase {
+    private static let longShapes = [BenchShape(16_777_216), BenchShape(1_048_576)]
+
+    static let dropoutForward = traffic(
+        "dropout", "dropout with a mask from Philox, recomputed in the backward pass", variants: Kernels.dropout,
+        shapes: [BenchShape(67_108_864), BenchShape(1_048_576)], pattern: .streamingCopy, buffers: 2, moved: 2
+    ) { _, buffers, _, context in
+        let (x, y) = (buffers[0], buffers[1])
+        try dropout(x.span, rate: 0.1, seed: 1, stream: 2, into: y.mutableSpan, on: context)
+    }
+
+    static let uniformNumbers = traffic(
+        "random", "uniform numbers", variants: Kernels.random, shapes: longShapes, pattern: .streamingWrite, buffers: 1,
+        moved: 1
+    ) { _, buffers, _, context in
+        let y = buffers[0]
+        try uniform(seed: 1, stream: 2, into: y.mutableSpan, on: context)
+    }
+
+    static let normalNumbers = traffic(
+        "random-normal", "normal numbers", variants: Kernels.random, shapes: longShapes, pattern: .streamingWrite,
+        buffers: 1, moved: 1
+    ) { _, buffers, _, context in
+        let y = buffers[0]
+        try normal(seed: 1, stream: 2, into: y.mutableSpan, on: context)
+    }
+
+    static let adamW = traffic(
+        "adamw", "one AdamW step in place", variants: Kernels.adamW, shapes: longShapes, pattern: .optimizer,
+        buffers: 4,
+        moved: 7
+    ) { _, buffers, _, context in
+        let (g, w, m, v) = (buffers[0], buffers[1], buffers[2], buffers[3])
+        try adamWStep(
+            weights: w.mutableSpan, gradient: g.span, firstMoment: m.mutableSpan, secondMoment: v.mutableSpan,
+            rate: 1e-3,
+            weightDecay: 0.1, correction1: 1, correction2: 1, on: context)
+    }
+
+    static let momentum = traffic(
+        "sgd", "one step of SGD with momentum in place", variants: Kernels.sgd, shapes: longShapes, pattern: .update,
+        buffers: 3, moved: 5
+    ) { _, buffers, _, context in
+        let (g, w, velocity) = (buffers[0], buffers[1], buffers[2])
+        try sgdStep(
+            weights: w.mutableSpan, gradient: g.span, velocity: velocity.mutableSpan, rate: 1e-3, momentum: 0.9,
+            on: context)
+    }
+
+    static let quantizeRowsToInt8 = BenchCase(
+        name: "quantize", dtype: "s8", summary: "f32 rows to int8 with one scale per row", variants: Kernels.quantize,
+        shapes: [BenchShape(16384, 768), BenchShape(4096, 128)], isCold: true,
+        prepare: { shape, context in
+            let (rows, columns) = (shape[0], shape[1])
+            let cold = try ColdBuffers(rows * columns, buffers: 1, on: context.machine)
+            let outputs = try cold.sets.map { _ in try Memory<Int8>(count: rows * columns) }
+            let scales = try Memory<Float>(count: rows)
+            return Workload(
+                ops: 0, bytes: Double(5 * rows * columns), peak: .f32, pattern: .read, copies: cold.sets.count
+            ) { copy in
+                let (x, q) = (cold.sets[copy][0], outputs[copy])
+                try quantizeRows(
+                    x.span, rows: rows, columns: columns, into: q.mutableSpan, scales: scales.mutableSpan, on: context)
+            }
+        })
+
+    static let bitmaskExpand = BenchCase(
+        name: "bitmask", dtype: "f32", summary: "expands rows that are 80 % zeros", variants: Kernels.bitmask,
+        shapes: [BenchShape(4096, 4096)], isCold: true,
+        prepare: { shape, context in
+            let (rows, columns) = (shape[0], shape[1])
+            let dense = try ramp(rows * columns)
+            try dropout(rate: 0.8, seed: 3, stream: 3, in: dense.mutableSpan, on: context)
+            let mask = try Memory<UInt8>(count: bitmaskByteCount(rows: rows, columns: columns))
+            let offsets = try Memory<Int64>(count: rows)
+            let count = try bitmask(
+                dense.span, rows: rows, columns: columns, into: mask.mutableSpan, rowOffsets: offsets.mutableSpan,
+                on: context)
+            let copies = context.machine.coldCopies(ofBytes: 4 * rows * columns)
+            let values = try Memory<Float>(count: count)
+            try compressBitmask(
+                dense.span, mask: mask.span, rowOffsets: offsets.span, rows: rows, columns: columns,
+                into: values.mutableSpan, on: context)
+            let outputs = try (0..<copies).map { _ in try Memory<Float>(count: rows * columns) }
+            return Workload(
+                ops: 0, bytes: Double(4 * count + rows * columns / 8 + 4 * rows * columns), peak: .f32, pattern: .write,
+                copies: copies
+            ) { copy in
+                let y = outputs[copy]
+                try expandBitmask(
+                    values.span, mask: mask.span, rowOffsets: offsets.span, rows: rows, columns: columns,
+                    into: y.mutableSpan, on: context)
+            }
+        })
+}
