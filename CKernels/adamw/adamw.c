@@ -1,6 +1,6 @@
 // Driver of AdamW: checks, splits into spans, chooses a width.
 #include "ck_adamw.h"
-#include "runtime/variants.h"
+#include "vector/widths.h"
 
 // The options as the kernels use them, rounded once. rest1 = 1 - beta1, rest2 = 1 - beta2.
 typedef struct {
@@ -10,11 +10,8 @@ typedef struct {
 #define CK_BODY "adamw/body.inc.h"
 #include "runtime/each_width.inc.h"
 
-static const ck_variant variants[] = {
-#define X(width) {#width, needs_##width},
-    CK_EACH_WIDTH(X)
-#undef X
-};
+static const ck_variant variants[] = {CK_EACH_WIDTH(CK_WIDTH_VARIANT)};
+enum { VARIANTS = sizeof variants / sizeof *variants };
 typedef void kernel(const ck_adamw_constants *constants, size_t count, float *w, const float *g, float *m, float *v);
 static kernel *const kernels[] = {
 #define X(width) adamw_##width,
@@ -23,7 +20,7 @@ static kernel *const kernels[] = {
 };
 
 const ck_variant *ck_adamw_variants(size_t *count) {
-  *count = CK_COUNT(variants);
+  *count = VARIANTS;
   return variants;
 }
 
@@ -53,8 +50,7 @@ ck_status ck_adamw_f32(const ck_context *context, size_t count, float *w, const 
   // Written so that NaN fails. A correction below 1 would be 1 - beta^t instead of its inverse.
   if (!(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1 && o.epsilon >= 0)) return CK_BAD_ARGUMENT;
   if (!(o.correction1 >= 1 && o.correction2 >= 1)) return CK_BAD_ARGUMENT;
-  size_t variant = ck_choose(context, variants, CK_COUNT(variants));
-  if (variant == CK_COUNT(variants)) return CK_NO_KERNEL;
+  size_t variant = ck_first_allowed(variants, VARIANTS, context);
   if (count == 0) return CK_OK;
   job j = {
       .constants =

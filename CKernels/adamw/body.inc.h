@@ -29,5 +29,3 @@ static void CK_NAME(adamw)(const ck_adamw_constants *constants, size_t count, fl
     vstore_part(v + i, n, second);
   }
 }
-
-enum { CK_NAME(needs) = CK_NEEDS };

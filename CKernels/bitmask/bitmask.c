@@ -2,13 +2,14 @@
 #include "ck_bitmask.h"
 #include "bitmask/kernels.h"
 #include "runtime/isa.h"
-#include "runtime/variants.h"
+#include "vector/widths.h"
 
 static const ck_variant variants[] = {
 #define CK_BITMASK(name, needs) {#name, needs},
 #include "bitmask/variants.inc.h"
 #undef CK_BITMASK
 };
+enum { VARIANTS = sizeof variants / sizeof *variants };
 static const ck_bitmask_kernels *const kernels[] = {
 #define CK_BITMASK(name, needs) &ck_bitmask_##name,
 #include "bitmask/variants.inc.h"
@@ -16,7 +17,7 @@ static const ck_bitmask_kernels *const kernels[] = {
 };
 
 const ck_variant *ck_bitmask_variants(size_t *count) {
-  *count = CK_COUNT(variants);
+  *count = VARIANTS;
   return variants;
 }
 
@@ -106,9 +107,7 @@ static ck_status submit(const ck_context *context, job j) {
   if (__builtin_mul_overflow(j.rows, j.columns, &elements)) return CK_BAD_SHAPE;
   j.mask_columns = ck_ceil_div(j.columns, 8);
   if (j.offsets && !consistent(&j)) return CK_BAD_ARGUMENT;
-  size_t variant = ck_choose(context, variants, CK_COUNT(variants));
-  if (variant == CK_COUNT(variants)) return CK_NO_KERNEL;
-  j.kernels = kernels[variant];
+  j.kernels = kernels[ck_first_allowed(variants, VARIANTS, context)];
   j.rows_per_task = ck_max(1, 32768 / ck_max(j.columns, 1));
   return ck_submit(context, all_rows, &j, sizeof j, (ck_needs){.work_ns = 0.5 * (double)elements + 1});
 }

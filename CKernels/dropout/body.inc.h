@@ -70,5 +70,3 @@ static void CK_NAME(dropout)(const ck_philox *philox, uint64_t block, uint16_t t
     __builtin_memcpy(y + i, rest, (count - i) * sizeof *y);
   }
 }
-
-enum { CK_NAME(needs) = CK_NEEDS };

@@ -1,16 +1,13 @@
 // Driver of dropout: checks, splits into spans of whole blocks, chooses a width.
 #include "ck_dropout.h"
 #include "random/philox.h"
-#include "runtime/variants.h"
+#include "vector/widths.h"
 
 #define CK_BODY "dropout/body.inc.h"
 #include "runtime/each_width.inc.h"
 
-static const ck_variant variants[] = {
-#define X(width) {#width, needs_##width},
-    CK_EACH_WIDTH(X)
-#undef X
-};
+static const ck_variant variants[] = {CK_EACH_WIDTH(CK_WIDTH_VARIANT)};
+enum { VARIANTS = sizeof variants / sizeof *variants };
 typedef void kernel(const ck_philox *philox, uint64_t block, uint16_t threshold, float scale, size_t count,
                     const float *x, float *y, bool streams);
 static kernel *const kernels[] = {
@@ -20,7 +17,7 @@ static kernel *const kernels[] = {
 };
 
 const ck_variant *ck_dropout_variants(size_t *count) {
-  *count = CK_COUNT(variants);
+  *count = VARIANTS;
   return variants;
 }
 
@@ -58,8 +55,7 @@ ck_status ck_dropout_f32(const ck_context *context, uint64_t seed, uint64_t stre
   if (first % 8 != 0 || first + count < first || !(rate >= 0 && rate < 1)) return CK_BAD_ARGUMENT;
   uint32_t threshold = (uint32_t)(65536 * rate + 0.5);
   if (threshold > 65535) return CK_BAD_ARGUMENT;
-  size_t variant = ck_choose(context, variants, CK_COUNT(variants));
-  if (variant == CK_COUNT(variants)) return CK_NO_KERNEL;
+  size_t variant = ck_first_allowed(variants, VARIANTS, context);
   if (count == 0) return CK_OK;
   job j = {
       .philox = ck_philox_schedule(seed, stream),

@@ -64,5 +64,3 @@ static void CK_NAME(dequantize_row)(size_t columns, const int8_t *q, float scale
   }
   for (; i < columns; i++) y[i] = (float)q[i] * scale;
 }
-
-enum { CK_NAME(needs) = CK_NEEDS };

@@ -1,15 +1,12 @@
 // Driver of the quantization of rows: checks, splits into groups of rows, chooses a width.
 #include "ck_quantize.h"
-#include "runtime/variants.h"
+#include "vector/widths.h"
 
 #define CK_BODY "quantize/body.inc.h"
 #include "runtime/each_width.inc.h"
 
-static const ck_variant variants[] = {
-#define X(width) {#width, needs_##width},
-    CK_EACH_WIDTH(X)
-#undef X
-};
+static const ck_variant variants[] = {CK_EACH_WIDTH(CK_WIDTH_VARIANT)};
+enum { VARIANTS = sizeof variants / sizeof *variants };
 typedef void quantize_row(size_t columns, const float *x, int8_t *q, float *scale);
 typedef void dequantize_row(size_t columns, const int8_t *q, float scale, float *y);
 static const struct {
@@ -22,7 +19,7 @@ static const struct {
 };
 
 const ck_variant *ck_quantize_variants(size_t *count) {
-  *count = CK_COUNT(variants);
+  *count = VARIANTS;
   return variants;
 }
 
@@ -53,10 +50,9 @@ static void all_rows(ck_worker *worker, const void *argument) {
   ck_for(worker, ck_ceil_div(j->rows, j->rows_per_task), some_rows, j);
 }
 
-static ck_status submit(const ck_context *context, job j, size_t variant) {
+static ck_status submit(const ck_context *context, job j) {
   size_t elements;
   if (__builtin_mul_overflow(j.rows, j.columns, &elements)) return CK_BAD_SHAPE;
-  if (variant == CK_COUNT(variants)) return CK_NO_KERNEL;
   if (j.rows == 0) return CK_OK;
   j.rows_per_task = ck_max(1, 16384 / ck_max(j.columns, 1));
   return ck_submit(context, all_rows, &j, sizeof j, (ck_needs){.work_ns = 0.6 * (double)elements});
@@ -64,16 +60,14 @@ static ck_status submit(const ck_context *context, job j, size_t variant) {
 
 ck_status ck_quantize_rows_f32_s8(const ck_context *context, size_t rows, size_t columns, const float *x, int8_t *q,
                                   float *scale) {
-  size_t variant = ck_choose(context, variants, CK_COUNT(variants));
   job j = {.rows = rows, .columns = columns, .x = x, .q = q, .scale = scale};
-  if (variant < CK_COUNT(variants)) j.quantize = kernels[variant].quantize;
-  return submit(context, j, variant);
+  j.quantize = kernels[ck_first_allowed(variants, VARIANTS, context)].quantize;
+  return submit(context, j);
 }
 
 ck_status ck_dequantize_rows_s8_f32(const ck_context *context, size_t rows, size_t columns, const int8_t *q,
                                     const float *scale, float *y) {
-  size_t variant = ck_choose(context, variants, CK_COUNT(variants));
   job j = {.rows = rows, .columns = columns, .bytes = q, .scales = scale, .y = y};
-  if (variant < CK_COUNT(variants)) j.dequantize = kernels[variant].dequantize;
-  return submit(context, j, variant);
+  j.dequantize = kernels[ck_first_allowed(variants, VARIANTS, context)].dequantize;
+  return submit(context, j);
 }

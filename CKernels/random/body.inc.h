@@ -50,5 +50,3 @@ static void CK_NAME(normal)(const ck_philox *philox, uint64_t block, size_t coun
     CK_NAME(store_pair)(out + i, count - i, vevens(c, s), vodds(c, s));
   }
 }
-
-enum { CK_NAME(needs) = CK_NEEDS };

@@ -1,16 +1,13 @@
 // Driver of the random numbers: checks, splits into spans of whole blocks, chooses a width.
 #include "ck_random.h"
 #include "random/philox.h"
-#include "runtime/variants.h"
+#include "vector/widths.h"
 
 #define CK_BODY "random/body.inc.h"
 #include "runtime/each_width.inc.h"
 
-static const ck_variant variants[] = {
-#define X(width) {#width, needs_##width},
-    CK_EACH_WIDTH(X)
-#undef X
-};
+static const ck_variant variants[] = {CK_EACH_WIDTH(CK_WIDTH_VARIANT)};
+enum { VARIANTS = sizeof variants / sizeof *variants };
 static const struct {
   void (*bits)(const ck_philox *, uint64_t block, size_t count, uint32_t *out);
   void (*uniform)(const ck_philox *, uint64_t block, size_t count, float *out);
@@ -22,7 +19,7 @@ static const struct {
 };
 
 const ck_variant *ck_random_variants(size_t *count) {
-  *count = CK_COUNT(variants);
+  *count = VARIANTS;
   return variants;
 }
 
@@ -57,8 +54,7 @@ static void fill(ck_worker *worker, const void *argument) {
 
 static ck_status submit(const ck_context *context, uint64_t seed, uint64_t stream, uint64_t first, job j) {
   if (first % 4 != 0 || first + j.count < first) return CK_BAD_ARGUMENT;
-  j.variant = ck_choose(context, variants, CK_COUNT(variants));
-  if (j.variant == CK_COUNT(variants)) return CK_NO_KERNEL;
+  j.variant = ck_first_allowed(variants, VARIANTS, context);
   if (j.count == 0) return CK_OK;
   j.philox = ck_philox_schedule(seed, stream);
   j.block = first / 4;

@@ -51,5 +51,3 @@ static void CK_NAME(momentum)(const ck_sgd_constants *constants, size_t count, f
 static void CK_NAME(nesterov)(const ck_sgd_constants *constants, size_t count, float *w, const float *g, float *u) {
   CK_NAME(with_velocity)(constants, count, w, g, u, true);
 }
-
-enum { CK_NAME(needs) = CK_NEEDS };

@@ -1,6 +1,6 @@
 // Driver of gradient descent: checks, splits into spans, chooses form and width.
 #include "ck_sgd.h"
-#include "runtime/variants.h"
+#include "vector/widths.h"
 
 typedef struct {
   float rate, momentum, weight_decay, l2, gradient_scale;
@@ -9,11 +9,8 @@ typedef struct {
 #define CK_BODY "sgd/body.inc.h"
 #include "runtime/each_width.inc.h"
 
-static const ck_variant variants[] = {
-#define X(width) {#width, needs_##width},
-    CK_EACH_WIDTH(X)
-#undef X
-};
+static const ck_variant variants[] = {CK_EACH_WIDTH(CK_WIDTH_VARIANT)};
+enum { VARIANTS = sizeof variants / sizeof *variants };
 typedef void kernel(const ck_sgd_constants *constants, size_t count, float *w, const float *g, float *u);
 static const struct {
   kernel *plain, *momentum, *nesterov;
@@ -24,7 +21,7 @@ static const struct {
 };
 
 const ck_variant *ck_sgd_variants(size_t *count) {
-  *count = CK_COUNT(variants);
+  *count = VARIANTS;
   return variants;
 }
 
@@ -53,8 +50,7 @@ ck_status ck_sgd_f32(const ck_context *context, size_t count, float *w, const fl
                      ck_sgd_options o) {
   if (!(o.momentum >= 0 && o.momentum < 1)) return CK_BAD_ARGUMENT;
   if (!velocity && (o.momentum != 0 || o.nesterov)) return CK_BAD_ARGUMENT;
-  size_t variant = ck_choose(context, variants, CK_COUNT(variants));
-  if (variant == CK_COUNT(variants)) return CK_NO_KERNEL;
+  size_t variant = ck_first_allowed(variants, VARIANTS, context);
   if (count == 0) return CK_OK;
   job j = {
       .constants = {(float)o.rate, (float)o.momentum, (float)o.weight_decay, (float)o.l2, (float)o.gradient_scale},
