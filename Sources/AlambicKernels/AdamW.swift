@@ -28,21 +28,22 @@ extension Kernels {
 ///   - correction2: 1 / (1 - beta2^t).
 ///   - gradientScale: multiplies the gradient first: clipping, averaging.
 ///
+/// Settings are rounded to single precision once, 1 - beta only after the subtraction.
 /// Throws `.badArgument` for values outside these ranges, among them corrections below 1.
 public func adamWStep(
     weights w: consuming MutableSpan<Float>, gradient g: Span<Float>, firstMoment m: consuming MutableSpan<Float>,
-    secondMoment v: consuming MutableSpan<Float>, rate: Float, beta1: Float = 0.9, beta2: Float = 0.999,
-    epsilon: Float = 1e-8, weightDecay: Float = 0, l2: Float = 0, correction1: Float, correction2: Float,
-    gradientScale: Float = 1, on context: Context
+    secondMoment v: consuming MutableSpan<Float>, rate: Double, beta1: Double = 0.9, beta2: Double = 0.999,
+    epsilon: Double = 1e-8, weightDecay: Double = 0, l2: Double = 0, correction1: Double, correction2: Double,
+    gradientScale: Double = 1, on context: Context
 ) throws(KernelError) {
     let count = w.count
     precondition(
         g.count == count && m.count == count && v.count == count,
         "AdamW over \(count) weights with \(g.count) gradients and \(m.count) and \(v.count) moments")
     let options = ck_adamw_options(
-        rate: Double(rate), beta1: Double(beta1), beta2: Double(beta2), epsilon: Double(epsilon),
-        weight_decay: Double(weightDecay), l2: Double(l2), correction1: Double(correction1),
-        correction2: Double(correction2), gradient_scale: Double(gradientScale))
+        rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon,
+        weight_decay: weightDecay, l2: l2, correction1: correction1,
+        correction2: correction2, gradient_scale: gradientScale)
     try check(
         ck_adamw_f32(context.handle, count, w.base, g.base, m.base, v.base, options),
         "AdamW with beta1 \(beta1), beta2 \(beta2), epsilon \(epsilon), corrections \(correction1) and \(correction2)")

@@ -28,8 +28,8 @@ extension Kernels {
 /// Throws `.badArgument` for a momentum outside its range, or momentum without a velocity.
 public func sgdStep(
     weights w: consuming MutableSpan<Float>, gradient g: Span<Float>, velocity u: consuming MutableSpan<Float>?,
-    rate: Float, momentum: Float = 0, nesterov: Bool = false, weightDecay: Float = 0, l2: Float = 0,
-    gradientScale: Float = 1, on context: Context
+    rate: Double, momentum: Double = 0, nesterov: Bool = false, weightDecay: Double = 0, l2: Double = 0,
+    gradientScale: Double = 1, on context: Context
 ) throws(KernelError) {
     let count = w.count
     precondition(g.count == count, "gradient descent over \(count) weights with \(g.count) gradients")
@@ -39,8 +39,8 @@ public func sgdStep(
         velocity = u.base
     }
     let options = ck_sgd_options(
-        rate: Double(rate), momentum: Double(momentum), weight_decay: Double(weightDecay), l2: Double(l2),
-        gradient_scale: Double(gradientScale), nesterov: nesterov)
+        rate: rate, momentum: momentum, weight_decay: weightDecay, l2: l2,
+        gradient_scale: gradientScale, nesterov: nesterov)
     try check(
         ck_sgd_f32(context.handle, count, w.base, g.base, velocity, options),
         "gradient descent with momentum \(momentum)")
