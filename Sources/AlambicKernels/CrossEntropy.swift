@@ -27,7 +27,8 @@ public func crossEntropyLosses(
     _ logits: Span<Float>, targets: Span<Int32>, rows: Int, vocabulary: Int, into losses: consuming MutableSpan<Float>,
     on context: Context
 ) throws(KernelError) {
-    checkRows("crossEntropyLosses", rows, vocabulary, logits: logits.count, targets: targets.count, losses: losses.count)
+    checkRows(
+        "crossEntropyLosses", rows, vocabulary, logits: logits.count, targets: targets.count, losses: losses.count)
     try check(
         ck_crossentropy_f32(
             context.handle, rows, vocabulary, logits.base, targets.base, 0, nil, losses.base), "crossEntropyLosses")
