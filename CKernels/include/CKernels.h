@@ -1,6 +1,8 @@
 // Everything that Swift sees of the kernels. One header per operation.
 #ifndef CKERNELS_H
 #define CKERNELS_H
+#include "ck_runtime.h"
+// One line per operation:
 #include "ck_adamw.h"
 #include "ck_attention.h"
 #include "ck_bitmask.h"
@@ -11,13 +13,13 @@
 #include "ck_elementwise.h"
 #include "ck_embedding.h"
 #include "ck_gelu.h"
+#include "ck_map.h"
 #include "ck_matmul.h"
 #include "ck_norm.h"
 #include "ck_probe.h"
 #include "ck_quantize.h"
 #include "ck_random.h"
 #include "ck_reduce.h"
-#include "ck_runtime.h"
 #include "ck_sgd.h"
 #include "ck_softmax.h"
 #endif

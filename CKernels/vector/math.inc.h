@@ -209,7 +209,7 @@ CK_VECTOR vfloat vtanh(vfloat x) {
   p = vfma(p, z, (vfloat)(-3.33332819422e-1f));
   p = vfma(p * z, x, x);
   vfloat far = 1.0f - 2.0f / (vexp(a + a) + 1.0f);
-  return a < 0.625f ? p : vcopysign(far, x); // NaN takes the second way and stays NaN
+  return vcopysign(a < 0.625f ? p : far, x); // NaN takes the second way and stays NaN
 }
 
 // erf for |x| <= 0.9277: x + x times a polynomial of x^2.
