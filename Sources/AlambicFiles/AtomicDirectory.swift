@@ -83,6 +83,8 @@ public enum AtomicDirectory {
     private static func install(_ temporary: Temporary, at target: Destination, keeping: (String) -> Bool)
         throws(FileError)
     {
+        let turn = try takeTurn(at: target)
+        defer { withExtendedLifetime(turn) {} }
         let defined = Set(try entries(of: temporary.path))
         while true {
             guard try status(target.path, followingLinks: false) != nil else {
@@ -91,14 +93,9 @@ public enum AtomicDirectory {
                 }
                 continue
             }
-            // The old directory's lock: two writers must not both carry over from, and then replace, the same one.
+            // Locked, so that nobody takes it for a leftover while it stands under a temporary name.
             let old = try Descriptor(open: target.path, O_RDONLY | O_DIRECTORY, "open the directory")
             _ = old.lock(waiting: true)
-            guard old.isStillAtItsPath else { continue }
-            for name in try entries(of: temporary.path) where !defined.contains(name) {
-                // What an earlier turn of this loop carried over, from a directory that has been replaced since.
-                Temporary.remove("\(temporary.path)/\(name)")
-            }
             for name in try entries(of: target.path)
             where !defined.contains(name) && keeping(name) && !Temporary.isTemporary(name) {
                 try FaultPoint.reach("link")
@@ -122,12 +119,23 @@ public enum AtomicDirectory {
         }
     }
 
+    /// Two writers must not both carry over from, and then replace, the same directory: the parent's lock orders them.
+    private static func takeTurn(at target: Destination) throws(FileError) -> Descriptor? {
+        // Inside a temporary directory there is one writer, who holds that directory's lock already.
+        if Temporary.isTemporary((target.parent as NSString).lastPathComponent) { return nil }
+        let parent = try Descriptor(open: target.parent, O_RDONLY | O_DIRECTORY, "open the directory")
+        _ = parent.lock(waiting: true)
+        return parent
+    }
+
     /// Puts back a directory that was set aside by a writer that died between the two renames which stand in for the
     /// exchange on file systems without one (see `Rename.exchange`). Every write begins with this.
     public static func recover(at url: URL) throws(FileError) { try recover(at: try Destination(url)) }
 
     private static func recover(at target: Destination) throws(FileError) {
         guard try status(target.path, followingLinks: false) == nil else { return }
+        let turn = try takeTurn(at: target)
+        defer { withExtendedLifetime(turn) {} }
         for name in (try? entries(of: target.parent)) ?? []
         where name.hasSuffix(".old") && Temporary.isTemporary(name, of: target.name) {
             let path = "\(target.parent)/\(name)"

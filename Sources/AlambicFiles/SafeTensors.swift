@@ -187,6 +187,42 @@ public final class SafeTensors: Sendable {
         try files[info.file].read(into: buffer, at: info.offset, tensor: name)
     }
 
+    /// Reads a tensor into `elements`, which must have as many; its dtype must be exactly that of `Element`.
+    public func read<Element: TensorElement>(
+        _ name: String, shape: [Int]? = nil, into elements: consuming MutableSpan<Element>
+    ) throws(FileError) {
+        let info = try require(name, Element.dtype, shape: shape)
+        precondition(
+            elements.count == info.elementCount,
+            "tensor '\(name)' has \(info.elementCount) elements, the span has \(elements.count)")
+        try elements.withUnsafeMutableBytes { (buffer) throws(FileError) in try read(name, into: buffer) }
+    }
+
+    /// Reads a tensor of floats into `elements`, converted as by `floats(_:shape:)`.
+    public func readFloats(
+        _ name: String, shape: [Int]? = nil, into elements: consuming MutableSpan<Float>
+    ) throws(FileError) {
+        let info = try require(name, shape: shape)
+        if info.dtype == .f32 { return try read(name, into: elements) }
+        let values = try floats(name)
+        precondition(
+            elements.count == values.count,
+            "tensor '\(name)' has \(values.count) elements, the span has \(elements.count)")
+        for index in values.indices { elements[index] = values[index] }
+    }
+
+    /// Throws if a weight that was read from this tensor is NaN or infinite.
+    public func requireFinite(_ name: String, _ values: Span<Float>) throws(FileError) {
+        for index in values.indices where !values[index].isFinite {
+            let info = try info(name)
+            throw FileError(
+                .mismatched, path: files[info.file].path, tensor: name,
+                offset: UInt64(info.offset + index * info.dtype.bits / 8), "element \(index) is not a finite number",
+                expected: "finite weights", found: "\(values[index])",
+                fix: "the model is damaged or its training diverged: use an earlier checkpoint")
+        }
+    }
+
     /// Reads a tensor's bytes and lends them to `body`, aligned to 64 bytes.
     public func withBytes<R>(of name: String, _ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
         let count = try info(name).byteCount

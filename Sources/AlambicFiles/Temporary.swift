@@ -96,9 +96,16 @@ struct Destination {
         var resolved = given
         if try status(given, followingLinks: false) != nil {
             // Also turns `.` and `a/..` into something that has a name.
-            guard let real = realpath(given, nil) else { throw .system(errno, "follow the link", path: given) }
-            resolved = String(cString: real)
-            free(real)
+            if let real = realpath(given, nil) {
+                resolved = String(cString: real)
+                free(real)
+            } else {
+                let code = errno
+                // A directory may be between two names for a moment (see `Rename.exchange`).
+                if try status(given, followingLinks: false).map({ FileType($0) == .link }) ?? false {
+                    throw .system(code, "follow the link", path: given)
+                }
+            }
         }
         let name = (resolved as NSString).lastPathComponent
         guard !name.isEmpty, name != "/", name != ".", name != ".." else {

@@ -221,6 +221,48 @@ final class Flag: Sendable {
         #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.url.path) == ["model"])
     }
 
+    @Test(arguments: [false, true]) func writersTakeTurnsAtTheExchange(withoutExchange: Bool) async throws {
+        try putOldModel()
+        let (model, finished) = (model, Flag())
+        // When the first writer has linked the old entries, a second one comes along: it must wait.
+        @Sendable func atExchange(_ step: String) throws(FileError) {
+            guard step == (withoutExchange ? "aside" : "exchange") else { return }
+            Thread.detachNewThread {
+                try? AtomicDirectory.write(to: model) { directory in
+                    try Data("second".utf8).write(to: directory.appendingPathComponent("config.json"))
+                }
+                finished.raise()
+            }
+            usleep(100_000)
+            #expect(!finished.isRaised)
+        }
+        try FaultPoint.$withoutExchange.withValue(withoutExchange) {
+            try FaultPoint.$hook.withValue(atExchange) { try write("first") }
+        }
+        while !finished.isRaised { try await Task.sleep(for: .milliseconds(5)) }
+        var expected = whole("second")
+        expected["model.safetensors"] = nil
+        #expect(try scratch.contents(of: "model") == expected)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.url.path) == ["model"])
+    }
+
+    @Test func directoriesInsideOneThatIsBeingWritten() throws {
+        try scratch.put("model/checkpoint-1/old", "x")
+        for text in ["1", "2"] {
+            try AtomicDirectory.write(to: model) { directory in
+                for _ in 0..<2 {
+                    try AtomicDirectory.write(to: directory.appendingPathComponent("checkpoint-2")) { inner in
+                        try AtomicFile.write(text, to: inner.appendingPathComponent("config.json"))
+                    }
+                }
+            }
+        }
+        #expect(
+            try scratch.contents(of: "model") == [
+                "checkpoint-1": "/", "checkpoint-1/old": "x", "checkpoint-2": "/", "checkpoint-2/config.json": "2",
+            ])
+    }
+
     @Test func readersDuringWritesAlwaysSeeAWholeModel() async throws {
         let model = model
         try write("0")

@@ -243,6 +243,21 @@ func safetensors(_ header: String, data: Int = 0, length: UInt64? = nil) -> [UIn
         #expect(fileError { try tensors.requireNothingBut(["w"]) }?.tensor == "ids")
     }
 
+    @Test func weightsThatAreNotFiniteAreNamed() throws {
+        let file = scratch["model.safetensors"]
+        try SafeTensors.write([.init("w", shape: [4], [Float(1), 2, .nan, .infinity])], to: file)
+        let tensors = try SafeTensors(contentsOf: file)
+        var values = [Float](repeating: 0, count: 4)
+        try tensors.readFloats("w", shape: [4], into: values.mutableSpan)
+        #expect(values[1] == 2)
+        let error = fileError { try tensors.requireFinite("w", values.span) }
+        #expect(error?.found == "nan" && error?.problem.contains("element 2") == true)
+        #expect(try error?.offset == UInt64(tensors.info("w").offset + 8))
+        values[2...] = [0, 0]
+        try tensors.requireFinite("w", values.span)
+        #expect(fileError { try tensors.read("w", shape: [2, 2], into: values.mutableSpan) }?.found == "[4]")
+    }
+
     @Test func pathsThatAreNoFiles() throws {
         #expect(fileError { _ = try SafeTensors(contentsOf: scratch["none"]) }?.kind == .missing)
         #expect(fileError { _ = try SafeTensors(contentsOf: scratch.url) }?.kind == .notAFile)
