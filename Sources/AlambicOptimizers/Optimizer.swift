@@ -1,0 +1,51 @@
+import AlambicKernels
+import AlambicTensor
+
+/// An update rule: settings and algebra. What it remembers per weight lives in ``OptimizerState``.
+///
+/// To add an optimizer, write one file with a type that conforms, and add it to ``Optimizers/all``.
+public protocol Optimizer: Sendable, Codable {
+    /// The name by which the registry and checkpoints know it.
+    static var name: String { get }
+    /// What it remembers for every weight, by the names that checkpoints use. Each starts as zeros.
+    static var stateNames: [String] { get }
+    /// The learning rate, by step.
+    var rate: Schedule { get set }
+
+    /// The optimizer at its published default settings.
+    init(rate: Schedule)
+
+    /// Changes `update.weights` and `update.state` in place.
+    func apply(_ update: Update, on context: Context) throws(KernelError)
+}
+
+/// One parameter's share of a step. All tensors have the same shape.
+public struct Update {
+    /// The weights, changed in place.
+    public let weights: Tensor
+    /// The gradient of the loss, before clipping.
+    public let gradient: Tensor
+    /// One tensor for each of the optimizer's ``Optimizer/stateNames``, changed in place.
+    public let state: [Tensor]
+    /// Whether weight decay and L2 apply: true for matrices, false for gains, biases and positions.
+    public let decays: Bool
+    /// The number of this update, counted from 1 as in the papers.
+    public let step: Int
+    /// The learning rate of this update.
+    public let rate: Double
+    /// What the gradient is multiplied by before anything else (clipping by global norm).
+    public let gradientScale: Double
+
+    /// Makes an update of one parameter.
+    public init(
+        weights: Tensor, gradient: Tensor, state: [Tensor], decays: Bool, step: Int, rate: Double, gradientScale: Double
+    ) {
+        self.weights = weights
+        self.gradient = gradient
+        self.state = state
+        self.decays = decays
+        self.step = step
+        self.rate = rate
+        self.gradientScale = gradientScale
+    }
+}

@@ -1,0 +1,81 @@
+import AlambicKernels
+import AlambicTensor
+
+/// An optimizer at work: its rule, the number of updates done, and what it remembers for every parameter.
+public final class OptimizerState {
+    /// The rule. Settings may be changed between steps; its ``Optimizer/stateNames`` may not.
+    public var optimizer: any Optimizer
+    /// The number of updates done so far.
+    public private(set) var step = 0
+    /// `tensors[p][s]`: state `s` of parameter `p`.
+    private let tensors: [[Tensor]]
+    private let paths: [String]
+    private let stateNames: [String]
+
+    /// Zeroed state for these parameters, which every later call must pass in the same order.
+    public init(_ optimizer: any Optimizer, for parameters: [Parameter]) throws(KernelError) {
+        self.optimizer = optimizer
+        let names = type(of: optimizer).stateNames
+        stateNames = names
+        paths = parameters.map(\.path)
+        var tensors: [[Tensor]] = []
+        for parameter in parameters {
+            var states: [Tensor] = []
+            for _ in names { states.append(try Tensor(parameter.value.shape)) }
+            tensors.append(states)
+        }
+        self.tensors = tensors
+    }
+
+    /// The learning rate that the next update will use.
+    public var rate: Double { optimizer.rate.rate(at: step) }
+
+    /// One update of every parameter from its gradient multiplied by `gradientScale`.
+    public func step(
+        _ parameters: [Parameter], gradients: GradientSet, gradientScale: Double = 1, on context: Context
+    ) throws(KernelError) {
+        precondition(
+            parameters.count == tensors.count,
+            "the optimizer was made for \(tensors.count) parameters and is given \(parameters.count)")
+        let rate = rate
+        step += 1
+        for (index, parameter) in parameters.enumerated() {
+            try optimizer.apply(
+                Update(
+                    weights: parameter.value, gradient: gradients.tensors[index], state: tensors[index],
+                    decays: parameter.decays, step: step, rate: rate, gradientScale: gradientScale),
+                on: context)
+        }
+    }
+
+    /// The state of one parameter, in the order of ``Optimizer/stateNames``: pruning zeroes the moments of weights that
+    /// it removes.
+    public func state(ofParameter index: Int) -> [Tensor] { tensors[index] }
+
+    /// All state by name, `<parameter>.<state>`, in the order of the parameters: what a checkpoint stores.
+    public var named: [(name: String, tensor: Tensor)] {
+        var all: [(name: String, tensor: Tensor)] = []
+        for (path, states) in zip(paths, tensors) {
+            for (name, tensor) in zip(stateNames, states) { all.append(("\(path).\(name)", tensor)) }
+        }
+        return all
+    }
+
+    /// Takes over saved state after checking that all of it is there.
+    ///
+    /// - Parameters:
+    ///   - step: the number of updates that the state has seen.
+    ///   - saved: tensors by the names that ``named`` gives.
+    public func restore(step: Int, from saved: [String: Tensor]) throws(OptimizerError) {
+        for (name, tensor) in named {
+            guard let found = saved[name] else { throw .missingState(name) }
+            guard found.count == tensor.count else {
+                throw .wrongState(name, expected: tensor.count, found: found.count)
+            }
+        }
+        for (name, tensor) in named {
+            if let found = saved[name] { tensor.copy(from: found) }
+        }
+        self.step = step
+    }
+}
