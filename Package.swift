@@ -46,9 +46,10 @@ let package = Package(
             swiftSettings: lendsSpans + optimised),
         .target(name: "AlambicOptimizers", dependencies: ["AlambicTensor"], swiftSettings: lendsSpans),
         .target(
-            name: "AlambicTraining", dependencies: ["AlambicModels", "AlambicOptimizers"], swiftSettings: lendsSpans),
+            name: "AlambicTraining", dependencies: ["AlambicModels", "AlambicOptimizers"],
+            swiftSettings: lendsSpans + optimised),
         .target(name: "AlambicDistillation", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans),
-        .target(name: "AlambicPruning", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans),
+        .target(name: "AlambicPruning", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans + optimised),
         .target(name: "AlambicQuantization", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans),
         .target(name: "AlambicParallel", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans),
         .target(

@@ -1,0 +1,164 @@
+import AlambicFiles
+import AlambicKernels
+import AlambicModels
+import AlambicOptimizers
+import AlambicTensor
+import Foundation
+
+// A training checkpoint is a model directory that any program can load (config.json, model.safetensors), with
+// optimizer.safetensors (what the optimizer remembers, as `<parameter>.<state>`) and trainer_state.json:
+//
+//   {"format": 1, "step", "next_batch", "settings": {dotted name: text}, "data": {"data", "rows", "context", "seed"}}
+//
+// Random numbers are functions of seed and step, so these two are all their state.
+extension Trainer {
+    /// Everything but the data that the bits of a step depend on, as text by dotted name.
+    public var settings: [String: String] {
+        var all: [String: String] = [
+            "seed": "\(seed)", "micro_batches": "\(microBatches)", "clipping": clipping.map { "\($0)" } ?? "none",
+        ]
+        for (key, value) in Optimizers.description(of: optimizer) { all["optimizer.\(key)"] = value }
+        for (key, value) in objective.settings { all["objective.\(key)"] = value }
+        for (key, value) in modelSettings { all["model.\(key)"] = value }
+        return all
+    }
+
+    /// Writes a checkpoint directory, whole or not at all.
+    public func save(to directory: String) throws(TrainingError) {
+        let model = try snapshot()
+        do {
+            try AtomicDirectory.write(to: URL(fileURLWithPath: directory), keeping: { _ in false }) { temporary in
+                try model.write(into: temporary)
+                let entries = state.named.map { name, tensor in
+                    SafeTensors.Entry(name, .f32, shape: tensor.shape.dimensions) { sink in
+                        try tensor.withUnsafeBytes { bytes in try sink(bytes) }
+                    }
+                }
+                try SafeTensors.write(entries, to: temporary.appendingPathComponent("optimizer.safetensors"))
+                try stateJSON.write(to: temporary.appendingPathComponent("trainer_state.json"))
+            }
+        } catch {
+            throw .checkpoint(directory, reason: "\(error)")
+        }
+        lastCheckpoint = directory
+    }
+
+    /// The keys of the model's `config.json`.
+    private var modelSettings: [String: String] {
+        configuration.object.pairs.reduce(into: [:]) { $0[$1.key] = $1.value.line }
+    }
+
+    private var stateJSON: JSON {
+        var object: JSONObject = ["format": 1, "step": .number(step), "next_batch": .number(nextBatch)]
+        let sorted = settings.sorted { $0.key < $1.key }
+        object["settings"] = .object(JSONObject(sorted.map { ($0.key, .string($0.value)) }))
+        if let source {
+            object["data"] = [
+                "digest": .string(source.data), "rows": .number(source.rows), "context": .number(source.context),
+                "seed": .number(source.seed),
+            ]
+        }
+        return .object(object)
+    }
+
+    /// Continues where a checkpoint was written: from here on every step has the bits that it would have had without
+    /// the interruption. Continue with batch ``nextBatch``.
+    ///
+    /// - Throws: `TrainingError.otherRun`, naming what differs, when settings are not those of the checkpoint; the
+    ///   first ``step(_:)`` throws it when the data are not. The trainer is then as before.
+    public func resume(from directory: String) throws(TrainingError) {
+        let saved: Saved
+        do {
+            saved = try Saved(directory)
+        } catch {
+            throw .checkpoint(directory, reason: "\(error)")
+        }
+        let differences = Self.differences(now: settings, then: saved.settings)
+        guard differences.isEmpty else { throw .otherRun(checkpoint: directory, differences: differences) }
+        for (parameter, weights) in zip(parameters, saved.weights) where weights.shape != parameter.value.shape {
+            throw .otherRun(
+                checkpoint: directory,
+                differences: ["\(parameter.path) has shape \(weights.shape) there and \(parameter.value.shape) here"])
+        }
+        do {
+            try state.restore(step: saved.step, from: saved.optimizer)
+        } catch {
+            throw .checkpoint(directory, reason: "\(error)")
+        }
+        for (parameter, weights) in zip(parameters, saved.weights) { parameter.value.copy(from: weights) }
+        nextBatch = saved.nextBatch
+        source = saved.source
+        mustAgree = saved.source != nil
+        lastCheckpoint = directory
+    }
+
+    /// The first batch after a resume must be the one that would have come next.
+    func checkAgreement(with batch: Batch) throws(TrainingError) {
+        guard let source else { return }
+        var differences: [String] = []
+        func compare(_ what: String, _ then: some CustomStringConvertible, _ now: some CustomStringConvertible) {
+            if "\(then)" != "\(now)" { differences.append("\(what) was \(then) and is \(now)") }
+        }
+        compare("the data's digest", source.data, batch.source.data)
+        compare("the batch size", source.rows, batch.source.rows)
+        compare("the context", source.context, batch.source.context)
+        compare("the seed of the batches", source.seed, batch.source.seed)
+        compare("the next batch", nextBatch, batch.index)
+        guard differences.isEmpty else {
+            throw .otherRun(checkpoint: lastCheckpoint ?? "", differences: differences)
+        }
+    }
+
+    static func differences(now: [String: String], then: [String: String]) -> [String] {
+        Set(now.keys).union(then.keys).sorted().compactMap { key in
+            guard now[key] != then[key] else { return nil }
+            return "\(key) was \(then[key] ?? "not set") and is \(now[key] ?? "not set")"
+        }
+    }
+
+    /// The newest checkpoint in a directory of checkpoints, or nil when there is none.
+    public static func latestCheckpoint(in directory: String) -> String? {
+        Checkpoints.all(in: directory).last.map { "\(directory)/checkpoint-\($0)" }
+    }
+}
+
+/// A checkpoint as read from disk, checked on its own.
+private struct Saved {
+    let step: Int
+    let nextBatch: Int
+    let settings: [String: String]
+    let source: BatchSource?
+    let weights: [Tensor]
+    let optimizer: [String: Tensor]
+
+    init(_ directory: String) throws {
+        let url = URL(fileURLWithPath: directory, isDirectory: true)
+        let json = try JSONReader(contentsOf: url.appendingPathComponent("trainer_state.json"))
+        _ = try json.integer("format", in: 1...1)
+        step = try json.integer("step", in: 0...Int.max)
+        nextBatch = try json.integer("next_batch", in: 0...Int.max)
+        settings = try json.reader("settings").object.pairs.reduce(into: [:]) { $0[$1.key] = $1.value.string ?? "" }
+        if json.has("data") {
+            let data = try json.reader("data")
+            source = BatchSource(
+                data: try data.string("digest"), rows: try data.integer("rows"), context: try data.integer("context"),
+                seed: try data.unsigned("seed"))
+        } else {
+            source = nil
+        }
+        weights = try Model(contentsOf: directory).weights.map { try $0.dense() }
+        let file = try SafeTensors(contentsOf: url.appendingPathComponent("optimizer.safetensors"))
+        var tensors: [String: Tensor] = [:]
+        for name in file.names {
+            let info = try file.require(name, .f32)
+            let tensor = try Tensor(Shape(info.shape))
+            var failure: FileError?
+            tensor.withUnsafeMutableBytes { bytes in
+                do throws(FileError) { try file.read(name, into: bytes) } catch { failure = error }
+            }
+            if let failure { throw failure }
+            tensors[name] = tensor
+        }
+        optimizer = tensors
+    }
+}

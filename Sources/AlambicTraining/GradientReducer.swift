@@ -1,0 +1,46 @@
+import AlambicKernels
+import AlambicTensor
+
+/// The fourth of the trainer's sockets: who computes the micro-batches of a step, and how their gradients become one.
+///
+/// Whoever implements it must keep the tree of ``BinaryCounter`` over all micro-batches of the step, so that results
+/// do not depend on where they were computed.
+public protocol GradientReducer: AnyObject {
+    /// How many micro-batches are in memory at the same time.
+    var concurrency: Int { get }
+
+    /// Called once, by the trainer that it is given to: `makeWorker` makes workers on any contexts.
+    func prepare(on context: Context, makeWorker: (Context) throws(TrainingError) -> Worker) throws(TrainingError)
+
+    /// Loss and gradients of a step, summed over its micro-batches. The gradients stay valid until the next call.
+    func sum(of microBatches: [MicroBatch]) throws(TrainingError) -> (Loss, GradientSet)
+}
+
+/// One worker computes all micro-batches, one after the other, on the trainer's own context.
+public final class SingleWorker: GradientReducer {
+    private var worker: Worker?
+
+    /// A reducer for one trainer.
+    public init() {}
+
+    /// How many micro-batches are in memory at the same time.
+    public var concurrency: Int { 1 }
+
+    /// Makes the workers.
+    public func prepare(
+        on context: Context, makeWorker: (Context) throws(TrainingError) -> Worker
+    ) throws(TrainingError) {
+        worker = try makeWorker(context)
+    }
+
+    /// Loss and gradients of a step, summed over its micro-batches.
+    public func sum(of microBatches: [MicroBatch]) throws(TrainingError) -> (Loss, GradientSet) {
+        guard let worker else { preconditionFailure("a reducer is given to a trainer before it is used") }
+        return try worker.sum(of: microBatches)
+    }
+}
+
+extension GradientReducer where Self == SingleWorker {
+    /// No replicas.
+    public static var none: SingleWorker { SingleWorker() }
+}

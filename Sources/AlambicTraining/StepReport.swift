@@ -1,0 +1,39 @@
+import AlambicFiles
+
+/// What one training step did.
+public struct StepReport: Sendable {
+    /// The number of steps done, this one included.
+    public let step: Int
+    /// The mean loss over the step's tokens, in nats, before the update.
+    public let loss: Double
+    /// The loss's terms by name, when it has several.
+    public let terms: [String: Double]
+    /// The learning rate of the update.
+    public let rate: Double
+    /// The norm of all gradients together, before clipping.
+    public let gradientNorm: Double
+    /// Tokens that the step learned from.
+    public let tokens: Int
+    /// Wall-clock time of the step.
+    public let seconds: Double
+
+    /// Tokens per second.
+    public var tokensPerSecond: Double { Double(tokens) / max(seconds, 1e-9) }
+
+    /// The report as one JSON object.
+    public var json: JSON {
+        var object: JSONObject = [
+            "step": .number(step), "loss": .number(loss), "rate": .number(rate),
+            "gradient_norm": .number(gradientNorm), "tokens_per_s": .number(tokensPerSecond.rounded()),
+        ]
+        for (name, value) in terms.sorted(by: { $0.key < $1.key }) { object["loss_\(name)"] = .number(value) }
+        return .object(object)
+    }
+}
+
+/// The third of the trainer's sockets: what happens after every step, such as metrics, checkpoints, schedules of
+/// pruning, ranges of quantization.
+public protocol AfterStep: AnyObject {
+    /// Called after the update. May change weights and settings of the trainer.
+    func afterStep(_ report: StepReport, of trainer: Trainer) throws(TrainingError)
+}

@@ -1,0 +1,208 @@
+import AlambicFiles
+import AlambicKernels
+import AlambicModels
+import AlambicOptimizers
+import AlambicTensor
+
+/// Trains a model, one batch at a time. The loop stays with the caller, or use ``run(_:until:saving:cancellation:)``.
+///
+/// A step is a function of weights, optimizer state, batch and step number alone: it has the same bits for any number
+/// of threads, for one worker with accumulation or several replicas, and after a resume. A trainer is used by one
+/// thread at a time. Four sockets take everything else: ``Objective``, `WeightTransform` (on a parameter),
+/// ``AfterStep`` and ``GradientReducer``.
+public final class Trainer {
+    /// What the model is made of.
+    public var architecture: any Architecture { model.architecture }
+    /// The weights being trained, in the order of the model's walk.
+    public let parameters: [Parameter]
+    /// What is made small.
+    public let objective: any Objective
+    /// The update rule with its state.
+    public let state: OptimizerState
+    /// Where updates run; the reducer may use other contexts for gradients.
+    public let context: Context
+    /// Key of all dropout masks of the run.
+    public let seed: UInt64
+    /// How many parts a batch is cut into. Their gradients are summed pairwise.
+    public let microBatches: Int
+    /// The largest norm of all gradients together; nil does not clip.
+    public var clipping: Double?
+    /// What happens after every step, in order.
+    public var afterStep: [any AfterStep] = []
+    /// The number of the batch that comes next: where to start the sequence of batches after a resume.
+    public internal(set) var nextBatch = 0
+    /// The directory of the last checkpoint written or resumed from.
+    public internal(set) var lastCheckpoint: String?
+    /// What the batches so far came from.
+    public internal(set) var source: BatchSource?
+    /// After a resume, until the first batch has shown that the data agree.
+    var mustAgree = false
+
+    /// Configuration and layers; its weights are those that the run started from.
+    private var model: Model
+    private let reducer: any GradientReducer
+    private var checkedShapes: Set<[Int]> = []
+
+    /// A trainer for a copy of a model's weights.
+    ///
+    /// - Parameters:
+    ///   - model: where to start from. Packed weights are made dense.
+    ///   - objective: what is to be made small.
+    ///   - optimizer: the update rule with its learning rate.
+    ///   - clipping: the largest norm of all gradients together; nil does not clip.
+    ///   - dropout: the dropout rate, instead of that of the model's configuration.
+    ///   - microBatches: how many parts to cut a batch into, to save memory or to share it out to replicas.
+    ///   - seed: the key of the dropout masks.
+    ///   - reducer: who computes gradients.
+    ///   - context: where kernels run.
+    public init(
+        _ model: Model, objective: some Objective = LanguageModel(), optimizer: some Optimizer,
+        clipping: Double? = 1, dropout: Double? = nil, microBatches: Int = 1, seed: UInt64 = 1,
+        reducer: some GradientReducer = SingleWorker(), on context: Context = .default
+    ) throws(TrainingError) {
+        guard microBatches > 0 else {
+            throw .badSetting("a batch cannot be cut into \(microBatches) micro-batches: use at least 1")
+        }
+        if let dropout, !(0..<1).contains(dropout) {
+            throw .badSetting("the dropout rate \(dropout) is outside of 0..<1")
+        }
+        let model = dropout.map { model.withDropout($0) } ?? model
+        let architecture = model.architecture
+        self.model = model
+        self.objective = objective
+        self.context = context
+        self.seed = seed
+        self.microBatches = microBatches
+        self.clipping = clipping
+        self.reducer = reducer
+        let parameters = try kernels { () throws(KernelError) in try model.trainableParameters() }
+        self.parameters = parameters
+        state = try kernels { () throws(KernelError) in try OptimizerState(optimizer, for: parameters) }
+        try reducer.prepare(on: context) { context throws(TrainingError) in
+            let lossFunction = try objective.lossFunction(for: architecture, on: context)
+            return try Worker(parameters: parameters, lossFunction: lossFunction, on: context)
+        }
+    }
+
+    /// A trainer on all of a machine.
+    public convenience init(
+        _ model: Model, objective: some Objective = LanguageModel(), optimizer: some Optimizer,
+        clipping: Double? = 1, dropout: Double? = nil, microBatches: Int = 1, seed: UInt64 = 1,
+        reducer: some GradientReducer = SingleWorker(), on machine: Machine
+    ) throws(TrainingError) {
+        try self.init(
+            model, objective: objective, optimizer: optimizer, clipping: clipping, dropout: dropout,
+            microBatches: microBatches, seed: seed, reducer: reducer, on: machine.context)
+    }
+
+    /// The model's `config.json`.
+    public var configuration: ModelConfiguration { model.configuration }
+
+    /// The dropout rate. It may be changed between steps.
+    public var dropout: Double {
+        get { model.dropout }
+        set { model = model.withDropout(newValue) }
+    }
+
+    /// The number of steps done.
+    public var step: Int { state.step }
+
+    /// The update rule. Its settings may be changed between steps.
+    public var optimizer: any Optimizer {
+        get { state.optimizer }
+        set { state.optimizer = newValue }
+    }
+
+    /// One update from one batch.
+    ///
+    /// - Throws: `TrainingError`, in which case weights and optimizer are as before, unless an ``AfterStep`` threw.
+    @discardableResult
+    public func step(_ batch: Batch) throws(TrainingError) -> StepReport {
+        let clock = ContinuousClock()
+        let start = clock.now
+        try check(batch)
+        for parameter in parameters {
+            try kernels { () throws(KernelError) in try parameter.refresh(on: context) }
+        }
+        let (loss, gradients) = try reducer.sum(of: cut(batch))
+        guard loss.total.isFinite else { throw notFinite("loss", loss.total) }
+        let norm = try kernels { () throws(KernelError) in try gradients.norm(on: context) }
+        guard norm.isFinite else { throw notFinite("gradient norm", norm) }
+        let rate = state.rate
+        try kernels { () throws(KernelError) in
+            try state.step(
+                parameters, gradients: gradients, gradientScale: clippingScale(norm: norm, limit: clipping),
+                on: context)
+        }
+        source = batch.source
+        nextBatch = batch.index + 1
+        let elapsed = (clock.now - start).components
+        let report = StepReport(
+            step: state.step, loss: loss.total, terms: loss.terms, rate: rate, gradientNorm: norm,
+            tokens: batch.tokens.count, seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
+        for action in afterStep { try action.afterStep(report, of: self) }
+        return report
+    }
+
+    /// The model as it is now, with dense weights of its own.
+    public func snapshot() throws(TrainingError) -> Model {
+        try kernels { () throws(KernelError) in
+            var weights: [PackedWeight] = []
+            for parameter in parameters { weights.append(.f32(try parameter.value.copied())) }
+            return model.replacing(weights: weights)
+        }
+    }
+
+    /// A trainer for a copy of the model as it is now, with the same objective, seed and context and another optimizer,
+    /// on one worker: what pruning and other methods retrain with.
+    public func retrainer(optimizer: some Optimizer) throws(TrainingError) -> Trainer {
+        try Trainer(
+            try snapshot(), objective: objective, optimizer: optimizer, clipping: clipping,
+            microBatches: microBatches, seed: seed, on: context)
+    }
+
+    /// Equal parts of a batch. Micro-batch i of step s has the random stream s * microBatches + i, wherever it is
+    /// computed.
+    func cut(_ batch: Batch) -> [MicroBatch] {
+        let rows = batch.rows / microBatches
+        let counted = batch.targets.count { $0 >= 0 }
+        return (0..<microBatches).map { index in
+            let (tokens, targets) = batch.slice(index * rows..<(index + 1) * rows)
+            let own = targets.count { $0 >= 0 }
+            return MicroBatch(
+                tokens: tokens, targets: targets, scale: Float(own) / Float(max(counted, 1)), seed: seed,
+                stream: UInt64(state.step) * UInt64(microBatches) + UInt64(index), architecture: architecture)
+        }
+    }
+
+    private func check(_ batch: Batch) throws(TrainingError) {
+        guard batch.rows > 0, batch.rows.isMultiple(of: microBatches) else {
+            throw .notDivisible(rows: batch.rows, microBatches: microBatches)
+        }
+        guard batch.context <= architecture.context else {
+            throw .contextTooLong(context: batch.context, limit: architecture.context)
+        }
+        let limit = Int32(architecture.vocabulary)
+        for tokens in [batch.tokens.ids, batch.targets] {
+            if let token = tokens.first(where: { $0 >= limit }) {
+                throw .vocabularyTooSmall(token: Int(token), vocabulary: Int(limit))
+            }
+        }
+        if mustAgree {
+            try checkAgreement(with: batch)
+            mustAgree = false
+        }
+        if checkedShapes.insert([batch.rows, batch.context]).inserted {
+            let needed = MemoryEstimate(architecture).activationBytes(
+                rows: batch.rows / microBatches * reducer.concurrency, context: batch.context)
+            if let available = MemoryBudget.available(), needed > available {
+                checkedShapes.remove([batch.rows, batch.context])
+                throw .doesNotFit(rows: batch.rows, context: batch.context, needed: needed, available: available)
+            }
+        }
+    }
+
+    private func notFinite(_ quantity: String, _ value: Double) -> TrainingError {
+        .notFinite(step: state.step + 1, quantity: quantity, value: value, lastCheckpoint: lastCheckpoint)
+    }
+}

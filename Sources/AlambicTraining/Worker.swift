@@ -1,0 +1,67 @@
+import AlambicKernels
+import AlambicTensor
+
+/// What computes gradients: a tape with a loss function on a context of its own. Workers of one trainer share the
+/// parameters, which nobody writes meanwhile.
+///
+/// A worker is used by one thread at a time.
+public final class Worker: @unchecked Sendable {
+    /// Where its kernels run.
+    public let context: Context
+    private let tape: Tape
+    private let lossFunction: any LossFunction
+    private let shapes: [Shape]
+    private var free: [GradientSet] = []
+    private var lent: GradientSet?
+
+    init(parameters: [Parameter], lossFunction: any LossFunction, on context: Context) throws(TrainingError) {
+        self.context = context
+        self.lossFunction = lossFunction
+        shapes = parameters.map(\.value.shape)
+        let tape = try kernels { () throws(KernelError) in try Tape(parameters, on: context) }
+        self.tape = tape
+        free.append(tape.gradients)
+    }
+
+    /// Loss and gradients summed over micro-batches, each weighted by its scale, pairwise as ``BinaryCounter`` does it:
+    /// the sum over an aligned block of 2^k micro-batches is a term of the sum over all of them.
+    ///
+    /// The gradients stay valid, and may be changed, until the next call.
+    public func sum(of microBatches: some Collection<MicroBatch>) throws(TrainingError) -> (Loss, GradientSet) {
+        precondition(!microBatches.isEmpty, "a step without micro-batches")
+        if let set = lent { free.append(set) }
+        lent = nil
+        var losses = BinaryCounter<Loss>()
+        var gradients = BinaryCounter<GradientSet>()
+        let (context, tape) = (context, tape)
+        let join = { (a: GradientSet, b: GradientSet) throws(KernelError) -> GradientSet in
+            try a.accumulate(b, on: context)
+            self.free.append(b)
+            return a
+        }
+        do throws(KernelError) {
+            for microBatch in microBatches {
+                let set = try takeSet()
+                set.zero()
+                tape.gradients = set
+                try tape.begin(seed: microBatch.seed, stream: microBatch.stream, refreshing: false)
+                let loss = try lossFunction.loss(of: microBatch, on: tape)
+                try tape.backward()
+                losses.add(loss.scaled(by: Double(microBatch.scale))) { $0 + $1 }
+                try gradients.add(set, join: join)
+            }
+            guard let loss = losses.finish(join: { $0 + $1 }), let sum = try gradients.finish(join: join) else {
+                preconditionFailure("a step without micro-batches")
+            }
+            lent = sum
+            return (loss, sum)
+        } catch {
+            throw .kernel(error)
+        }
+    }
+
+    private func takeSet() throws(KernelError) -> GradientSet {
+        if let set = free.popLast() { return set }
+        return try GradientSet(shapes: shapes)
+    }
+}
