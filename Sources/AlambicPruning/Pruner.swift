@@ -1,0 +1,76 @@
+import AlambicKernels
+import AlambicModels
+import AlambicTensor
+import AlambicTraining
+
+/// Prunes the model that a trainer trains. Between the rounds the trainer goes on as usual: masks hold.
+///
+/// Matrices of linear layers are pruned; embeddings, positions, gains and biases never are.
+public final class Pruner {
+    /// Which weights to give up.
+    public let method: any PruningMethod
+    private let trainer: Trainer
+    private let prunable: [Int]
+    private let denseDropout: Double
+    private var masks: [Int: Mask] = [:]
+
+    /// A pruner of all matrices but those whose path contains one of `except`.
+    public init(of trainer: Trainer, by method: some PruningMethod, except: [String] = []) {
+        self.trainer = trainer
+        self.method = method
+        denseDropout = trainer.dropout
+        prunable = trainer.parameters.indices.filter { index in
+            let parameter = trainer.parameters[index]
+            return parameter.kind == .matrix && !except.contains { parameter.path.contains($0) }
+        }
+    }
+
+    /// Removes weights until the share `sparsity` of every prunable matrix is gone. What is gone stays so; survivors
+    /// keep their weights and what the optimizer remembers of them (Han et al. 2015, section 3.3).
+    ///
+    /// Dropout shrinks with the number of connections: rate * sqrt(C_after / C_before) (section 3.2), C counted over
+    /// all prunable matrices, since a model has one rate.
+    public func prune(to sparsity: Sparsity) throws(TrainingError) {
+        try sparsity.validate()
+        var kept = 0
+        var total = 0
+        for index in prunable {
+            let parameter = trainer.parameters[index]
+            let before = parameter.value.count - (masks[index]?.kept ?? parameter.value.count)
+            let removed = max(Int((sparsity.fraction * Double(parameter.value.count)).rounded()), before)
+            do {
+                let mask = try method.mask(of: parameter.value, removing: removed, after: masks[index])
+                try mask.apply(to: parameter.value, on: trainer.context)
+                for state in trainer.state.state(ofParameter: index) { try mask.apply(to: state, on: trainer.context) }
+                parameter.transform = mask
+                masks[index] = mask
+                kept += mask.kept
+            } catch {
+                throw .kernel(error)
+            }
+            total += parameter.value.count
+        }
+        trainer.dropout = denseDropout * (Double(kept) / Double(max(total, 1))).squareRoot()
+    }
+
+    /// The share of zeros in every prunable matrix, measured in the weights themselves.
+    public var measured: [(path: String, sparsity: Double)] {
+        prunable.map { index in
+            let parameter = trainer.parameters[index]
+            let zeros = parameter.value.elements.count { $0 == 0 }
+            return (parameter.path, Double(zeros) / Double(max(parameter.value.count, 1)))
+        }
+    }
+
+    /// The model as it is now, with the pruned matrices stored sparse.
+    public func model() throws(TrainingError) -> Model {
+        let model = try trainer.snapshot()
+        var weights = model.weights
+        do {
+            for index in masks.keys { weights[index] = .bitmask(try BitmaskTensor(try weights[index].dense())) }
+        } catch {
+            throw .kernel(error)
+        }
+        return model.replacing(weights: weights)
+    }
+}
