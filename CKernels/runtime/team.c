@@ -5,6 +5,7 @@
 // passes the turn on: straight to the next caller's steps when there are any, so that a busy team never waits for a
 // caller to wake up. Small work runs on the caller itself, as worker 0 of 1, while it holds the turn.
 #include "runtime/team.h"
+#include "runtime/crew.h"
 #include "runtime/floating.h"
 #include "runtime/gate.h"
 #include "runtime/parallel.h"
@@ -17,16 +18,18 @@
 
 enum {
   // Work shorter than this is not worth handing over. Measured on 2 cores of Ice Lake under KVM: a team that is awake
-  // answers in about 2 us, one that sleeps in 20 to 40.
-  ALONE_NS = 8000,
+  // answers in about 2 us, one that sleeps in 20 to 40; on two workers the two ways are even near 5 and near 50 us.
+  ALONE_NS = 6000,
   ALONE_WHEN_ASLEEP_NS = 50000,
-  // In a list the workers are awake, so the price of sharing a step is a barrier or two.
-  ALONE_IN_LIST_NS = 2000,
   DEFAULT_SPIN_NS = 50000,
   BARRIER_SPIN_NS = 200000,
   REASON_BYTES = 96,
   SCRATCH_GRAIN = 1 << 16,
 };
+
+// A caller offers its core at once and again, so that no worker has to wait for it; but for a while it does not sleep. The
+// worker that shares its core then passes it on directly, where waking it up from another core took 15 us.
+static const ck_spin caller_spin = {0, 200000};
 
 typedef struct arena {
   void *start;
@@ -58,7 +61,7 @@ struct ck_team {
   pin *pins;
   pthread_t launcher;
   bool has_launcher;
-  ck_spin idle, busy; // between jobs; at barriers
+  ck_spin idle; // between jobs
   ck_gate started;
   _Atomic uint32_t starting;
 
@@ -75,15 +78,7 @@ struct ck_team {
   _Alignas(128) ck_gate job; // its value counts the jobs published
   _Alignas(128) _Atomic uint64_t last_done; // when, by ck_now_ns
   _Atomic uint32_t unfinished;
-  _Alignas(128) _Atomic size_t task;
-  _Alignas(128) _Atomic uint32_t arrived;
-  _Alignas(128) ck_gate phase; // its value counts the barriers passed
-};
-
-struct ck_worker {
-  uint32_t index, count;
-  ck_team *team;
-  void *scratch, *shared;
+  ck_crew crew;
 };
 
 // Which teams the calling thread is working for, innermost first. A thread that waits for a team it works for would
@@ -98,40 +93,6 @@ static bool is_working_for(const ck_team *team) {
   for (const frame *f = working; f != NULL; f = f->outer)
     if (f->team == team) return true;
   return false;
-}
-
-// MARK: inside a program
-
-uint32_t ck_worker_index(const ck_worker *worker) { return worker->index; }
-uint32_t ck_worker_count(const ck_worker *worker) { return worker->count; }
-void *ck_worker_scratch(ck_worker *worker) { return worker->scratch; }
-void *ck_shared_scratch(ck_worker *worker) { return worker->shared; }
-
-void ck_barrier(ck_worker *worker) {
-  if (worker->count == 1) return;
-  ck_team *team = worker->team;
-  uint32_t phase = ck_gate_value(&team->phase);
-  if (atomic_fetch_add(&team->arrived, 1) + 1 == worker->count) {
-    // Everybody is here, so nobody is drawing tasks: the counters are ready for the next round.
-    atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
-    atomic_store_explicit(&team->task, 0, memory_order_relaxed);
-    ck_gate_set(&team->phase, ck_gate_next(phase));
-  } else {
-    ck_gate_wait(&team->phase, phase, team->busy);
-  }
-}
-
-void ck_for(ck_worker *worker, size_t tasks, ck_body *body, const void *job) {
-  if (worker->count == 1) {
-    for (size_t task = 0; task < tasks; ++task) body(worker, job, task);
-    return;
-  }
-  for (;;) {
-    size_t task = atomic_fetch_add_explicit(&worker->team->task, 1, memory_order_relaxed);
-    if (task >= tasks) break;
-    body(worker, job, task);
-  }
-  ck_barrier(worker);
 }
 
 // MARK: scratch, grown by whoever has the turn
@@ -206,26 +167,12 @@ static bool take_turn_or_queue(ck_team *team, request *request) {
 
 // MARK: running steps
 
-static void run_steps(ck_worker *worker, const ck_step *steps, size_t count) {
-  for (size_t i = 0; i < count; ++i) {
-    if (i > 0) ck_barrier(worker);
-    bool alone = count > 1 && steps[i].work_ns > 0 && steps[i].work_ns < ALONE_IN_LIST_NS;
-    if (!alone) {
-      steps[i].program(worker, steps[i].job);
-    } else if (worker->index == 0) {
-      ck_worker only = *worker;
-      only.count = 1;
-      steps[i].program(&only, steps[i].job);
-    }
-  }
-}
-
 static void run_alone(ck_team *team, const request *request) {
   frame here = {team, working};
   working = &here;
   ck_floating floating = ck_floating_enter();
-  ck_worker worker = {0, 1, team, team->arenas[0].start, team->shared.start};
-  run_steps(&worker, request->steps, request->count);
+  ck_worker worker = {0, 1, &team->crew, team->arenas[0].start, team->shared.start};
+  ck_worker_run(&worker, request->steps, request->count);
   ck_floating_leave(floating);
   working = here.outer;
 }
@@ -252,7 +199,7 @@ static void work(void *argument, uint32_t index, uint32_t count) {
   ck_floating_enter();
   frame here = {team, NULL};
   working = &here;
-  ck_worker worker = {.index = index, .count = count, .team = team};
+  ck_worker worker = {.index = index, .count = count, .crew = &team->crew};
   uint32_t job = ck_gate_value(&team->job);
   if (atomic_fetch_add(&team->starting, 1) + 1 == count) ck_gate_set(&team->started, 1);
   for (;;) {
@@ -261,10 +208,10 @@ static void work(void *argument, uint32_t index, uint32_t count) {
     request *request = team->current;
     worker.scratch = team->arenas[index].start;
     worker.shared = team->shared.start;
-    run_steps(&worker, request->steps, request->count);
+    ck_worker_run(&worker, request->steps, request->count);
     if (atomic_fetch_sub(&team->unfinished, 1) > 1) continue;
     // The last one out. Nobody draws tasks any more; the request lives until its state says DONE.
-    atomic_store_explicit(&team->task, 0, memory_order_relaxed);
+    ck_crew_rewind(&team->crew);
     atomic_store_explicit(&team->last_done, ck_now_ns(), memory_order_relaxed);
     request->status = CK_OK;
     pass_turn(team);
@@ -293,8 +240,7 @@ ck_status ck_team_run(ck_team *team, const ck_step *steps, size_t count, ck_need
     request.status = prepare(team, &request);
     if (request.status == CK_OK && !request.alone) {
       publish(team, &request);
-      // Callers sleep at once: a spinning caller would take a core from a worker.
-      ck_gate_wait(&request.state, WAITING, (ck_spin){0, 0});
+      ck_gate_wait(&request.state, WAITING, caller_spin);
     } else {
       if (request.status == CK_OK) run_alone(team, &request);
       pass_turn(team);
@@ -330,7 +276,7 @@ static void release(ck_team *team) {
     for (uint32_t i = 0; i < team->options.workers; ++i) ck_pages_destroy(team->arenas[i].start, team->arenas[i].bytes);
   ck_pages_destroy(team->shared.start, team->shared.bytes);
   ck_gate_destroy(&team->job);
-  ck_gate_destroy(&team->phase);
+  ck_crew_destroy(&team->crew);
   ck_gate_destroy(&team->started);
   pthread_mutex_destroy(&team->mutex);
   free(team->arenas);
@@ -375,7 +321,9 @@ ck_status ck_team_create(const ck_topology *topology, ck_team_options options, c
   pthread_mutex_init(&team->mutex, NULL);
   ck_gate_init(&team->started);
   ck_gate_init(&team->job);
-  ck_gate_init(&team->phase);
+  // With a core for each worker, pausing answers soonest; without, it would hold up the worker it waits for.
+  bool crowded = options.workers > ck_topology_default_workers(topology);
+  ck_crew_init(&team->crew, (ck_spin){crowded ? 16 : 200, BARRIER_SPIN_NS});
   team->units = calloc(options.workers, sizeof *team->units);
   team->pins = calloc(options.workers, sizeof *team->pins);
   team->arenas = calloc(options.workers, sizeof *team->arenas);
@@ -383,11 +331,8 @@ ck_status ck_team_create(const ck_topology *topology, ck_team_options options, c
     release(team);
     return CK_NO_MEMORY;
   }
-  // With a core for each worker, pausing answers soonest; without, it would hold up the worker it waits for.
-  bool crowded = options.workers > ck_topology_default_workers(topology);
-  uint32_t pauses = crowded ? 16 : 200;
-  team->idle = (ck_spin){pauses, options.spin_ns != 0 ? options.spin_ns : DEFAULT_SPIN_NS};
-  team->busy = (ck_spin){pauses, BARRIER_SPIN_NS};
+  // Between jobs the core is offered to others soon: the caller that is to bring the next job may need it.
+  team->idle = (ck_spin){8, options.spin_ns != 0 ? options.spin_ns : DEFAULT_SPIN_NS};
   if (options.callers_only) {
     snprintf(team->pins[0].reason, sizeof team->pins[0].reason, "runs on the callers");
   } else {
