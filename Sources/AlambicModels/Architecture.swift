@@ -30,6 +30,7 @@ public struct ParameterDescription: Sendable {
     /// The layer that it belongs to, if any.
     public let layer: Int?
 
+    /// A description; by default matrices and token tables decay.
     public init(
         path: String, shape: Shape, kind: ParameterKind, initialization: Initialization, decays: Bool? = nil,
         storedTransposed: Bool = false, layer: Int? = nil

@@ -4,6 +4,7 @@ import AlambicKernels
 public struct ParameterID: Hashable, Sendable, CustomStringConvertible {
     /// Index into the walk.
     public let index: Int
+    /// The parameter at this place in the walk.
     public init(index: Int) { self.index = index }
     /// `#3`.
     public var description: String { "#\(index)" }
@@ -39,6 +40,7 @@ public final class Parameter: @unchecked Sendable {
     /// What the forward pass reads: `value`, or what `transform` made of it at the last `refresh()`.
     public private(set) var effective: Tensor
 
+    /// A parameter over `value`; decays by default if it is a matrix or a token table.
     public init(
         path: String, kind: ParameterKind, decays: Bool? = nil, value: Tensor, transform: (any WeightTransform)? = nil
     ) {

@@ -9,6 +9,7 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
         self.dimensions = dimensions
     }
 
+    /// A shape with the given extents.
     public init(arrayLiteral elements: Int...) { self.init(elements) }
 
     /// Number of elements: the product of all extents (1 for a scalar).

@@ -25,6 +25,7 @@ protocol Operation {
 /// time; its kernels use all threads of `context`. Results have the same bits for any number of threads.
 /// Steps of equal shapes allocate no tensor memory after the first one.
 public final class Tape: Graph {
+    /// What flows through a tape.
     public typealias Value = Variable
 
     /// The model's parameters in walk order.

@@ -11,20 +11,31 @@ import AlambicTensor
 /// with dropout on the embeddings and on both residual branches while training. Attention weights are never in memory,
 /// so a file's `attn_pdrop` is kept but not applied.
 public struct GPT: Architecture {
+    /// `gpt2`.
     public static let modelType = "gpt2"
+    /// `transformer.`, as files saved from models with a head have it.
     public static let filePrefixes = ["transformer."]
 
     /// The sizes and rates of the `config.json`.
     public let configuration: GPT2Configuration
+    /// Token table, position table, twelve for each block, the last norm, and the head where it is not tied.
     public let parameters: [ParameterDescription]
+    /// The token table, or `lm_head.weight` where it is not tied.
     public let head: ParameterID
 
+    /// Number of blocks.
     public var layers: Int { configuration.layers }
+    /// Width of the residual stream.
     public var width: Int { configuration.width }
+    /// Width of the feed-forward layers.
     public var inner: Int { configuration.innerWidth }
+    /// Attention heads.
     public var heads: Int { configuration.heads }
+    /// The longest sequence in tokens.
     public var context: Int { configuration.context }
+    /// Number of tokens.
     public var vocabulary: Int { configuration.vocabulary }
+    /// Dropout rate of both residual branches.
     public var dropout: Double { configuration.residualDropout }
 
     /// How many parameters a block has.
@@ -47,6 +58,7 @@ public struct GPT: Architecture {
         head = ParameterID(index: configuration.tiesHead ? 0 : parameters.count - 1)
     }
 
+    /// Reads and checks a `config.json`.
     public init(_ configuration: ModelConfiguration) throws(FileError) {
         let sizes = try GPT2Configuration(configuration)
         guard sizes.activation == "gelu_new" else {
@@ -56,8 +68,10 @@ public struct GPT: Architecture {
         self.init(sizes)
     }
 
+    /// Writes GPT-2's keys into a configuration, leaving others as they are.
     public func write(into configuration: inout ModelConfiguration) { self.configuration.write(into: &configuration) }
 
+    /// The same sizes with this rate on the embeddings and both residual branches.
     public func withDropout(_ rate: Double) -> GPT {
         var changed = configuration
         changed.residualDropout = rate
@@ -65,12 +79,14 @@ public struct GPT: Architecture {
         return GPT(changed)
     }
 
+    /// The same sizes with another number of blocks.
     public func withLayers(_ layers: Int) -> GPT {
         var changed = configuration
         changed.layers = layers
         return GPT(changed)
     }
 
+    /// The forward pass up to the last norm, [batch, length, width].
     public func hidden<G: Graph>(_ tokens: Tokens, on graph: G) throws(KernelError) -> G.Value {
         let rate = Float(configuration.residualDropout)
         let epsilon = Float(configuration.layerNormEpsilon)
@@ -96,6 +112,7 @@ public struct GPT: Architecture {
         return try graph.layerNorm(x, gain: id(last), bias: id(last + 1), epsilon: epsilon)
     }
 
+    /// `h.3.mlp.c_fc.weight` with another number for its block.
     public func path(_ path: String, withLayer layer: (Int) -> Int) -> String {
         let parts = path.split(separator: ".", maxSplits: 2)
         guard parts.count == 3, parts[0] == "h", let number = Int(parts[1]) else { return path }

@@ -12,6 +12,7 @@ public struct Sampling: Sendable, Equatable {
     /// The key of the random numbers; equal seeds give equal texts.
     public var seed: UInt64
 
+    /// Settings; by default the plain distribution of the model.
     public init(temperature: Double = 1, topK: Int = 0, topP: Double = 1, seed: UInt64 = 1) {
         self.temperature = temperature
         self.topK = topK

@@ -6,6 +6,7 @@ import AlambicKernels
 /// sequence. Row for row both give the same bits, for any number of rows at a time and any number of threads.
 /// An inference is used by one thread at a time; several may share weights.
 public final class Inference: Graph {
+    /// What flows through an inference. Values keep their elements for as long as somebody holds them.
     public typealias Value = Tensor
 
     /// The model's weights in walk order, made ready for `context`.
@@ -43,6 +44,7 @@ public final class Inference: Graph {
         return result
     }
 
+    /// See ``Graph/linear(_:weight:bias:)``. Int8 weights run in the integer kernel, on activations quantized row by row.
     public func linear(_ x: Tensor, weight: ParameterID, bias: ParameterID?) throws(KernelError) -> Tensor {
         try linear(x, weight: weight, bias: bias, into: nil)
     }
@@ -76,6 +78,7 @@ public final class Inference: Graph {
         return result
     }
 
+    /// See ``Graph/layerNorm(_:gain:bias:epsilon:)``.
     public func layerNorm(
         _ x: Tensor, gain: ParameterID, bias: ParameterID, epsilon: Float
     ) throws(KernelError) -> Tensor {
@@ -90,12 +93,14 @@ public final class Inference: Graph {
         return result
     }
 
+    /// See ``Graph/gelu(_:)``.
     public func gelu(_ x: Tensor) throws(KernelError) -> Tensor {
         let result = try pool.tensor(x.shape)
         try AlambicKernels.gelu(x.span, form: .tanh, into: result.mutableSpan, on: context)
         return result
     }
 
+    /// See ``Graph/add(_:_:)``.
     public func add(_ a: Tensor, _ b: Tensor) throws(KernelError) -> Tensor {
         precondition(a.shape == b.shape, "adding \(a.shape) and \(b.shape)")
         let result = try pool.tensor(a.shape)
@@ -103,8 +108,10 @@ public final class Inference: Graph {
         return result
     }
 
+    /// The identity.
     public func dropout(_ x: Tensor, rate: Float) throws(KernelError) -> Tensor { x }
 
+    /// See ``Graph/causalAttention(_:heads:layer:)``. With a cache, all tokens in it come before those of `qkv`.
     public func causalAttention(_ qkv: Tensor, heads: Int, layer: Int) throws(KernelError) -> Tensor {
         let shape = qkv.shape
         precondition(

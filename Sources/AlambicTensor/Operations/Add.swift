@@ -14,6 +14,7 @@ struct AddOperation: Operation {
 }
 
 extension Tape {
+    /// See ``Graph/add(_:_:)``.
     public func add(_ a: Variable, _ b: Variable) throws(KernelError) -> Variable {
         precondition(a.shape == b.shape, "adding \(a.shape) and \(b.shape)")
         let result = try variable(a.shape)

@@ -25,6 +25,7 @@ struct CausalAttentionOperation: Operation {
 }
 
 extension Tape {
+    /// See ``Graph/causalAttention(_:heads:layer:)``.
     public func causalAttention(_ qkv: Variable, heads: Int, layer: Int) throws(KernelError) -> Variable {
         let shape = qkv.shape
         precondition(

@@ -7,6 +7,7 @@ public struct DistillationTerms: Sendable {
     /// Weight in 0...1 of the soft term; the hard targets have 1 minus it.
     public var mixing: Float
 
+    /// Terms with a temperature above 0 and a mixing in 0...1.
     public init(temperature: Float, mixing: Float) {
         precondition(temperature > 0, "a temperature of \(temperature) is not positive")
         precondition(mixing >= 0 && mixing <= 1, "a mixing of \(mixing) is not in 0...1")

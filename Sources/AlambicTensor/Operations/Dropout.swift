@@ -22,6 +22,7 @@ struct DropoutOperation: Operation {
 }
 
 extension Tape {
+    /// See ``Graph/dropout(_:rate:)``.
     public func dropout(_ x: Variable, rate: Float) throws(KernelError) -> Variable {
         precondition(rate >= 0 && rate < 1, "a dropout rate of \(rate) is not in 0..<1")
         // The stream is taken even at rate 0, so that one layer's rate does not change another layer's mask.

@@ -20,6 +20,7 @@ struct EmbeddingOperation: Operation {
 }
 
 extension Tape {
+    /// See ``Graph/embedding(_:table:positions:)``.
     public func embedding(
         _ tokens: Tokens, table: ParameterID, positions: ParameterID
     ) throws(KernelError) -> Variable {

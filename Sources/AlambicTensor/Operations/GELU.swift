@@ -16,6 +16,7 @@ struct GELUOperation: Operation {
 }
 
 extension Tape {
+    /// See ``Graph/gelu(_:)``.
     public func gelu(_ x: Variable) throws(KernelError) -> Variable {
         let result = try variable(x.shape)
         try AlambicKernels.gelu(x.value.span, form: .tanh, into: result.value.mutableSpan, on: context)

@@ -24,32 +24,16 @@ extension Tape {
             "\(targets.count) targets for hidden \(hidden.shape) and head \(weights.shape)")
         let counted = targets.count { $0 >= 0 }
         guard counted > 0 else { return 0 }
-        var sum = 0.0
-        // About 4 MB of logits at a time.
-        let chunk = min(rows, max(16, (1 << 20) / weights.rows))
+        let losses = try pool.tensor([rows])
+        let workspace = try pool.tensor([vocabularyWorkspaceCount(rows: rows, vocabulary: weights.rows)])
         try addGradient(to: hidden) { target throws(KernelError) in
-            for start in stride(from: 0, to: rows, by: chunk) {
-                let range = start..<min(start + chunk, rows)
-                let logits = try pool.tensor([range.count, weights.rows])
-                let losses = try pool.tensor([range.count])
-                let x = hidden.value.rows(range)
-                try matmul(
-                    M: range.count, N: weights.rows, K: weights.columns, x.span, .asIs, weights.span, .transposed,
-                    into: logits.mutableSpan, on: context)
-                try crossEntropy(
-                    logits.mutableSpan, targets: targets.span.extracting(range), rows: range.count,
-                    vocabulary: weights.rows, gradientScale: scale / Float(counted), losses: losses.mutableSpan,
-                    on: context)
-                try matmul(
-                    M: range.count, N: weights.columns, K: weights.rows, logits.span, .asIs, weights.span, .asIs,
-                    into: target.rows(range).mutableSpan, on: context)
-                try matmul(
-                    M: weights.rows, N: weights.columns, K: range.count, logits.span, .transposed, x.span, .asIs,
-                    into: gradients[head].mutableSpan, store: .accumulate, on: context)
-                sum += losses.sum()
-            }
+            try vocabularyCrossEntropy(
+                hidden: hidden.value.span, weights: weights.span, targets: targets.span, rows: rows,
+                vocabulary: weights.rows, columns: weights.columns, gradientScale: scale / Float(counted),
+                losses: losses.mutableSpan, dHidden: target.mutableSpan, dWeights: gradients[head].mutableSpan,
+                workspace: workspace.mutableSpan, on: context)
         }
-        return sum / Double(counted)
+        return losses.sum() / Double(counted)
     }
 }
 

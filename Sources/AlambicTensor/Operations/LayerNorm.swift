@@ -26,6 +26,7 @@ struct LayerNormOperation: Operation {
 }
 
 extension Tape {
+    /// See ``Graph/layerNorm(_:gain:bias:epsilon:)``.
     public func layerNorm(
         _ x: Variable, gain: ParameterID, bias: ParameterID, epsilon: Float
     ) throws(KernelError) -> Variable {

@@ -30,6 +30,7 @@ struct LinearOperation: Operation {
 }
 
 extension Tape {
+    /// See ``Graph/linear(_:weight:bias:)``.
     public func linear(_ x: Variable, weight: ParameterID, bias: ParameterID?) throws(KernelError) -> Variable {
         let weights = self.weights(weight)
         precondition(

@@ -9,6 +9,7 @@ public struct StoredTensor: Sendable {
     /// `shape` elements of `type`.
     public let bytes: [UInt8]
 
+    /// A tensor of these bytes.
     public init(name: String, type: DType, shape: [Int], bytes: [UInt8]) {
         self.name = name
         self.type = type
@@ -30,6 +31,7 @@ public struct WeightFormatError: Error, Equatable, Sendable, CustomStringConvert
     /// What was expected and what was found.
     public let reason: String
 
+    /// An error about one tensor.
     public init(tensor: String, reason: String) {
         self.tensor = tensor
         self.reason = reason
