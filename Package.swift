@@ -79,7 +79,7 @@ let package = Package(
         .testTarget(name: "AlambicTokenizersTests", dependencies: ["AlambicTokenizers", "AlambicTestSupport"]),
         .testTarget(
             name: "AlambicModelsTests", dependencies: ["AlambicModels", "AlambicTestSupport"],
-            swiftSettings: lendsSpans),
+            swiftSettings: lendsSpans + optimised),
         .testTarget(
             name: "AlambicOptimizersTests", dependencies: ["AlambicOptimizers", "AlambicTestSupport"],
             swiftSettings: lendsSpans),
