@@ -8,6 +8,20 @@ CK_TARGET_BEGIN(CK_TARGET_AVX2)
 
 enum { MR = 6, NR = 16 };
 
+// One step of K: `vectors` vectors of B against `rows` elements of A.
+CK_INLINE void step(__m256 *sum, const float *a, const float *b, const size_t b_stride, const size_t rows,
+                    const size_t vectors) {
+  __m256 bv[2 * 4];
+#pragma clang loop unroll(full)
+  for (size_t v = 0; v < vectors; v++) bv[v] = _mm256_loadu_ps(b + v / 2 * b_stride + v % 2 * 8);
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < rows; i++) {
+    const __m256 av = _mm256_broadcast_ss(a + i);
+#pragma clang loop unroll(full)
+    for (size_t v = 0; v < vectors; v++) sum[i * vectors + v] = _mm256_fmadd_ps(av, bv[v], sum[i * vectors + v]);
+  }
+}
+
 CK_INLINE void tile_body(const ck_matmul_tile *tile, const size_t rows, const size_t panels) {
   __m256 sum[MR * 2];
   const size_t vectors = 2 * panels, c_stride = tile->c_stride, b_stride = tile->b_stride / sizeof(float);
@@ -21,18 +35,16 @@ CK_INLINE void tile_body(const ck_matmul_tile *tile, const size_t rows, const si
       sum[i * vectors + v] =
           tile->first ? _mm256_setzero_ps() : _mm256_maskload_ps(c + i * c_stride + 8 * v, mask);
   }
-#pragma clang loop unroll_count(4)
-  for (size_t k = 0; k < tile->groups; k++, a += rows, b += NR) {
-    __m256 bv[2 * 4];
+  ck_prefetch prefetch = ck_prefetch_start(tile);
+  size_t k = 0;
+#pragma clang loop unroll(disable)
+  for (; k + CK_MATMUL_STEP <= tile->groups; k += CK_MATMUL_STEP) {
+    ck_prefetch_step(&prefetch);
 #pragma clang loop unroll(full)
-    for (size_t v = 0; v < vectors; v++) bv[v] = _mm256_loadu_ps(b + v / 2 * b_stride + v % 2 * 8);
-#pragma clang loop unroll(full)
-    for (size_t i = 0; i < rows; i++) {
-      const __m256 av = _mm256_broadcast_ss(a + i);
-#pragma clang loop unroll(full)
-      for (size_t v = 0; v < vectors; v++) sum[i * vectors + v] = _mm256_fmadd_ps(av, bv[v], sum[i * vectors + v]);
-    }
+    for (size_t u = 0; u < CK_MATMUL_STEP; u++, a += rows, b += NR) step(sum, a, b, b_stride, rows, vectors);
   }
+#pragma clang loop unroll(disable)
+  for (; k < tile->groups; k++, a += rows, b += NR) step(sum, a, b, b_stride, rows, vectors);
 #pragma clang loop unroll(full)
   for (size_t v = 0; v < vectors; v++) {
     const __m256i mask = ck_mask8(tile->columns > 8 * v ? tile->columns - 8 * v : 0);

@@ -9,7 +9,21 @@ CK_TARGET_BEGIN(CK_TARGET_AVX512)
 
 enum { MR = 14, NR = 32 };
 
-// The last block of K prefetches the next tile of C while it runs: with K small, waiting for C is what costs.
+// One step of K: 2 * panels vectors of B against `rows` elements of A.
+CK_INLINE void step(__m512 *sum, const float *a, const float *b, const size_t b_stride, const size_t rows,
+                    const size_t panels) {
+  __m512 bv[2 * 8];
+#pragma clang loop unroll(full)
+  for (size_t v = 0; v < 2 * panels; v++) bv[v] = _mm512_loadu_ps(b + v / 2 * b_stride + v % 2 * 16);
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < rows; i++) {
+    const __m512 av = _mm512_set1_ps(a[i]);
+#pragma clang loop unroll(full)
+    for (size_t v = 0; v < 2 * panels; v++)
+      sum[i * 2 * panels + v] = _mm512_fmadd_ps(av, bv[v], sum[i * 2 * panels + v]);
+  }
+}
+
 CK_INLINE void tile_body(const ck_matmul_tile *tile, const size_t rows, const size_t panels) {
   __m512 sum[MR * 2];
   __mmask16 mask[2 * 8];
@@ -28,29 +42,18 @@ CK_INLINE void tile_body(const ck_matmul_tile *tile, const size_t rows, const si
 #pragma clang loop unroll(full)
       for (size_t v = 0; v < 2 * panels; v++)
         sum[i * 2 * panels + v] = _mm512_maskz_loadu_ps(mask[v], c + i * c_stride + 16 * v);
-  if (tile->next) {
-    const char *next = tile->next;
-#pragma clang loop unroll(full)
-    for (size_t i = 0; i < rows; i++, next += c_stride * sizeof(float)) {
-      _mm_prefetch(next, _MM_HINT_T0);
-      _mm_prefetch(next + 64, _MM_HINT_T0);
-    }
-  }
   const float *a = tile->a, *b = tile->b;
   const size_t b_stride = tile->b_stride / sizeof(float);
-#pragma clang loop unroll_count(4)
-  for (size_t k = 0; k < tile->groups; k++, a += rows, b += NR) {
-    __m512 bv[2 * 8];
+  ck_prefetch prefetch = ck_prefetch_start(tile);
+  size_t k = 0;
+#pragma clang loop unroll(disable)
+  for (; k + CK_MATMUL_STEP <= tile->groups; k += CK_MATMUL_STEP) {
+    ck_prefetch_step(&prefetch);
 #pragma clang loop unroll(full)
-    for (size_t v = 0; v < 2 * panels; v++) bv[v] = _mm512_loadu_ps(b + v / 2 * b_stride + v % 2 * 16);
-#pragma clang loop unroll(full)
-    for (size_t i = 0; i < rows; i++) {
-      const __m512 av = _mm512_set1_ps(a[i]);
-#pragma clang loop unroll(full)
-      for (size_t v = 0; v < 2 * panels; v++)
-        sum[i * 2 * panels + v] = _mm512_fmadd_ps(av, bv[v], sum[i * 2 * panels + v]);
-    }
+    for (size_t u = 0; u < CK_MATMUL_STEP; u++, a += rows, b += NR) step(sum, a, b, b_stride, rows, panels);
   }
+#pragma clang loop unroll(disable)
+  for (; k < tile->groups; k++, a += rows, b += NR) step(sum, a, b, b_stride, rows, panels);
   if (tile->last && tile->bias)
 #pragma clang loop unroll(full)
     for (size_t v = 0; v < 2 * panels; v++) {

@@ -52,7 +52,8 @@ static void pack_block(const ck_matmul_job *job, const block *block) {
   }
 }
 
-// C[block's rows, `count` panels from `panel` on] with packed panels of B at b.
+// C[block's rows, `count` panels from `panel` on] with packed panels of B at b. While the panels of A pass, the panel
+// of B that follows is fetched.
 static void multiply(const ck_matmul_job *job, const block *block, const char *b, size_t panel, size_t count) {
   const ck_matmul_kernel *kernel = job->kernel;
   const size_t depth = ck_matmul_depth(job, block->k_block), column = panel * kernel->nr;
@@ -69,13 +70,17 @@ static void multiply(const ck_matmul_job *job, const block *block, const char *b
       .column_scale = job->column_scale ? job->column_scale + column : NULL,
   };
   char *c = job->c + (block->row * job->n + column) * 4;
+  const bool follows = column + count * kernel->nr < job->n;
+  const size_t share = follows ? tile.b_stride / block->count : 0;
+  tile.ahead_step = share * CK_MATMUL_STEP / ck_max(tile.groups, 1);
   for (size_t p = 0, start = 0; p < block->count; p++) {
     const size_t end = ck_matmul_part(block->rows, block->count, p + 1);
     tile.a = block->packed + start * row_bytes;
     tile.c = c + start * job->n * 4;
     tile.rows = (uint32_t)(end - start);
     tile.row_scale = job->row_scale ? job->row_scale + block->row + start : NULL;
-    tile.next = p + 1 < block->count ? c + end * job->n * 4 : c + (size_t)kernel->nr * 4;
+    tile.next = p + 1 < block->count ? c + end * job->n * 4 : follows ? c + count * kernel->nr * 4 : c;
+    tile.ahead = b + (follows ? count * tile.b_stride : 0) + p * share;
     kernel->tile(&tile);
     start = end;
   }

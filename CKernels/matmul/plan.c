@@ -7,7 +7,7 @@
 static const double pack_cost = 10;
 
 ck_matmul_blocks ck_matmul_split_k(const ck_matmul_kernel *kernel, ck_caches caches, size_t k) {
-  const size_t most = ck_max(caches.l1d * 5 / 8 / ((size_t)kernel->nr * kernel->b_bytes), 64);
+  const size_t most = ck_max(caches.l1d * 3 / 4 / ((size_t)kernel->nr * kernel->b_bytes), 64);
   const size_t blocks = ck_max(ck_ceil_div(k, most), 1);
   const size_t kc = ck_max(ck_round_up(ck_ceil_div(k, blocks), 8), 8);
   return (ck_matmul_blocks){.kc = kc, .k_blocks = ck_max(ck_ceil_div(k, kc), 1)};
@@ -44,7 +44,7 @@ ck_needs ck_matmul_plan(ck_matmul_job *job, ck_caches caches, size_t workers) {
   const size_t panel_bytes = ck_matmul_panel_bytes(kernel, kc);
   const double work = (double)job->m * (double)job->n * (double)job->k;
   const double bytes = (double)kernel->element * (double)job->k * ((double)job->m + (double)job->n);
-  ck_needs needs = {.work_ns = work / (double)kernel->rate + bytes / (job->packed ? 16 : 4)};
+  ck_needs needs = {.work_ns = work / (double)kernel->rate + bytes / (job->packed ? 20 : 12)};
   if (needs.work_ns < 2e3) workers = 1; // too small for a team, even in a list
   const size_t most = ck_max(caches.l2 / 2 / (kc * kernel->a_bytes), kernel->mr);
   split(job, ck_ceil_div(job->m, most), panels, workers);

@@ -9,28 +9,40 @@ CK_TARGET_BEGIN(CK_TARGET_AVX2)
 
 enum { MR = 6, NR = 16, GROUP = 2 };
 
+// One group of K: `vectors` vectors of B against `rows` pairs of A.
+CK_INLINE void step(__m256i *sum, const char *a, const char *b, const size_t b_stride, const size_t rows,
+                    const size_t vectors) {
+  __m256i bv[2 * 4];
+#pragma clang loop unroll(full)
+  for (size_t v = 0; v < vectors; v++)
+    bv[v] = _mm256_loadu_si256((const __m256i *)(b + v / 2 * b_stride + v % 2 * 32));
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < rows; i++) {
+    int32_t unit;
+    memcpy(&unit, a + i * 4, sizeof unit);
+    const __m256i av = _mm256_set1_epi32(unit);
+#pragma clang loop unroll(full)
+    for (size_t v = 0; v < vectors; v++)
+      sum[i * vectors + v] = _mm256_add_epi32(sum[i * vectors + v], _mm256_madd_epi16(av, bv[v]));
+  }
+}
+
 CK_INLINE void tile_body(const ck_matmul_tile *tile, const size_t rows, const size_t panels) {
   __m256i sum[MR * 2];
   const size_t vectors = 2 * panels, b_stride = tile->b_stride;
   const char *a = tile->a, *b = tile->b;
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < rows * vectors; i++) sum[i] = _mm256_setzero_si256();
-#pragma clang loop unroll_count(2)
-  for (size_t g = 0; g < tile->groups; g++, a += rows * 4, b += NR * 4) {
-    __m256i bv[2 * 4];
+  ck_prefetch prefetch = ck_prefetch_start(tile);
+  size_t g = 0;
+#pragma clang loop unroll(disable)
+  for (; g + CK_MATMUL_STEP <= tile->groups; g += CK_MATMUL_STEP) {
+    ck_prefetch_step(&prefetch);
 #pragma clang loop unroll(full)
-    for (size_t v = 0; v < vectors; v++)
-      bv[v] = _mm256_loadu_si256((const __m256i *)(b + v / 2 * b_stride + v % 2 * 32));
-#pragma clang loop unroll(full)
-    for (size_t i = 0; i < rows; i++) {
-      int32_t unit;
-      memcpy(&unit, a + i * 4, sizeof unit);
-      const __m256i av = _mm256_set1_epi32(unit);
-#pragma clang loop unroll(full)
-      for (size_t v = 0; v < vectors; v++)
-        sum[i * vectors + v] = _mm256_add_epi32(sum[i * vectors + v], _mm256_madd_epi16(av, bv[v]));
-    }
+    for (size_t u = 0; u < CK_MATMUL_STEP; u++, a += rows * 4, b += NR * 4) step(sum, a, b, b_stride, rows, vectors);
   }
+#pragma clang loop unroll(disable)
+  for (; g < tile->groups; g++, a += rows * 4, b += NR * 4) step(sum, a, b, b_stride, rows, vectors);
   const bool dequantize = tile->last && tile->row_scale;
 #pragma clang loop unroll(full)
   for (size_t v = 0; v < vectors; v++) {

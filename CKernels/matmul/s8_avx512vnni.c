@@ -10,6 +10,23 @@ CK_TARGET_BEGIN(CK_TARGET_AVX512VNNI)
 
 enum { MR = 14, NR = 32, GROUP = 4 };
 
+// One group of K: 2 * panels vectors of B against `rows` groups of A.
+CK_INLINE void step(__m512i *sum, const char *a, const char *b, const size_t b_stride, const size_t rows,
+                    const size_t panels) {
+  __m512i bv[2 * 8];
+#pragma clang loop unroll(full)
+  for (size_t v = 0; v < 2 * panels; v++) bv[v] = _mm512_loadu_si512(b + v / 2 * b_stride + v % 2 * 64);
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < rows; i++) {
+    int32_t unit;
+    memcpy(&unit, a + i * GROUP, sizeof unit);
+    const __m512i av = _mm512_set1_epi32(unit);
+#pragma clang loop unroll(full)
+    for (size_t v = 0; v < 2 * panels; v++)
+      sum[i * 2 * panels + v] = _mm512_dpbusd_epi32(sum[i * 2 * panels + v], av, bv[v]);
+  }
+}
+
 CK_INLINE void tile_body(const ck_matmul_tile *tile, const size_t rows, const size_t panels) {
   __m512i sum[MR * 2];
   const size_t vectors = 2 * panels;
@@ -21,28 +38,17 @@ CK_INLINE void tile_body(const ck_matmul_tile *tile, const size_t rows, const si
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < rows; i++) sum[i * vectors + v] = _mm512_loadu_si512(offset);
   }
-  if (tile->next) {
-    const char *next = tile->next;
+  ck_prefetch prefetch = ck_prefetch_start(tile);
+  size_t g = 0;
+#pragma clang loop unroll(disable)
+  for (; g + CK_MATMUL_STEP <= tile->groups; g += CK_MATMUL_STEP) {
+    ck_prefetch_step(&prefetch);
 #pragma clang loop unroll(full)
-    for (size_t i = 0; i < rows; i++, next += tile->c_stride * 4) {
-      _mm_prefetch(next, _MM_HINT_T0);
-      _mm_prefetch(next + 64, _MM_HINT_T0);
-    }
+    for (size_t u = 0; u < CK_MATMUL_STEP; u++, a += rows * GROUP, b += NR * GROUP)
+      step(sum, a, b, b_stride, rows, panels);
   }
-#pragma clang loop unroll_count(4)
-  for (size_t g = 0; g < tile->groups; g++, a += rows * GROUP, b += NR * GROUP) {
-    __m512i bv[2 * 8];
-#pragma clang loop unroll(full)
-    for (size_t v = 0; v < vectors; v++) bv[v] = _mm512_loadu_si512(b + v / 2 * b_stride + v % 2 * 64);
-#pragma clang loop unroll(full)
-    for (size_t i = 0; i < rows; i++) {
-      int32_t unit;
-      memcpy(&unit, a + i * GROUP, sizeof unit);
-      const __m512i av = _mm512_set1_epi32(unit);
-#pragma clang loop unroll(full)
-      for (size_t v = 0; v < vectors; v++) sum[i * vectors + v] = _mm512_dpbusd_epi32(sum[i * vectors + v], av, bv[v]);
-    }
-  }
+#pragma clang loop unroll(disable)
+  for (; g < tile->groups; g++, a += rows * GROUP, b += NR * GROUP) step(sum, a, b, b_stride, rows, panels);
   const bool dequantize = tile->last && tile->row_scale;
 #pragma clang loop unroll(full)
   for (size_t v = 0; v < vectors; v++) {

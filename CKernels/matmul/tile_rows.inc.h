@@ -1,3 +1,5 @@
+#include "matmul/types.h"
+
 // A tile function is one inlined body, compiled for each number of rows and of panels, so that the sums stay in
 // registers. CK_TILE_CASES_<MR>(BODY) are the cases of a switch over CK_TILE_KEY, for ck_matmul_panels.
 #define CK_TILE_KEY(tile, nr) ((tile)->rows * 16 + ((tile)->columns + (nr) - 1) / (nr))
@@ -13,3 +15,22 @@
   CK_TILE_CASE(BODY, 4, 2) CK_TILE_CASE(BODY, 5, 2) CK_TILE_CASE(BODY, 6, 2) CK_TILE_CASE(BODY, 7, 1)                  \
   CK_TILE_CASE(BODY, 7, 2) CK_TILE_CASE(BODY, 8, 1) CK_TILE_CASE(BODY, 9, 1) CK_TILE_CASE(BODY, 10, 1)                 \
   CK_TILE_CASE(BODY, 11, 1) CK_TILE_CASE(BODY, 12, 1) CK_TILE_CASE(BODY, 13, 1) CK_TILE_CASE(BODY, 14, 1)
+
+// Spreads over a tile what the next one will wait for: its rows of C, and the part of the next panel of B that falls to
+// this tile. Hardware foresees neither, since both jump.
+typedef struct ck_prefetch {
+  const char *c, *b;
+  size_t c_step, b_step, rows;
+} ck_prefetch;
+
+CK_INLINE ck_prefetch ck_prefetch_start(const ck_matmul_tile *tile) {
+  return (ck_prefetch){tile->next, tile->ahead, tile->c_stride * 4, tile->ahead_step, tile->rows};
+}
+CK_INLINE void ck_prefetch_step(ck_prefetch *p) {
+  __builtin_prefetch(p->c, 0, 3);
+  __builtin_prefetch(p->c + 64, 0, 3);
+  p->c += p->rows > 1 ? p->c_step : 0;
+  p->rows -= p->rows > 1;
+  __builtin_prefetch(p->b, 0, 2);
+  p->b += p->b_step;
+}

@@ -18,7 +18,9 @@ typedef struct ck_matmul_tile {
   size_t groups;   // of K
   void *c;
   size_t c_stride;        // elements
-  const void *next;       // where the next tile of C will be, to prefetch; NULL when unknown
+  const void *next;       // the next tile of C, to prefetch
+  const char *ahead;      // what part of B will be needed soon, to prefetch into L2: from here on,
+  size_t ahead_step;      // this many bytes for every CK_MATMUL_STEP groups
   uint32_t rows, columns; // columns of all panels; only the last panel may be partial
   bool first, last;       // first: sums start from 0, not from C. last: the epilogue follows
   const float *bias;      // epilogue: of this tile's first column, or NULL
@@ -50,6 +52,8 @@ static inline size_t ck_matmul_panels(size_t mr, size_t rows) {
 
 // The packing of A may write this much past its panel.
 enum { CK_MATMUL_SLACK = 64 };
+// Kernels that prefetch do so once in this many groups of K.
+enum { CK_MATMUL_STEP = 4 };
 
 // NULL when none fits; needs is set to the instruction sets of the one returned.
 const ck_matmul_kernel *ck_matmul_best(ck_matmul_type type, ck_isa allowed, ck_isa *needs);
