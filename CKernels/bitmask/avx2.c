@@ -11,7 +11,9 @@ CK_TARGET_BEGIN(CK_TARGET_AVX2)
 static inline __m256i lanes(size_t n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
-static inline __m256 load(const float *p, size_t n) { return n >= 8 ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, lanes(n)); }
+static inline __m256 load(const float *p, size_t n) {
+  return n >= 8 ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, lanes(n));
+}
 static inline void store(float *p, size_t n, __m256 v) {
   if (n >= 8)
     _mm256_storeu_ps(p, v);

@@ -25,9 +25,15 @@ static inline __mmask16 bits_at(const uint8_t *mask, size_t j, size_t n) {
 }
 
 size_t ck_mask_row_f32_avx512(const float *x, size_t columns, uint8_t *mask) {
-  size_t count = 0;
-  for (size_t j = 0; j < columns; j += 16) {
-    uint16_t bits = _mm512_cmp_ps_mask(load(x + j, columns - j), _mm512_setzero_ps(), _CMP_NEQ_UQ);
+  size_t count = 0, j = 0;
+  for (; j + 16 <= columns; j += 16) {
+    uint16_t bits = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + j), _mm512_setzero_ps(), _CMP_NEQ_UQ);
+    __builtin_memcpy(mask + j / 8, &bits, 2);
+    count += (size_t)__builtin_popcount(bits);
+  }
+  if (j < columns) {
+    __m512 rest = _mm512_maskz_loadu_ps(lanes(columns - j), x + j);
+    uint16_t bits = _mm512_cmp_ps_mask(rest, _mm512_setzero_ps(), _CMP_NEQ_UQ);
     __builtin_memcpy(mask + j / 8, &bits, columns - j > 8 ? 2 : 1);
     count += (size_t)__builtin_popcount(bits);
   }

@@ -11,10 +11,11 @@ CK_VECTOR int32_t CK_NAME(greatest)(const float *x, size_t columns) {
   size_t i = 0;
   for (; i + STEP <= columns; i += STEP)
     for (int k = 0; k < 4; k++)
-      greatest[k] =
-          __builtin_elementwise_max(greatest[k], (vint)vload(x + i + (size_t)k * CK_LANES) & 0x7fffffff);
-  for (; i < columns; i += CK_LANES)
-    greatest[0] = __builtin_elementwise_max(greatest[0], (vint)vload_part(x + i, ck_min(columns - i, CK_LANES), 0) & 0x7fffffff);
+      greatest[k] = __builtin_elementwise_max(greatest[k], (vint)vload(x + i + (size_t)k * CK_LANES) & 0x7fffffff);
+  for (; i < columns; i += CK_LANES) {
+    vint bits = (vint)vload_part(x + i, ck_min(columns - i, CK_LANES), 0);
+    greatest[0] = __builtin_elementwise_max(greatest[0], bits & 0x7fffffff);
+  }
   vint all = __builtin_elementwise_max(__builtin_elementwise_max(greatest[0], greatest[1]),
                                        __builtin_elementwise_max(greatest[2], greatest[3]));
   return __builtin_reduce_max(all);
