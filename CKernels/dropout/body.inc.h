@@ -3,6 +3,8 @@
 
 #include "random/philox.inc.h"
 
+#define CK_AHEAD 1024 // elements between what is read and what is fetched
+
 typedef uint16_t CK_NAME(ck_vhalves) __attribute__((ext_vector_type(2 * CK_LANES)));
 typedef int16_t CK_NAME(ck_vkept) __attribute__((ext_vector_type(2 * CK_LANES)));
 typedef int16_t CK_NAME(ck_vkept_half) __attribute__((ext_vector_type(CK_LANES)));
@@ -32,26 +34,29 @@ CK_VECTOR void CK_NAME(keep)(vuint words, uint16_t threshold, float scale, const
 #endif
 }
 
-// 4 * CK_LANES elements.
+// 8 * CK_LANES elements.
 CK_VECTOR void CK_NAME(group)(const vphilox_keys *keys, uint64_t block, uint16_t threshold, float scale,
                               const float *x, float *y, bool streams) {
-  vuint first, second;
-  vfloat kept[4];
-  vphilox(keys, block, &first, &second);
-  CK_NAME(keep)(first, threshold, scale, x, kept);
-  CK_NAME(keep)(second, threshold, scale, x + 2 * CK_LANES, kept + 2);
+  // The rounds fill the processor's window, so that it does not see far enough ahead to fetch x by itself.
+  for (int i = 0; i < 8 * CK_LANES; i += 16) __builtin_prefetch(x + CK_AHEAD + i);
+  vuint words[4];
+  vphilox(keys, block, words);
 #pragma clang loop unroll(full)
-  for (int i = 0; i < 4; i++)
-    if (streams)
-      __builtin_nontemporal_store(kept[i], (vfloat *)(y + i * CK_LANES));
-    else
-      vstore(y + i * CK_LANES, kept[i]);
+  for (int i = 0; i < 4; i++) {
+    vfloat kept[2];
+    CK_NAME(keep)(words[i], threshold, scale, x + 2 * i * CK_LANES, kept);
+    for (int k = 0; k < 2; k++)
+      if (streams)
+        __builtin_nontemporal_store(kept[k], (vfloat *)(y + (2 * i + k) * CK_LANES));
+      else
+        vstore(y + (2 * i + k) * CK_LANES, kept[k]);
+  }
 }
 
 // `streams`: y is 64-byte aligned and its lines go past the caches.
 static void CK_NAME(dropout)(const ck_philox *philox, uint64_t block, uint16_t threshold, float scale, size_t count,
                              const float *x, float *y, bool streams) {
-  enum { GROUP = 4 * CK_LANES };
+  enum { GROUP = 8 * CK_LANES };
   vphilox_keys keys = vphilox_spread(philox);
   size_t i = 0;
   if (streams) {

@@ -5,7 +5,7 @@
 //
 // A block keeps a 64-bit lane: c0 and c2 in the low halves of two vectors, and c1 and c3 as the low halves of the last
 // two products, which is where the multiplier leaves them. The high halves carry rubbish that the 32 x 32 -> 64
-// multiplication ignores. So a round is two multiplications, two shifts and two three-way exclusive ors.
+// multiplication ignores. So a round is two multiplications, two shuffles and two three-way exclusive ors.
 
 typedef uint64_t CK_NAME(ck_vblock) __attribute__((ext_vector_type(CK_LANES / 2)));
 // The key schedule and the stream, one copy a lane: a local of the kernel, so that stores cannot touch it.
@@ -20,6 +20,7 @@ typedef struct {
 #define vphilox_spread CK_NAME(ck_vphilox_spread)
 #define vphilox CK_NAME(ck_vphilox)
 #define vproduct CK_NAME(ck_vproduct)
+#define vhigh CK_NAME(ck_vhigh)
 #define vevens CK_NAME(ck_vevens)
 #define vodds CK_NAME(ck_vodds)
 #endif
@@ -55,34 +56,48 @@ CK_VECTOR vuint vodds(vuint a, vuint b) {
 
 CK_VECTOR vblock vproduct(vblock a, uint32_t b) { return (a & 0xffffffffu) * (uint64_t)b; }
 
-// The 2 * CK_LANES words of blocks block ..< block + CK_LANES / 2, in order.
-CK_VECTOR void vphilox(const vphilox_keys *k, uint64_t block, vuint *first, vuint *second) {
+// The high half of each product in the low half of its lane. As a shuffle: a shift would wait for the port that the
+// multiplications need.
+CK_VECTOR vblock vhigh(vblock p) { return (vblock)vodds((vuint)p, (vuint)p); }
+
+// The 4 * CK_LANES words of blocks block ..< block + CK_LANES, in order. Two vectors of blocks side by side: one alone
+// is a chain of dependent instructions as long as the processor's scheduler.
+CK_VECTOR void vphilox(const vphilox_keys *k, uint64_t block, vuint words[4]) {
   // Blocks sit so that interleaving neighbours within 128 bits, at the end, puts their words in order.
 #if CK_LANES == 16
-  vblock c0 = block + (vblock){0, 4, 1, 5, 2, 6, 3, 7};
+  const vblock order = {0, 4, 1, 5, 2, 6, 3, 7};
 #elif CK_LANES == 8
-  vblock c0 = block + (vblock){0, 2, 1, 3};
+  const vblock order = {0, 2, 1, 3};
 #else
-  vblock c0 = block + (vblock){0, 1};
+  const vblock order = {0, 1};
 #endif
-  vblock c1 = c0 >> 32, c2 = k->stream[0], c3 = k->stream[1];
-#pragma clang loop unroll(full)
-  for (int round = 0; round < 10; round++) {
-    vblock p0 = vproduct(c0, 0xD2511F53u), p1 = vproduct(c2, 0xCD9E8D57u);
-    c0 = (p1 >> 32) ^ c1 ^ k->keys[round][0];
-    c2 = (p0 >> 32) ^ c3 ^ k->keys[round][1];
-    c1 = p1;
-    c3 = p0;
+  vblock c0[2], c1[2], c2[2], c3[2];
+  for (int i = 0; i < 2; i++) {
+    c0[i] = block + (uint64_t)i * (CK_LANES / 2) + order;
+    c1[i] = c0[i] >> 32;
+    c2[i] = k->stream[0];
+    c3[i] = k->stream[1];
   }
-  vblock low = (vblock)vevens((vuint)c0, (vuint)c1), high = (vblock)vevens((vuint)c2, (vuint)c3);
+#pragma clang loop unroll(full)
+  for (int round = 0; round < 10; round++)
+    for (int i = 0; i < 2; i++) {
+      vblock p0 = vproduct(c0[i], 0xD2511F53u), p1 = vproduct(c2[i], 0xCD9E8D57u);
+      c0[i] = vhigh(p1) ^ c1[i] ^ k->keys[round][0];
+      c2[i] = vhigh(p0) ^ c3[i] ^ k->keys[round][1];
+      c1[i] = p1;
+      c3[i] = p0;
+    }
+  for (int i = 0; i < 2; i++) {
+    vblock low = (vblock)vevens((vuint)c0[i], (vuint)c1[i]), high = (vblock)vevens((vuint)c2[i], (vuint)c3[i]);
 #if CK_LANES == 16
-  *first = (vuint)__builtin_shufflevector(low, high, 0, 8, 2, 10, 4, 12, 6, 14);
-  *second = (vuint)__builtin_shufflevector(low, high, 1, 9, 3, 11, 5, 13, 7, 15);
+    words[2 * i] = (vuint)__builtin_shufflevector(low, high, 0, 8, 2, 10, 4, 12, 6, 14);
+    words[2 * i + 1] = (vuint)__builtin_shufflevector(low, high, 1, 9, 3, 11, 5, 13, 7, 15);
 #elif CK_LANES == 8
-  *first = (vuint)__builtin_shufflevector(low, high, 0, 4, 2, 6);
-  *second = (vuint)__builtin_shufflevector(low, high, 1, 5, 3, 7);
+    words[2 * i] = (vuint)__builtin_shufflevector(low, high, 0, 4, 2, 6);
+    words[2 * i + 1] = (vuint)__builtin_shufflevector(low, high, 1, 5, 3, 7);
 #else
-  *first = (vuint)__builtin_shufflevector(low, high, 0, 2);
-  *second = (vuint)__builtin_shufflevector(low, high, 1, 3);
+    words[2 * i] = (vuint)__builtin_shufflevector(low, high, 0, 2);
+    words[2 * i + 1] = (vuint)__builtin_shufflevector(low, high, 1, 3);
 #endif
+  }
 }
