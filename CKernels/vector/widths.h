@@ -27,6 +27,9 @@ static inline size_t ck_chunk_rows(size_t rows) {
   return ck_max(CK_ROW_CHUNK, ck_round_up(ck_ceil_div(rows, CK_ROW_CHUNKS), CK_ROW_CHUNK));
 }
 
-// Rows of one task where rows are independent of each other: about 64 KiB of them.
-static inline size_t ck_block_rows(size_t columns) { return ck_max(1, 16384 / ck_max(1, columns)); }
+// Rows of one task where rows are independent of each other: about 64 KiB of them, a multiple of 4 where that is many.
+static inline size_t ck_block_rows(size_t columns) {
+  size_t rows = ck_max(1, 16384 / ck_max(1, columns));
+  return rows < 8 ? rows : rows / 4 * 4;
+}
 #endif

@@ -90,8 +90,8 @@ import Testing
         var dGain = before[0], dBias = before[1]
         var gainSize = before[0].map(abs), biasSize = before[1].map(abs),
             gainError = [Double](repeating: 0, count: columns)
-        // The longest chain of a row's sum at the narrowest width, 4 x 4 partial sums, and their tree.
-        let chain = Double(columns) / 16 + 8
+        // The longest chain of a row's sum at the narrowest width and their tree: 2 x 4 partial sums going forward, 4 back.
+        let chain = Double(columns) / 8 + 8, chainBack = Double(columns) / 4 + 8
         for i in 0..<rows {
             let range = i * columns..<(i + 1) * columns
             let xs = Array(x[range]), dys = Array(dy[range])
@@ -118,7 +118,8 @@ import Testing
             let dx = row.backward(dys, gain)
             expectWithin(Array(results[3][range]), dx, "dx, row \(i), \(label)") {
                 let n = abs(row.normalized[$0])
-                let sums = roundoff * (chain + 4) * (size + n * along) + n * alongError + normalizedError[$0] * along
+                let sums =
+                    roundoff * (chainBack + 4) * (size + n * along) + n * alongError + normalizedError[$0] * along
                 return row.inverse * (sums + (inverseError + 4 * roundoff) * (g[$0] + size + n * along)) + 1e-40
             }
             for j in 0..<columns {
@@ -142,6 +143,29 @@ import Testing
     @Test(arguments: [(63, 300), (64, 257), (65, 256), (131, 768), (515, 129), (17_000, 5)])
     func chunksAndThreads(rows: Int, columns: Int) throws {
         try Self.compare(rows: rows, columns: columns, threads: threadCounts)
+    }
+
+    /// Decoding one token must give the bits that the whole prompt gave.
+    @Test(arguments: [5, 16, 100, 768]) func aRowDoesNotDependOnTheOthers(_ columns: Int) throws {
+        var random = SplitMix(seed: 9)
+        let rows = 7, input = random.normals(rows * columns)
+        let gain = Guarded(random.normals(columns)), x = Guarded(input)
+        for variant in Kernels.norm where variant.runsHere {
+            let context = try variant.context(threads: 1), together = Guarded(count: rows * columns)
+            try layerNorm(
+                x.span, gain: gain.span, bias: gain.span, epsilon: 1e-5, rows: rows, columns: columns,
+                into: together.mutableSpan, on: context)
+            var rowByRow: [Float] = []
+            for row in 0..<rows {
+                let one = Guarded(Array(input[row * columns..<(row + 1) * columns])), y = Guarded(count: columns)
+                try layerNorm(
+                    one.span, gain: gain.span, bias: gain.span, epsilon: 1e-5, rows: 1, columns: columns,
+                    into: y.mutableSpan, on: context)
+                rowByRow += y.values("row \(row)")
+            }
+            let difference = firstDifference(together.values("together"), rowByRow)
+            #expect(difference == nil, "\(columns) columns, \(variant)")
+        }
     }
 
     @Test func farFromZero() throws {
