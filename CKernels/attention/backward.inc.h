@@ -5,7 +5,7 @@ static inline void CK_NAME(gradient_row)(size_t vectors, ptrdiff_t last, float *
                                          float mean) {
   const vint lane = viota();
   for (size_t v = 0; v < vectors; v++, p += CK_LANES, ds += CK_LANES) {
-    vfloat e = vexp(vload(p) - log_sum_exp);
+    vfloat e = CK_NAME(exp_below)(vload(p) - log_sum_exp);
     vfloat g = e * (vload(ds) - mean);
     if (last < (ptrdiff_t)((v + 1) * CK_LANES - 1)) {
       vint seen = lane <= (int32_t)(last - (ptrdiff_t)(v * CK_LANES));
@@ -69,30 +69,37 @@ static void CK_NAME(ck_attention_backward)(ck_worker *worker, const void *opaque
     CK_NAME(pack_rows)(here, width, padded, key + j0 * row, row, 1, keys);
     CK_NAME(pack_columns)(here, width, key + j0 * row, row, key_columns);
     CK_NAME(pack_columns)(here, width, value + j0 * row, row, value_columns);
+    // The next tile is fetched meanwhile, a few rows with each block of queries.
+    size_t ahead = j0 + CK_KEY_TILE;
+    const size_t ahead_end = ck_min(ahead + CK_KEY_TILE, length);
     for (size_t i0 = j0; i0 < length; i0 += CK_QUERY_TILE) { // queries before j0 see none of these keys
       const size_t n = ck_min(CK_QUERY_TILE, length - i0);
       for (size_t r = 0; r < n; r += CK_BLOCK_ROWS) {
         const size_t block = ck_min(CK_BLOCK_ROWS, n - r), at = (i0 + r) * padded;
         const size_t vectors = ck_min(CK_TILE_VECTORS, (i0 + r + block - 1 - j0) / CK_LANES + 1);
         float *block_p = p + r * CK_KEY_TILE, *block_ds = ds + r * CK_KEY_TILE;
-        CK_NAME(product_rows)(block, vectors, width, queries + at, padded, 1, key_columns, CK_KEY_TILE, block_p,
+        CK_NAME(product_down)(block, vectors, width, queries + at, padded, key_columns, CK_KEY_TILE, block_p,
                               CK_KEY_TILE, CK_START_ZERO, NULL);
-        CK_NAME(product_rows)(block, vectors, width, d_outputs + at, padded, 1, value_columns, CK_KEY_TILE, block_ds,
+        CK_NAME(product_down)(block, vectors, width, d_outputs + at, padded, value_columns, CK_KEY_TILE, block_ds,
                               CK_KEY_TILE, CK_START_ZERO, NULL);
+        for (size_t n = 0; n < 3 && ahead < ahead_end; n++, ahead++) {
+          CK_NAME(prefetch_row)(width, key + ahead * row);
+          CK_NAME(prefetch_row)(width, value + ahead * row);
+        }
         for (size_t i = r; i < r + block; i++)
           CK_NAME(gradient_row)(vectors, (ptrdiff_t)ck_min(i0 + i - j0, here - 1), p + i * CK_KEY_TILE,
                                 ds + i * CK_KEY_TILE, log_sum_exp[i0 + i], mean[i0 + i]);
-        CK_NAME(product_rows)(block, padded_vectors, ck_min(here, i0 + r + block - j0), block_ds, CK_KEY_TILE, 1, keys,
+        CK_NAME(product_down)(block, padded_vectors, ck_min(here, i0 + r + block - j0), block_ds, CK_KEY_TILE, keys,
                               padded, d_queries + at, padded, CK_START_KEEP, NULL);
       }
       const int start = i0 == j0 ? CK_START_ZERO : CK_START_KEEP;
       for (size_t k = 0; k < here; k += CK_BLOCK_ROWS) {
         const size_t block = ck_min(CK_BLOCK_ROWS, here - k);
         const size_t first = j0 + k > i0 ? ck_min(j0 + k - i0, n) : 0; // the first query of the tile that sees key k
-        CK_NAME(product_rows)(block, padded_vectors, n - first, p + first * CK_KEY_TILE + k, 1, CK_KEY_TILE,
-                              d_outputs + (i0 + first) * padded, padded, d_values + k * padded, padded, start, NULL);
-        CK_NAME(product_rows)(block, padded_vectors, n - first, ds + first * CK_KEY_TILE + k, 1, CK_KEY_TILE,
-                              queries + (i0 + first) * padded, padded, d_keys + k * padded, padded, start, NULL);
+        CK_NAME(product_across)(block, padded_vectors, n - first, p + first * CK_KEY_TILE + k, CK_KEY_TILE,
+                              d_outputs + (i0 + first) * padded, padded, d_values + k * padded, padded, start);
+        CK_NAME(product_across)(block, padded_vectors, n - first, ds + first * CK_KEY_TILE + k, CK_KEY_TILE,
+                              queries + (i0 + first) * padded, padded, d_keys + k * padded, padded, start);
       }
     }
     CK_NAME(write_rows)(here, width, padded, d_keys, 1, d_key + j0 * row, row);

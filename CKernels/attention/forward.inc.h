@@ -1,11 +1,11 @@
 // Forward: online softmax (Milakov and Gimelshein 2018) over tiles of keys, as in FlashAttention.
 
-// One row of scores becomes one row of probabilities relative to the row's maximum so far.
-typedef struct CK_NAME(row_state) {
-  float *maximum; // [rows] of the scores seen so far
-  float *sum;     // [rows][CK_PAD] sums of exp(s - maximum), lane by lane
-  float *output;  // [rows][padded] sums of exp(s - maximum) v
-} CK_NAME(row_state);
+// A score becomes a probability relative to the row's maximum so far.
+CK_VECTOR vfloat CK_NAME(probability)(float *score, float maximum) {
+  vfloat p = CK_NAME(exp_below)(vload(score) - maximum);
+  vstore(score, p);
+  return p;
+}
 
 // rows x vectors of scores; row r sees the keys 0 ... last[r] of this tile (more than the tile holds: all of them).
 static void CK_NAME(softmax_tile)(size_t rows, const size_t *vectors, const ptrdiff_t *last, bool first, float *scores,
@@ -23,6 +23,7 @@ static void CK_NAME(softmax_tile)(size_t rows, const size_t *vectors, const ptrd
         top = vmax(top, x);
       }
     } else {
+#pragma unroll
       for (size_t v = 1; v < CK_TILE_VECTORS; v++) top = vmax(top, vload(s + v * CK_LANES));
     }
     float before = maximum[r], now = vhighest(top);
@@ -30,15 +31,15 @@ static void CK_NAME(softmax_tile)(size_t rows, const size_t *vectors, const ptrd
     maximum[r] = now;
     factor[r] = first ? 0 : before - now;
   }
-  for (size_t r = 0; r < rows; r += CK_LANES) vstore(factor + r, vexp(vload(factor + r)));
+  for (size_t r = 0; r < rows; r += CK_LANES) vstore(factor + r, CK_NAME(exp_below)(vload(factor + r)));
   for (size_t r = 0; r < rows; r++) {
     float *s = scores + r * CK_KEY_TILE;
-    vfloat total = first ? (vfloat){0} : vload(sum + r * CK_PAD) * factor[r];
-    for (size_t v = 0; v < vectors[r]; v++) {
-      vfloat p = vexp(vload(s + v * CK_LANES) - maximum[r]);
-      vstore(s + v * CK_LANES, p);
-      total += p;
-    }
+    vfloat total = first ? (vfloat)(0.0f) : vload(sum + r * CK_PAD) * factor[r];
+    if (vectors[r] == CK_TILE_VECTORS) // by far the most frequent: worth its own, unrolled
+#pragma unroll
+      for (size_t v = 0; v < CK_TILE_VECTORS; v++) total += CK_NAME(probability)(s + v * CK_LANES, maximum[r]);
+    else
+      for (size_t v = 0; v < vectors[r]; v++) total += CK_NAME(probability)(s + v * CK_LANES, maximum[r]);
     vstore(sum + r * CK_PAD, total);
   }
 }
@@ -73,6 +74,9 @@ static void CK_NAME(ck_attention_forward)(ck_worker *worker, const void *opaque,
       CK_NAME(pack_rows)(here, width, padded, tile_values, value_row, 1, values);
       tile_values = values, value_row = padded;
     }
+    // The next tile is fetched meanwhile, a few rows with each block of queries.
+    size_t ahead = j0 + CK_KEY_TILE;
+    const size_t ahead_end = ck_min(ahead + CK_KEY_TILE, offset + rows);
     for (size_t r0 = j0 > offset ? j0 - offset : 0; r0 < rows; r0 += CK_QUERY_TILE) {
       const size_t n = ck_min(CK_QUERY_TILE, rows - r0);
       size_t vectors[CK_QUERY_TILE];
@@ -84,14 +88,18 @@ static void CK_NAME(ck_attention_forward)(ck_worker *worker, const void *opaque,
           // All rows of a block see as many vectors as its last one.
           vectors[i] = ck_min(CK_TILE_VECTORS, (offset + r0 + r + block - 1 - j0) / CK_LANES + 1);
         }
-        CK_NAME(product_rows)(block, vectors[r], width, packed_query + (r0 + r) * width, width, 1, keys, CK_KEY_TILE,
+        CK_NAME(product_down)(block, vectors[r], width, packed_query + (r0 + r) * width, width, keys, CK_KEY_TILE,
                               scores + r * CK_KEY_TILE, CK_KEY_TILE, CK_START_ZERO, NULL);
+        for (size_t n = 0; n < 3 && ahead < ahead_end; n++, ahead++) {
+          CK_NAME(prefetch_row)(width, key + ahead * shape->key_row);
+          CK_NAME(prefetch_row)(width, value + ahead * shape->value_row);
+        }
       }
       CK_NAME(softmax_tile)(n, vectors, last, j0 == 0, scores, factor, maximum + r0, sum + r0 * CK_PAD);
       for (size_t r = 0; r < n; r += CK_BLOCK_ROWS) {
         const size_t block = ck_min(CK_BLOCK_ROWS, n - r);
         const size_t seen = ck_min(here, (size_t)last[r + block - 1] + 1);
-        CK_NAME(product_rows)(block, padded / CK_LANES, seen, scores + r * CK_KEY_TILE, CK_KEY_TILE, 1, tile_values,
+        CK_NAME(product_down)(block, padded / CK_LANES, seen, scores + r * CK_KEY_TILE, CK_KEY_TILE, tile_values,
                               value_row, sums + (r0 + r) * padded, padded, j0 ? CK_START_SCALED : CK_START_ZERO,
                               factor + r);
       }

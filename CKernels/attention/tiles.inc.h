@@ -1,4 +1,19 @@
-// Packing rows and columns of one head into contiguous tiles.
+// Packing rows and columns of one head into contiguous tiles, and the exponential of shifted scores.
+
+// exp(x) for x <= 0, by vexp's polynomial; 0 below the logarithm of the smallest normal number. Masked scores are minus
+// infinity, and a result that has to be denormal first costs a hundred cycles. NaN stays NaN.
+CK_VECTOR vfloat CK_NAME(exp_below)(vfloat x) {
+  vfloat shifted = vfma(x, (vfloat)(1.44269504088896341f), (vfloat)(CK_ROUNDER)), n = shifted - CK_ROUNDER;
+  vfloat r = vfma(n, (vfloat)(-0.693359375f), x);
+  r = vfma(n, (vfloat)(2.12194440e-4f), r);
+  vfloat p = vfma((vfloat)(1.9875691500e-4f), r, (vfloat)(1.3981999507e-3f));
+  p = vfma(p, r, (vfloat)(8.3334519073e-3f));
+  p = vfma(p, r, (vfloat)(4.1665795894e-2f));
+  p = vfma(p, r, (vfloat)(1.6666665459e-1f));
+  p = vfma(p, r, (vfloat)(5.0000001201e-1f));
+  p = vfma(p, r * r, r) + 1.0f;
+  return x < -87.3f ? (vfloat)(0.0f) : p * (vfloat)(((vint)shifted + 127) << 23);
+}
 
 // Transposes a square of CK_LANES vectors: in step s, pairs of rows s apart exchange their off-diagonal s x s blocks.
 #define CK_LOW(l, s) ((l) & (s) ? CK_LANES + (l) - (s) : (l))
@@ -43,6 +58,11 @@ static void CK_NAME(pack_rows)(size_t rows, size_t width, size_t padded, const f
     for (; d < width; d++) packed[d] = source[d] * scale;
     for (; d < padded; d++) packed[d] = 0;
   }
+}
+
+// Rows lie too far apart for the hardware to foresee.
+CK_VECTOR void CK_NAME(prefetch_row)(size_t width, const float *row) {
+  for (size_t d = 0; d < width; d += 16) __builtin_prefetch(row + d);
 }
 
 // rows (<= CK_KEY_TILE) x width -> width x CK_KEY_TILE, zeros to the right.
