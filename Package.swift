@@ -88,6 +88,7 @@ let package = Package(
         .testTarget(name: "AlambicPruningTests", dependencies: ["AlambicPruning", "AlambicTestSupport"]),
         .testTarget(name: "AlambicQuantizationTests", dependencies: ["AlambicQuantization", "AlambicTestSupport"]),
         .testTarget(name: "AlambicParallelTests", dependencies: ["AlambicParallel", "AlambicTestSupport"]),
+        .testTarget(name: "AlambicTests", dependencies: ["Alambic", "AlambicTestSupport"]),
         .testTarget(name: "AlambicCommandTests", dependencies: ["AlambicCommand", "AlambicTestSupport"]),
     ]
 )

@@ -8,7 +8,8 @@ import AlambicTraining
 ///
 ///     loss = mixing * T² * KL(softmax(teacher / T) ‖ softmax(student / T)) + (1 - mixing) * CE(target, student)
 ///
-/// T² keeps the size of the soft gradient, which shrinks as 1/T². The teacher sees every batch without dropout.
+/// T² keeps the size of the soft gradient, which shrinks as 1/T². The teacher sees every batch without dropout. Reports
+/// give the terms `soft` (T² included) and `hard`.
 public struct Distillation: Objective {
     /// Who teaches.
     public let teacher: Model
