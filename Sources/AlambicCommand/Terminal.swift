@@ -1,12 +1,18 @@
+import Alambic
 import Foundation
-import Synchronization
 
 /// What goes to standard error while a command works.
 enum Terminal {
     static let isInteractive = isatty(STDERR_FILENO) == 1
 
     static func say(_ text: String) {
-        FileHandle.standardError.write(Data((text + "\n").utf8))
+        try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8))
+    }
+
+    /// The one line that explains a failure.
+    static func fail(_ text: String) {
+        let clear = isInteractive ? "\r\u{1B}[K" : ""
+        say("\(clear)alambic: \(text)")
     }
 }
 
@@ -74,15 +80,18 @@ final class Progress {
 
 /// Ctrl-C and SIGTERM: noted, so that long work can stop between two steps and leave a checkpoint.
 enum Interruption {
-    private static let requested = Atomic<Bool>(false)
+    /// What long work looks at between two steps.
+    static let cancellation = Cancellation()
 
-    static var isRequested: Bool { requested.load(ordering: .relaxed) }
+    static var isRequested: Bool { cancellation.isCancelled }
 
     /// The first signal asks for an orderly end, the second one ends the process as usual.
     static func install() {
+        // Made before a signal can come: a handler must not be the first to touch it.
+        _ = cancellation
         for number in [SIGINT, SIGTERM] {
             signal(number) { caught in
-                Interruption.requested.store(true, ordering: .relaxed)
+                Interruption.cancellation.cancel()
                 signal(caught, SIG_DFL)
             }
         }

@@ -1,0 +1,56 @@
+import Alambic
+import Foundation
+
+extension Subcommand {
+    static let train = Subcommand(
+        name: "train", summary: "train a language model on a text file",
+        usage: "--data FILE --model PRESET|CONFIG.json --out DIR [options]",
+        options: [
+            .value("data", "FILE", "plain text; the last tenth is held out"),
+            .value("model", "PRESET", "\(presetNames.joined(separator: ", ")), or a config.json (default gpt-nano)"),
+            .value("out", "DIR", "where the model, its checkpoints and metrics.jsonl go"),
+            .value("init", "DIR", "start from this model instead of from random weights"),
+            .flag("resume", "continue from the newest checkpoint in --out"),
+            .value("checkpoint-every", "N", "steps between checkpoints (default 500)"),
+        ] + TrainingOptions.options,
+        notes: "Example: alambic train --data input.txt --model gpt-nano --steps 2000 --out model",
+        run: { arguments in
+            let context = try arguments.context()
+            let corpus = try arguments.corpus()
+            let model: Model
+            if arguments.string("init") != nil {
+                if arguments.string("model") != nil {
+                    throw CommandError.usage("--init and --model exclude each other")
+                }
+                model = try arguments.model("init")
+            } else {
+                model = try Model(
+                    try configuration(named: arguments.string("model") ?? "gpt-nano"), seed: try arguments.seed())
+            }
+            let options = try TrainingOptions(arguments, model: model)
+            let interval = try arguments.int("checkpoint-every", in: 1...1_000_000_000) ?? 500
+            let directory = try arguments.outputDirectory()
+            let trainer = try options.trainer(model, objective: LanguageModel(), on: context)
+            let trained = try options.run(
+                trainer, title: "training", on: corpus, into: directory, resuming: arguments.has("resume"),
+                checkpointEvery: interval)
+            try Output.show(
+                [
+                    ("model", directory), ("steps", trainer.step), ("parameters", trained.parameterCount),
+                    ("bytes", Output.size(of: directory)),
+                ], as: arguments)
+        })
+}
+
+/// The named configurations, in the order of the help.
+let presetNames = ModelConfiguration.presets.map(\.name)
+
+/// A preset's configuration, or that of a `config.json`.
+func configuration(named name: String) throws -> ModelConfiguration {
+    if presetNames.contains(name) { return try ModelConfiguration.named(name) }
+    guard name.hasSuffix(".json") || FileManager.default.fileExists(atPath: name) else {
+        throw CommandError.usage(
+            "unknown preset '\(name)'; known: \(presetNames.joined(separator: ", ")), or the path of a config.json")
+    }
+    return try ModelConfiguration(contentsOf: URL(fileURLWithPath: name))
+}

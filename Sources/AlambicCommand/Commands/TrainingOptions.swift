@@ -1,0 +1,101 @@
+import Alambic
+import Foundation
+
+/// What `train`, `distill` and `prune` have in common: batches, optimizer, checkpoints.
+struct TrainingOptions {
+    static let options: [Option] = [
+        .value("steps", "N", "optimizer steps (default 1000)"),
+        .value("batch", "N", "sequences per step (default 32)"),
+        .value("context", "N", "tokens per sequence (default: all that the model can see)"),
+        .value("micro-batches", "N", "parts to compute a batch in, to save memory (default 1)"),
+        .value("optimizer", "NAME", "\(Optimizers.names.joined(separator: ", ")) (default adamW)"),
+        .value("rate", "X", "peak learning rate; rises over a warm-up, falls along a cosine (default 1e-3)"),
+        .value("weight-decay", "X", "decoupled weight decay of adamW (default 0.1)"),
+        .value("clip", "X", "largest gradient norm (default 1)"),
+        .value("dropout", "X", "dropout rate of embeddings and residual branches (default: the model's)"),
+    ]
+
+    let steps: Int
+    let rows: Int
+    let context: Int
+    let microBatches: Int
+    let optimizer: any Optimizer
+    let clipping: Double
+    let dropout: Double?
+    let seed: UInt64
+
+    init(_ arguments: Arguments, model: Model, rate defaultRate: Double = 1e-3) throws {
+        steps = try arguments.int("steps", in: 1...100_000_000) ?? 1000
+        rows = try arguments.int("batch", in: 1...1_000_000) ?? 32
+        microBatches = try arguments.int("micro-batches", in: 1...1_000_000) ?? 1
+        guard rows.isMultiple(of: microBatches) else {
+            throw CommandError.usage("--batch \(rows) cannot be cut into --micro-batches \(microBatches) equal parts")
+        }
+        let limit = model.architecture.context
+        let context = try arguments.int("context", in: 1...1 << 30) ?? limit
+        guard context <= limit else {
+            throw CommandError.failed(
+                "--context \(context) is longer than the model's context of \(limit); use at most \(limit)")
+        }
+        self.context = context
+        let name = try arguments.choice("optimizer", from: Optimizers.names, default: "adamW")
+        let rate = try arguments.double("rate", in: 1e-12...1e3) ?? defaultRate
+        let decay = try arguments.double("weight-decay", in: 0...100)
+        if decay != nil && name != "adamW" {
+            throw CommandError.usage("--weight-decay belongs to the optimizer adamW; found --optimizer \(name)")
+        }
+        let schedule = Schedule.cosine(peak: rate, warmup: min(100, steps / 10), over: steps, floor: rate / 10)
+        optimizer = try Optimizers.named(
+            name, rate: schedule, settings: name == "adamW" ? ["weightDecay": decay ?? 0.1] : [:])
+        clipping = try arguments.double("clip", in: 1e-9...1e9) ?? 1
+        dropout = try arguments.double("dropout", in: 0...0.99)
+        seed = try arguments.seed()
+    }
+
+    /// A trainer with these settings.
+    func trainer(_ model: Model, objective: some Objective, on machineContext: Context) throws -> Trainer {
+        try makeTrainer(model, objective, optimizer, machineContext)
+    }
+
+    private func makeTrainer(
+        _ model: Model, _ objective: some Objective, _ optimizer: some Optimizer, _ context: Context
+    ) throws -> Trainer {
+        try Trainer(
+            model, objective: objective, optimizer: optimizer, clipping: clipping, dropout: dropout,
+            microBatches: microBatches, seed: seed, on: context)
+    }
+
+    /// Runs to the end with a progress bar, metrics and checkpoints, and saves the model.
+    func run(
+        _ trainer: Trainer, title: String, on corpus: Corpus, into directory: String, resuming: Bool,
+        checkpointEvery interval: Int
+    ) throws -> Model {
+        let (train, held) = try corpus.split(0.9)
+        let batches = try train.batches(of: rows, context: context, seed: seed)
+        if resuming {
+            guard let latest = Trainer.latestCheckpoint(in: directory) else {
+                throw CommandError.failed(
+                    "nothing to resume: '\(directory)' has no checkpoint-<step>; leave --resume out")
+            }
+            try trainer.resume(from: latest)
+            Terminal.say("resuming after step \(trainer.step) from \(latest)")
+        }
+        let checkpoints = Checkpoints(in: directory, every: interval)
+        let metrics = try MetricsLog("\(directory)/metrics.jsonl", keepingUpTo: trainer.step)
+        trainer.afterStep = [metrics, checkpoints]
+        let progress = Progress(title, total: steps)
+        var last: StepReport?
+        try trainer.run(batches, until: steps, saving: checkpoints, cancellation: Interruption.cancellation) { report in
+            last = report
+            progress.update(report.step, rate: report.tokensPerSecond, note: String(format: "loss %.3f", report.loss))
+        }
+        let model = try trainer.snapshot()
+        try model.save(to: directory)
+        let quality = try model.evaluate(
+            on: held, context: min(context, max(1, held.tokens.count - 1)), on: trainer.context,
+            cancellation: Interruption.cancellation)
+        progress.finish(
+            String(format: "loss %.3f, held out %.3f bits per byte", last?.loss ?? quality.loss, quality.bitsPerByte))
+        return model
+    }
+}

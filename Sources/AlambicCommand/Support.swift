@@ -1,0 +1,121 @@
+import Alambic
+import Foundation
+
+extension Arguments {
+    /// Where kernels run: `--threads`, or the machine's default.
+    func context() throws -> Context {
+        if let problem = Machine.local.environmentProblem { throw CommandError.usage(problem) }
+        guard let threads = try int("threads", in: 1...1024) else { return Machine.local.context }
+        return try Machine.local.context(threads: threads)
+    }
+
+    /// The text that `--data` names.
+    func corpus() throws -> Corpus {
+        try Corpus(contentsOf: try required("data", "a text file"), tokenizer: ByteTokenizer())
+    }
+
+    /// The model directory that an option names.
+    func model(_ option: String) throws -> Model {
+        try Model(contentsOf: try required(option, "a model directory with config.json and model.safetensors"))
+    }
+
+    /// `--out`, checked before any work: it must be a directory that can be written, or be made.
+    func outputDirectory(default fallback: String? = nil) throws -> String {
+        let path = try string("out") ?? fallback ?? required("out", "the directory to write")
+        try Output.prepare(path)
+        return path
+    }
+}
+
+/// What a command leaves behind.
+enum Output {
+    /// Makes sure that a directory can be written, so that hours of work do not end at the last step.
+    static func prepare(_ path: String) throws {
+        var isDirectory: ObjCBool = false
+        let files = FileManager.default
+        if files.fileExists(atPath: path, isDirectory: &isDirectory) {
+            guard isDirectory.boolValue else {
+                throw CommandError.failed(
+                    "cannot write to '\(path)': it is a file, and a directory is needed; choose another --out")
+            }
+        } else {
+            // The directory itself is made by whatever fills it, whole or not at all; here only its parent is tried.
+            let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
+            do {
+                try files.createDirectory(atPath: parent, withIntermediateDirectories: true)
+            } catch {
+                throw CommandError.failed("cannot make '\(path)': \(reason(error)); choose another --out")
+            }
+        }
+        let place = files.fileExists(atPath: path) ? path : URL(fileURLWithPath: path).deletingLastPathComponent().path
+        let probe = place + "/.alambic-probe-\(getpid())"
+        guard files.createFile(atPath: probe, contents: Data([0])) else {
+            throw CommandError.failed(
+                "cannot write to '\(place)': no permission, or the disk is full; choose another --out")
+        }
+        try? files.removeItem(atPath: probe)
+    }
+
+    /// Bytes of all regular files of a directory.
+    static func size(of directory: String) -> Int {
+        let files = FileManager.default
+        let names = (try? files.contentsOfDirectory(atPath: directory)) ?? []
+        return names.reduce(0) { sum, name in
+            let attributes = try? files.attributesOfItem(atPath: "\(directory)/\(name)")
+            guard attributes?[.type] as? FileAttributeType == .typeRegular else { return sum }
+            return sum + ((attributes?[.size] as? Int) ?? 0)
+        }
+    }
+
+    /// Prints the result: one JSON object with `--json`, else lines of `name  value`.
+    static func show(_ pairs: [(String, Any)], as arguments: Arguments) throws {
+        if arguments.has("json") {
+            let object = Dictionary(pairs, uniquingKeysWith: { first, _ in first })
+            let data = try JSONSerialization.data(
+                withJSONObject: object, options: [.sortedKeys, .withoutEscapingSlashes])
+            try write(String(decoding: data, as: UTF8.self) + "\n")
+        } else {
+            let width = pairs.map(\.0.count).max() ?? 0
+            for (name, value) in pairs {
+                let text = (value as? Double).map { rounded($0) } ?? "\(value)"
+                let label = name.replacing("_", with: " ").padding(toLength: width + 2, withPad: " ", startingAt: 0)
+                try write("\(label)\(text)\n")
+            }
+        }
+    }
+
+    /// Standard output, where a closed pipe or a full disk is an error and not a crash.
+    static func write(_ text: String) throws { try write(bytes: Array(text.utf8)) }
+
+    /// The same for bytes, which need not be whole characters.
+    static func write(bytes: [UInt8]) throws {
+        do {
+            try FileHandle.standardOutput.write(contentsOf: Data(bytes))
+        } catch {
+            throw CommandError.failed("cannot write to standard output: \(reason(error))")
+        }
+    }
+
+    private static func rounded(_ value: Double) -> String {
+        abs(value) >= 1000 ? String(format: "%.0f", value) : String(format: "%.4f", value)
+    }
+}
+
+/// The text of an error in one line.
+func reason(_ error: any Error) -> String {
+    let text = (error as? any CustomStringConvertible).map { "\($0)" } ?? error.localizedDescription
+    if error is CocoaError || text.hasPrefix("Error Domain") { return (error as NSError).localizedDescription }
+    return text.replacing("\n", with: " ")
+}
+
+extension Duration {
+    /// As a number of seconds.
+    var inSeconds: Double { self / .seconds(1) }
+}
+
+/// Times a piece of work in seconds.
+func timed<Result>(_ body: () throws -> Result) rethrows -> (Result, Double) {
+    let start = ContinuousClock.now
+    let result = try body()
+    return (result, (ContinuousClock.now - start).inSeconds)
+}
