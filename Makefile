@@ -34,7 +34,7 @@ sanitize: deps ## kernel and file tests under the address and undefined-behaviou
 	sh scripts/sanitize.sh
 
 test-c: deps ## a smoke test of CKernels in plain C, without Swift
-	sh scripts/test-c.sh
+	$(MAKE) -C CKernels/tests OUT=$(CURDIR)/.build/test-c check
 
 docs: ## DocC archives of the library modules, in .build/docs
 	sh scripts/docs.sh
