@@ -29,7 +29,8 @@ extension Subcommand {
             if arguments.has("json") {
                 try Output.write(String(decoding: try report.json(), as: UTF8.self))
             } else {
-                try Output.write("\n\(report.table())\n\n")
+                try Output.write("\n\(report.table())\n")
+                try Output.write("prefill and decode in tokens per second, bits per byte on held-out text\n\n")
                 for finding in report.findings() {
                     try Output.write(wrapped(finding, width: 80).joined(separator: "\n") + "\n")
                 }

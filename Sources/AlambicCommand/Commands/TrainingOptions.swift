@@ -8,9 +8,9 @@ struct TrainingOptions {
         .value("batch", "N", "sequences per step (default 32)"),
         .value("context", "N", "tokens per sequence (default: all that the model can see)"),
         .value("micro-batches", "N", "parts to compute a batch in, to save memory (default 1)"),
-        .value("optimizer", "NAME", "\(Optimizers.names.joined(separator: ", ")) (default adamW)"),
+        .value("optimizer", "NAME", "\(Optimizers.names.joined(separator: ", ")) (default adamw)"),
         .value("rate", "X", "peak learning rate; rises over a warm-up, falls along a cosine (default 1e-3)"),
-        .value("weight-decay", "X", "decoupled weight decay of adamW (default 0.1)"),
+        .value("weight-decay", "X", "decoupled weight decay of adamw (default 0.1)"),
         .value("clip", "X", "largest gradient norm (default 1)"),
         .value("dropout", "X", "dropout rate of embeddings and residual branches (default: the model's)"),
     ]
@@ -38,15 +38,15 @@ struct TrainingOptions {
                 "--context \(context) is longer than the model's context of \(limit); use at most \(limit)")
         }
         self.context = context
-        let name = try arguments.choice("optimizer", from: Optimizers.names, default: "adamW")
+        let name = try arguments.choice("optimizer", from: Optimizers.names, default: "adamw")
         let rate = try arguments.double("rate", in: 1e-12...1e3) ?? defaultRate
         let decay = try arguments.double("weight-decay", in: 0...100)
-        if decay != nil && name != "adamW" {
-            throw CommandError.usage("--weight-decay belongs to the optimizer adamW; found --optimizer \(name)")
+        if decay != nil && name != "adamw" {
+            throw CommandError.usage("--weight-decay belongs to the optimizer adamw; found --optimizer \(name)")
         }
         let schedule = Schedule.cosine(peak: rate, warmup: min(100, steps / 10), over: steps, floor: rate / 10)
         optimizer = try Optimizers.named(
-            name, rate: schedule, settings: name == "adamW" ? ["weightDecay": decay ?? 0.1] : [:])
+            name, rate: schedule, settings: name == "adamw" ? ["weightDecay": decay ?? 0.1] : [:])
         clipping = try arguments.double("clip", in: 1e-9...1e9) ?? 1
         dropout = try arguments.double("dropout", in: 0...0.99)
         seed = try arguments.seed()

@@ -107,7 +107,7 @@ struct Demo {
 
     private func trainer(_ model: Model, _ objective: some Objective, schedule: Schedule) throws -> Trainer {
         try Trainer(
-            model, objective: objective, optimizer: AdamW(rate: schedule, weightDecay: 0.1), seed: plan.seed,
+            model, objective: objective, optimizer: .adamW(rate: schedule, weightDecay: 0.1), seed: plan.seed,
             on: context)
     }
 

@@ -86,7 +86,7 @@ struct DemoReport: Codable, Sendable {
 
     /// The table of the terminal, at most 80 columns wide.
     func table() -> String {
-        let header = ["model", "steps", "nonzero", "size", "bits/B", "prefill/s", "decode/s", "took"]
+        let header = ["model", "steps", "nonzero", "size", "bits/B", "prefill", "decode", "took"]
         let rows = stages.map { stage in
             [
                 stage.name, "\(stage.steps)", Self.count(stage.nonzero), Self.bytes(stage.bytes),
@@ -98,10 +98,10 @@ struct DemoReport: Codable, Sendable {
         func line(_ cells: [String]) -> String {
             cells.enumerated().map { column, cell in
                 let pad = String(repeating: " ", count: widths[column] - cell.count)
-                return column == 0 ? cell + pad : pad + cell
-            }.joined(separator: "  ")
+                return column == 0 ? cell + pad : " ".prefix(column == 1 ? 1 : 0) + pad + cell
+            }.joined(separator: " ")
         }
-        let rule = String(repeating: "-", count: widths.reduce(0, +) + 2 * (widths.count - 1))
+        let rule = String(repeating: "-", count: line(header).count)
         return ([line(header), rule] + rows.map(line)).joined(separator: "\n")
     }
 
