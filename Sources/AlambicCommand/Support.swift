@@ -11,7 +11,9 @@ extension Arguments {
 
     /// The text that `--data` names.
     func corpus() throws -> Corpus {
-        try Corpus(contentsOf: try required("data", "a text file"), tokenizer: ByteTokenizer())
+        let path = try required("data", "a text file")
+        try Output.requireFile(path)
+        return try Corpus(contentsOf: path, tokenizer: ByteTokenizer())
     }
 
     /// The model directory that an option names.
@@ -54,6 +56,14 @@ enum Output {
                 "cannot write to '\(place)': no permission, or the disk is full; choose another --out")
         }
         try? files.removeItem(atPath: probe)
+    }
+
+    /// `--data` means one text; what a directory holds is not for us to guess.
+    static func requireFile(_ path: String) throws {
+        var isDirectory: ObjCBool = false
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue {
+            throw CommandError.failed("cannot read '\(path)': it is a directory, and --data takes a text file")
+        }
     }
 
     /// Bytes of all regular files of a directory.

@@ -50,10 +50,7 @@ struct Demo {
     /// The text to work on, and what to call it.
     static func text(_ path: String?) throws -> (TextFile, name: String) {
         if let path {
-            var isDirectory: ObjCBool = false
-            if FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue {
-                throw CommandError.failed("cannot read '\(path)': it is a directory, and --data takes a text file")
-            }
+            try Output.requireFile(path)
             return (try TextFile.read(URL(fileURLWithPath: path)), path)
         }
         guard FileManager.default.fileExists(atPath: defaultCorpus) else {
