@@ -113,9 +113,9 @@ enum Output {
 
 /// The text of an error in one line.
 func reason(_ error: any Error) -> String {
-    let text = (error as? any CustomStringConvertible).map { "\($0)" } ?? error.localizedDescription
-    if error is CocoaError || text.hasPrefix("Error Domain") { return (error as NSError).localizedDescription }
-    return text.replacing("\n", with: " ")
+    let text = "\(error)"
+    let isFoundations = error is CocoaError || text.hasPrefix("Error Domain")
+    return (isFoundations ? error.localizedDescription : text).replacing("\n", with: " ")
 }
 
 extension Duration {
