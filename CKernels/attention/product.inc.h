@@ -1,6 +1,7 @@
 // Small products on packed tiles, the one inner loop of attention:
 //   c[r][l] = start + sum_t a[r, t] b[t][l],   0 <= r < rows, l over whole vectors
-// where a is stored as rows of t (down) or as rows of r (across). Each element is one chain of multiply-adds in increasing t, whatever the block it falls in.
+// where a is stored as rows of t (down) or as rows of r (across). Each element is one chain of multiply-adds in
+// increasing t, whatever the block it falls in.
 #define CK_BLOCK_ROWS 6
 #if CK_LANES == 16
 #define CK_BLOCK_VECTORS 4 // 24 accumulators of 32 registers
