@@ -7,6 +7,7 @@ struct MemoryEstimate {
     private let inner: Int
     private let heads: Int
     private let vocabulary: Int
+    private let parameters: Int
 
     init(_ architecture: any Architecture) {
         layers = architecture.layers
@@ -14,6 +15,17 @@ struct MemoryEstimate {
         inner = architecture.inner
         heads = architecture.heads
         vocabulary = architecture.vocabulary
+        parameters = architecture.parameterCount
+    }
+
+    /// Bytes of the weights, of what the optimizer remembers, and of the gradients: each worker has one set, and one for
+    /// each level of the tree over its micro-batches.
+    func modelBytes(states: Int, microBatches: Int, workers: Int) -> Int {
+        let share = max(1, microBatches / max(workers, 1))
+        let levels = Int.bitWidth - share.leadingZeroBitCount
+        let copies = 1 + states + max(workers, 1) * levels
+        let (bytes, overflow) = parameters.multipliedReportingOverflow(by: 4 * copies)
+        return overflow ? .max : bytes
     }
 
     /// Bytes of the values that the forward pass leaves for the backward pass, and of the gradients in flight.

@@ -12,6 +12,7 @@ extension Trainer {
         _ batches: Batches, until steps: Int, saving checkpoints: Checkpoints? = nil,
         cancellation: Cancellation? = nil, progress: (StepReport) -> Void = { _ in }
     ) throws(TrainingError) {
+        if step < steps { try checkFits(rows: batches.source.rows, context: batches.source.context) }
         while step < steps {
             if (cancellation?.isCancelled ?? false) || Task.isCancelled {
                 throw .cancelled(step: step, checkpoint: try checkpoints?.save(self))

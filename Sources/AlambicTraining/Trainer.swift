@@ -68,6 +68,11 @@ public final class Trainer {
         }
         let model = dropout.map { model.withDropout($0) } ?? model
         let architecture = model.architecture
+        let needed = MemoryEstimate(architecture).modelBytes(
+            states: type(of: optimizer).stateNames.count, microBatches: microBatches, workers: reducer.concurrency)
+        if let available = MemoryBudget.available(), needed > available {
+            throw .modelDoesNotFit(parameters: architecture.parameterCount, needed: needed, available: available)
+        }
         self.model = model
         self.objective = objective
         self.context = context
@@ -192,13 +197,19 @@ public final class Trainer {
             try checkAgreement(with: batch)
             mustAgree = false
         }
-        if checkedShapes.insert([batch.rows, batch.context]).inserted {
-            let needed = MemoryEstimate(architecture).activationBytes(
-                rows: batch.rows / microBatches * reducer.concurrency, context: batch.context)
-            if let available = MemoryBudget.available(), needed > available {
-                checkedShapes.remove([batch.rows, batch.context])
-                throw .doesNotFit(rows: batch.rows, context: batch.context, needed: needed, available: available)
-            }
+        try checkFits(rows: batch.rows, context: batch.context)
+    }
+
+    /// Throws if batches of this shape need more memory than the machine has left. Every step does this for itself; do it
+    /// before to learn it before the first batch is made.
+    public func checkFits(rows: Int, context: Int) throws(TrainingError) {
+        guard checkedShapes.insert([rows, context]).inserted else { return }
+        let share = (rows + microBatches - 1) / microBatches
+        let (together, overflow) = share.multipliedReportingOverflow(by: reducer.concurrency)
+        let needed = overflow ? .max : MemoryEstimate(architecture).activationBytes(rows: together, context: context)
+        if let available = MemoryBudget.available(), needed > available {
+            checkedShapes.remove([rows, context])
+            throw .doesNotFit(rows: rows, context: context, needed: needed, available: available)
         }
     }
 

@@ -7,6 +7,8 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
     case notFinite(step: Int, quantity: String, value: Double, lastCheckpoint: String?)
     /// A batch needs more memory than there is.
     case doesNotFit(rows: Int, context: Int, needed: Int, available: Int)
+    /// A model with its gradients and optimizer needs more memory than there is.
+    case modelDoesNotFit(parameters: Int, needed: Int, available: Int)
     /// A batch cannot be cut into equal micro-batches.
     case notDivisible(rows: Int, microBatches: Int)
     /// Micro-batches cannot be dealt to replicas without changing the order of sums.
@@ -38,6 +40,9 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
         case .doesNotFit(let rows, let context, let needed, let available):
             "a batch of \(rows) sequences of \(context) tokens needs about \(megabytes(needed)) and "
                 + "\(megabytes(available)) are available: use a smaller batch, a shorter context or more micro-batches"
+        case .modelDoesNotFit(let parameters, let needed, let available):
+            "training \(parameters) parameters needs about \(megabytes(needed)) and \(megabytes(available)) are "
+                + "available: use a smaller model, or an optimizer that remembers less"
         case .notDivisible(let rows, let microBatches):
             "a batch of \(rows) sequences cannot be cut into \(microBatches) equal micro-batches: "
                 + "make the batch a multiple of \(microBatches)"

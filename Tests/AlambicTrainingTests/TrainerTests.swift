@@ -150,6 +150,14 @@ import Testing
         #expect(estimate.activationBytes(rows: 8, context: 16) > small)
         #expect(estimate.activationBytes(rows: .max / 2, context: 16) == .max)
         let available = try #require(MemoryBudget.available())
+        // The run says so before it makes the batch, which alone would take 8 TB.
+        let trainer = try Trainer(try Tiny.model(), optimizer: .sgd(rate: 1), on: try Context(threads: 1))
+        let huge = #expect(throws: TrainingError.self) { try trainer.run(try Tiny.batches(rows: 1 << 36), until: 1) }
+        #expect("\(try #require(huge))".contains("68719476736 sequences"))
+        #expect(
+            estimate.modelBytes(states: 2, microBatches: 1, workers: 1) == 4 * 4 * trainer.architecture.parameterCount)
+        #expect(
+            estimate.modelBytes(states: 2, microBatches: 8, workers: 2) == 9 * 4 * trainer.architecture.parameterCount)
         #expect(available > 1 << 20)
         let error = TrainingError.doesNotFit(rows: 1 << 20, context: 1024, needed: 1 << 50, available: 1 << 30)
         #expect("\(error)".contains("1048576 sequences") && "\(error)".contains("smaller batch"))
