@@ -18,7 +18,7 @@ public protocol GradientReducer: AnyObject {
 
 /// One worker computes all micro-batches, one after the other, on the trainer's own context.
 public final class SingleWorker: GradientReducer {
-    private var worker: Worker?
+    private(set) var worker: Worker?
 
     /// A reducer for one trainer.
     public init() {}

@@ -60,8 +60,13 @@ public final class Worker: @unchecked Sendable {
         }
     }
 
+    /// How many tensors and sets of gradients the worker has ever allocated: constant in steady state.
+    var allocations: Int { tape.allocations + setsMade }
+    private var setsMade = 1
+
     private func takeSet() throws(KernelError) -> GradientSet {
         if let set = free.popLast() { return set }
+        setsMade += 1
         return try GradientSet(shapes: shapes)
     }
 }

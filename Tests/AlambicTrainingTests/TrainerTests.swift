@@ -177,6 +177,18 @@ import Testing
         #expect(recorder.steps == [1, 2, 3])
     }
 
+    @Test func steadyStateAllocatesNothing() throws {
+        let reducer = SingleWorker()
+        let trainer = try Trainer(
+            try Tiny.model(dropout: 0.1), optimizer: .adamW(rate: 1e-3), microBatches: 4, reducer: reducer,
+            on: try Context(threads: 1))
+        try trainer.run(try Tiny.batches(), until: 2)
+        let worker = try #require(reducer.worker)
+        let before = worker.allocations
+        try trainer.run(try Tiny.batches(), until: 10)
+        #expect(worker.allocations == before)
+    }
+
     @Test func theSnapshotIsACopy() throws {
         let trainer = try Trainer(try Tiny.model(), optimizer: .sgd(rate: 0.1), on: try Context(threads: 1))
         let snapshot = try trainer.snapshot()
