@@ -29,8 +29,8 @@ CK_VECTOR vfloat CK_NAME(exp_below)(vfloat x) {
 #endif
 #define CK_EXCHANGE(s)                                                                                                 \
   _Pragma("unroll") for (int i = 0; i < CK_LANES; i++) if (!(i & s)) {                                                 \
-    vfloat low = __builtin_shufflevector(x[i], x[i + s], CK_ALL(CK_LOW, s));                                             \
-    vfloat high = __builtin_shufflevector(x[i], x[i + s], CK_ALL(CK_HIGH, s));                                           \
+    vfloat low = __builtin_shufflevector(x[i], x[i + s], CK_ALL(CK_LOW, s));                                           \
+    vfloat high = __builtin_shufflevector(x[i], x[i + s], CK_ALL(CK_HIGH, s));                                         \
     x[i] = low;                                                                                                        \
     x[i + s] = high;                                                                                                   \
   }

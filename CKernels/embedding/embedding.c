@@ -22,6 +22,10 @@ const ck_variant *ck_embedding_variants(size_t *count) {
   return variants;
 }
 
+static bool overflows(size_t rows, size_t vocabulary, size_t positions, size_t columns) {
+  return ck_product_overflows(ck_max(ck_max(rows, vocabulary), positions), columns);
+}
+
 static bool in_range(const int32_t *ids, size_t rows, size_t vocabulary) {
   uint32_t highest = 0; // negative ids are the highest
   for (size_t i = 0; i < rows; i++) highest = (uint32_t)ids[i] > highest ? (uint32_t)ids[i] : highest;
@@ -36,8 +40,7 @@ static void run_forward(ck_worker *worker, const void *opaque) {
 ck_status ck_embedding_f32(const ck_context *context, const int32_t *ids, size_t rows, size_t columns,
                            const float *table, size_t vocabulary, const float *positions, size_t position_count,
                            size_t length, size_t position_offset, float *y) {
-  if (ck_product_overflows(rows, columns) || ck_product_overflows(vocabulary, columns) || ck_product_overflows(position_count, columns))
-    return CK_BAD_SHAPE;
+  if (overflows(rows, vocabulary, position_count, columns)) return CK_BAD_SHAPE;
   if (rows == 0 || columns == 0) return CK_OK;
   if (!ids || !table || !y || !in_range(ids, rows, vocabulary)) return CK_BAD_ARGUMENT;
   if (positions) {
@@ -69,8 +72,7 @@ static void run_backward(ck_worker *worker, const void *opaque) {
 ck_status ck_embedding_backward_f32(const ck_context *context, const int32_t *ids, size_t rows, size_t columns,
                                     const float *dy, float *d_table, size_t vocabulary, float *d_positions,
                                     size_t position_count, size_t length) {
-  if (ck_product_overflows(rows, columns) || ck_product_overflows(vocabulary, columns) || ck_product_overflows(position_count, columns))
-    return CK_BAD_SHAPE;
+  if (overflows(rows, vocabulary, position_count, columns)) return CK_BAD_SHAPE;
   if (rows == 0 || columns == 0) return CK_OK;
   if (!ids || !dy || !d_table || !in_range(ids, rows, vocabulary)) return CK_BAD_ARGUMENT;
   if (d_positions) {
