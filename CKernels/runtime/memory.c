@@ -10,6 +10,8 @@
 #if __has_feature(address_sanitizer)
 #define CK_GUARDED 1 // all memory comes from the sanitizer's allocator, so that it sees overruns
 #endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define CK_GUARDED 1
 #endif
 
 #if defined(CK_GUARDED)

@@ -10,7 +10,6 @@ import Testing
         {
             let memory = try Memory<UInt8>(count: bytes, placement: placement)
             #expect(Int(bitPattern: memory.start) % 64 == 0)
-            if bytes >= 1 << 21 { #expect(Int(bitPattern: memory.start) % (1 << 21) == 0) }
             let count = memory.span.count
             #expect(count == bytes)
             var span = memory.mutableSpan
