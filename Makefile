@@ -5,10 +5,10 @@ OUT ?= out/demo
 BENCH_ARGUMENTS ?=
 TEST_ARGUMENTS ?=
 
-.PHONY: help deps demo bench test lint format sanitize test-c docs clean
+.PHONY: help deps demo bench test test-consumer lint format sanitize test-c docs clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install libopenblas-dev, libomp-dev, libhwloc-dev and pkg-config where they are missing
 	@sh scripts/deps.sh
@@ -23,6 +23,9 @@ bench: deps ## every kernel's speed as a fraction of this machine's limit (BENCH
 test: deps ## the whole test suite (TEST_ARGUMENTS="--filter Matmul"; ALAMBIC_DATA=DIR adds tests on real data)
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build $(TEST_ARGUMENTS)
+
+test-consumer: deps ## build and run README's example as a package that depends on a tag of this one
+	sh scripts/test-consumer.sh
 
 lint: ## formatting, module boundaries and habits that a command can check
 	@sh scripts/lint.sh

@@ -89,6 +89,11 @@ enum Interruption {
     static func install() {
         // Made before a signal can come: a handler must not be the first to touch it.
         _ = cancellation
+        // Whoever started us may have blocked them: a mask is inherited.
+        var wanted = sigset_t()
+        sigemptyset(&wanted)
+        for number in [SIGINT, SIGTERM] { sigaddset(&wanted, number) }
+        pthread_sigmask(SIG_UNBLOCK, &wanted, nil)
         for number in [SIGINT, SIGTERM] {
             signal(number) { caught in
                 Interruption.cancellation.cancel()

@@ -1,0 +1,164 @@
+import Foundation
+import Testing
+
+/// Everything that can be wrong with a call gets one line that names the thing, and the right exit code.
+@Suite struct BadInputTests {
+    @Test(arguments: [
+        (["frobnicate"], "frobnicate"), (["trian"], "train"), (["train", "--frob", "1"], "--frob"),
+        (["train", "extra"], "extra"), (["train", "--steps"], "--steps"), (["train", "--steps", "-3"], "--steps"),
+        (["train", "--steps", "1", "--steps", "2"], "--steps"), (["train"], "--data"),
+        (["train", "--threads", "0", "--data", "x"], "--threads"), (["train", "--seed", "x", "--data", "TEXT"], "--seed"),
+        (["train", "--data", "TEXT", "--model", "gpt-huge", "--out", "OUT"], "gpt-huge"),
+        (["train", "--data", "TEXT", "--optimizer", "magic", "--out", "OUT"], "magic"),
+        (["train", "--data", "TEXT", "--batch", "3", "--micro-batches", "2", "--out", "OUT"], "--micro-batches"),
+        (["prune", "--model", "x", "--data", "TEXT", "--sparsity", "1.5", "--out", "OUT"], "1.5"),
+        (["prune", "--model", "x", "--data", "TEXT", "--sparsity", "-0.1", "--out", "OUT"], "-0.1"),
+        (["prune", "--model", "x", "--data", "TEXT", "--sparsity", "nan", "--out", "OUT"], "nan"),
+        (["prune", "--model", "x", "--method", "magic", "--sparsity", "0.5", "--out", "OUT"], "magic"),
+        (["quantize", "--model", "x", "--scheme", "int3", "--out", "OUT"], "int3"),
+        (["distill", "--teacher", "x", "--data", "TEXT", "--mixing", "2", "--out", "OUT"], "--mixing"),
+        (["generate", "--model", "x", "--prompt", "a", "--top-p", "0"], "--top-p"),
+        (["generate", "--model", "x"], "--prompt"),
+    ])
+    func wrongWords(words: [String], names: String) throws {
+        let scratch = try Scratch()
+        let run = try Run(words.map { $0 == "TEXT" ? scratch.text : $0 == "OUT" ? scratch.path("out") : $0 })
+        #expect(run.code == 64, "\(run)")
+        #expect(run.complaint?.contains(names) == true, "\(run)")
+        #expect(run.output.isEmpty)
+        #expect(!FileManager.default.fileExists(atPath: scratch.path("out")))
+    }
+
+    @Test(arguments: ["empty", "short", "binary", "missing", "directory", "unreadable"])
+    func badCorpus(kind: String) throws {
+        let scratch = try Scratch()
+        var path = scratch.path(kind)
+        switch kind {
+        case "empty": try scratch.write([], to: kind)
+        case "short": try scratch.write(Array("too short".utf8), to: kind)
+        case "binary": try scratch.write((0..<4096).map { UInt8(truncatingIfNeeded: $0) }, to: kind)
+        case "directory": path = scratch.url.path
+        case "unreadable":
+            try scratch.write(Array("secret".utf8), to: kind)
+            try FileManager.default.setAttributes([.posixPermissions: 0], ofItemAtPath: path)
+            // The superuser may read everything.
+            if getuid() == 0 { return }
+        default: break
+        }
+        for words in [
+            ["train", "--data", path, "--model", scratch.path("tiny.json"), "--steps", "2", "--out", scratch.path("out")],
+            ["demo", "--data", path, "--steps", "1", "--out", scratch.path("out")],
+        ] {
+            let run = try Run(words)
+            #expect(run.code == 1, "\(run)")
+            #expect(run.complaint?.contains(path) == true, "\(run)")
+        }
+    }
+
+    @Test func contextLongerThanTheModels() throws {
+        let scratch = try Scratch()
+        let model = try scratch.model()
+        for words in [
+            ["train", "--data", scratch.text, "--model", scratch.path("tiny.json"), "--context", "33", "--out", scratch.path("out")],
+            ["evaluate", "--model", model, "--data", scratch.text, "--context", "33"],
+        ] {
+            let run = try Run(words)
+            #expect(run.code == 1, "\(run)")
+            #expect(run.complaint?.contains("33") == true && run.complaint?.contains("32") == true, "\(run)")
+        }
+    }
+
+    @Test func batchThatCannotFit() throws {
+        let scratch = try Scratch()
+        let run = try Run([
+            "train", "--data", scratch.text, "--model", "gpt-small", "--batch", "1000000", "--out", scratch.path("out"),
+        ])
+        #expect(run.code == 1, "\(run)")
+        #expect(run.complaint?.contains("1000000") == true, "\(run)")
+    }
+
+    @Test(arguments: ["file", "unwritable"])
+    func badOutput(kind: String) throws {
+        let scratch = try Scratch()
+        let out = kind == "file" ? scratch.text : "/proc/alambic"
+        let before = try scratch.bytes("text.txt")
+        let run = try Run(["train", "--data", scratch.text, "--model", scratch.path("tiny.json"), "--steps", "1", "--out", out])
+        #expect(run.code == 1, "\(run)")
+        #expect(run.complaint != nil, "\(run)")
+        #expect(try scratch.bytes("text.txt") == before)
+    }
+
+    @Test func fullDisk() throws {
+        let scratch = try Scratch()
+        let model = try scratch.model()
+        let before = try scratch.bytes("model/model.safetensors")
+        // A file size limit fails writes as a full disk does, and needs no file system of its own.
+        let process = Process()
+        let error = Pipe()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = [
+            "-c", "ulimit -f 16; exec \"$@\"", "sh", try #require(Run.executablePath), "quantize", "--model", model,
+            "--out", model,
+        ]
+        process.standardError = error
+        process.standardOutput = FileHandle.nullDevice
+        try process.run()
+        let text = String(decoding: error.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 1, "\(text)")
+        #expect(text.split(separator: "\n").count { $0.hasPrefix("alambic: ") } == 1, "\(text)")
+        #expect(try scratch.bytes("model/model.safetensors") == before)
+    }
+
+    @Test(arguments: ["truncated", "header", "overlap", "missing", "extra", "dtype", "nan"])
+    func badCheckpoint(kind: String) throws {
+        let scratch = try Scratch()
+        let model = try scratch.model()
+        var bytes = [UInt8](try scratch.bytes("model/model.safetensors"))
+        let length = (0..<8).reduce(0) { $0 | Int(bytes[$1]) << (8 * $1) }
+        var header = String(decoding: bytes[8..<8 + length], as: UTF8.self)
+        let data = bytes[(8 + length)...]
+        switch kind {
+        case "truncated": bytes.removeLast(7)
+        case "header": bytes.replaceSubrange(0..<8, with: [0, 0, 0, 0, 0, 0, 0, 16])
+        case "nan":
+            // The last tensor's last element.
+            bytes.replaceSubrange(bytes.count - 4..<bytes.count, with: [0, 0, 0xC0, 0x7F])
+        default:
+            switch kind {
+            case "overlap": header = header.replacing("\"data_offsets\":[", with: "\"data_offsets\":[1", maxReplacements: 1)
+            case "missing": header = header.replacing("ln_f.bias", with: "ln_f.byas")
+            case "extra": header = header.replacing("\"wpe.weight\"", with: "\"wpf.weight\"")
+            default: header = header.replacing("\"F32\"", with: "\"I32\"", maxReplacements: 1)
+            }
+            let text = Array(header.utf8)
+            let padded = text + [UInt8](repeating: 32, count: (8 - text.count % 8) % 8)
+            bytes = (0..<8).map { UInt8(truncatingIfNeeded: padded.count >> (8 * $0)) } + padded + data
+        }
+        try scratch.write(bytes, to: "model/model.safetensors")
+        let run = try Run(["evaluate", "--model", model, "--data", scratch.text])
+        #expect(run.code == 1, "\(kind): \(run)")
+        #expect(run.complaint?.contains("model.safetensors") == true, "\(kind): \(run)")
+    }
+
+    @Test func aLossThatExplodesStopsAndNamesTheCheckpoint() throws {
+        let scratch = try Scratch()
+        let run = try Run([
+            "train", "--data", scratch.text, "--model", scratch.path("tiny.json"), "--optimizer", "sgd", "--rate", "1e3",
+            "--clip", "1e9", "--steps", "400", "--batch", "4", "--checkpoint-every", "1", "--out", scratch.path("out"),
+        ])
+        #expect(run.code == 1, "\(run)")
+        #expect(run.complaint?.contains("step") == true && run.complaint?.contains("checkpoint") == true, "\(run)")
+    }
+
+    @Test func badEnvironment() throws {
+        let scratch = try Scratch()
+        for environment in [["ALAMBIC_THREADS": "many"], ["ALAMBIC_ISA": "mmx"]] {
+            let run = try Run(
+                ["train", "--data", scratch.text, "--model", scratch.path("tiny.json"), "--steps", "1", "--out", scratch.path("out")],
+                environment: environment)
+            #expect(run.code == 64, "\(run)")
+            #expect(run.complaint?.contains(environment.keys.first ?? "") == true, "\(run)")
+        }
+    }
+}

@@ -1,0 +1,102 @@
+import Foundation
+import Testing
+
+@testable import AlambicCommand
+
+/// The commands at work on a tiny model.
+@Suite struct CommandTests {
+    @Test func everyCommandExplainsItself() throws {
+        let overview = try Run(["--help"])
+        #expect(overview.code == 0 && overview.error.isEmpty)
+        for name in ["demo", "train", "distill", "prune", "quantize", "evaluate", "generate"] {
+            #expect(overview.output.contains("  \(name) "), "\(overview)")
+            let help = try Run([name, "--help"])
+            #expect(help.code == 0 && help.output.contains("--json") && help.output.contains("--threads"), "\(help)")
+            let long = help.output.split(separator: "\n").filter { $0.count > 80 && !$0.hasPrefix("usage") }
+            #expect(long.isEmpty, "wider than 80 columns: \(long)")
+        }
+        #expect(try Run([]).code == 64)
+    }
+
+    @Test func theWholeWay() throws {
+        let scratch = try Scratch()
+        let teacher = try scratch.model("teacher", steps: 8)
+        let student = scratch.path("student")
+        let common = ["--data", scratch.text, "--batch", "4", "--json"]
+        for words in [
+            ["distill", "--teacher", teacher, "--layers", "1", "--steps", "4", "--out", student] + common,
+            ["prune", "--model", student, "--sparsity", "0.8", "--rounds", "2", "--retrain-steps", "4", "--out", scratch.path("pruned")] + common,
+            ["quantize", "--model", scratch.path("pruned"), "--out", scratch.path("int8"), "--json"],
+            ["evaluate", "--model", scratch.path("int8")] + common,
+            ["generate", "--model", scratch.path("int8"), "--prompt", "The ", "--tokens", "20", "--json"],
+        ] {
+            let run = try Run(words)
+            #expect(run.code == 0, "\(run)")
+            #expect(throws: Never.self, "\(run)") { try JSONSerialization.jsonObject(with: Data(run.output.utf8)) }
+        }
+        let sizes = try ["student", "pruned", "int8"].map { try scratch.bytes("\($0)/model.safetensors").count }
+        #expect(sizes == sizes.sorted(by: >), "\(sizes)")
+    }
+
+    @Test func equalSeedsGiveEqualTexts() throws {
+        let scratch = try Scratch()
+        let model = try scratch.model()
+        func text(_ seed: String, threads: String) throws -> String {
+            try Run([
+                "generate", "--model", model, "--prompt", "A", "--tokens", "60", "--seed", seed, "--threads", threads,
+            ]).output
+        }
+        let first = try text("5", threads: "1")
+        #expect(try text("5", threads: "2") == first)
+        #expect(try text("6", threads: "1") != first)
+    }
+
+    @Test func interruptionLeavesACheckpointToResumeFrom() throws {
+        let scratch = try Scratch()
+        let words = [
+            "train", "--data", scratch.text, "--model", scratch.path("tiny.json"), "--steps", "1000000", "--batch", "8",
+            "--out", scratch.path("out"),
+        ]
+        let run = try Run(words, signal: SIGINT, after: 2)
+        #expect(run.code == 130, "\(run)")
+        let names = try FileManager.default.contentsOfDirectory(atPath: scratch.path("out"))
+        let checkpoint = try #require(names.first { $0.hasPrefix("checkpoint-") }, "\(run)")
+        #expect(run.complaint?.contains(checkpoint) == true, "\(run)")
+        let resumed = try Run(words + ["--resume"], signal: SIGINT, after: 2)
+        #expect(resumed.code == 130 && resumed.error.contains("resuming after step"), "\(resumed)")
+    }
+
+    @Test func demoWritesItsReport() throws {
+        let scratch = try Scratch()
+        let run = try Run([
+            "demo", "--data", scratch.text, "--steps", "2", "--retrain-steps", "8", "--out", scratch.path("demo"),
+        ])
+        #expect(run.code == 0, "\(run)")
+        let wide = run.output.split(separator: "\n").filter { $0.count > 80 && !$0.contains(scratch.url.path) }
+        #expect(wide.isEmpty, "\(wide)")
+        let report = try JSONDecoder().decode(DemoReport.self, from: try scratch.bytes("demo/report.json"))
+        #expect(
+            report.stages.map(\.name) == [
+                "teacher", "student-scratch", "student-distilled", "student-distilled-longer", "student-pruned",
+                "student-int8",
+            ])
+        for stage in report.stages {
+            #expect(stage.bitsPerByte.isFinite && stage.bytes > 0 && stage.decodeTokensPerSecond > 0, "\(stage)")
+        }
+        let page = String(decoding: try scratch.bytes("demo/report.html"), as: UTF8.self)
+        #expect(page.contains("<svg") && !page.contains("src=") && !page.contains("http"), "not self-contained")
+    }
+
+    @Test func optionsAreParsedStrictly() throws {
+        let command = Subcommand(
+            name: "x", summary: "", usage: "", options: [.value("rate", "X", ""), .flag("fast", "")], run: { _ in })
+        let parsed = try Arguments(["--rate=0.5", "--fast", "--seed", "18446744073709551615"], of: command)
+        #expect(try parsed.double("rate", in: 0...1) == 0.5)
+        #expect(parsed.has("fast"))
+        #expect(try parsed.seed() == .max)
+        #expect(throws: CommandError.self) { try Arguments(["--fast=1"], of: command) }
+        #expect(throws: CommandError.self) { try Arguments(["--rate", "--fast"], of: command) }
+        #expect(nearest("trian", in: ["train", "prune"]) == "train")
+        #expect(nearest("xxxxx", in: ["train", "prune"]) == nil)
+    }
+}
