@@ -54,8 +54,9 @@ struct Subcommand: Sendable {
             let text = wrapped(row.1, width: 80 - width - 4)
             return "  \(left)  \(text.joined(separator: "\n" + String(repeating: " ", count: width + 4)))"
         }
+        let remarks = wrapped(notes.replacing("\n", with: " "), width: 80).joined(separator: "\n")
         return "usage: alambic \(name) \(usage)\n\n\(summary)\n\n" + lines.joined(separator: "\n")
-            + (notes.isEmpty ? "" : "\n\n\(notes)")
+            + (remarks.isEmpty ? "" : "\n\n\(remarks)")
     }
 }
 

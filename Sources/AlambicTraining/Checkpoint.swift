@@ -25,6 +25,11 @@ extension Trainer {
 
     /// Writes a checkpoint directory, whole or not at all.
     public func save(to directory: String) throws(TrainingError) {
+        // A checkpoint is what one goes back to when training goes wrong: it must not be where it went wrong.
+        for parameter in parameters where try !isFinite(parameter) {
+            throw .notFinite(
+                step: step, quantity: "weight '\(parameter.path)'", value: .nan, lastCheckpoint: lastCheckpoint)
+        }
         let model = try snapshot()
         do {
             try AtomicDirectory.write(to: URL(fileURLWithPath: directory), keeping: { _ in false }) { temporary in
@@ -46,6 +51,15 @@ extension Trainer {
     /// The keys of the model's `config.json`.
     private var modelSettings: [String: String] {
         configuration.object.pairs.reduce(into: [:]) { $0[$1.key] = $1.value.line }
+    }
+
+    private func isFinite(_ parameter: Parameter) throws(TrainingError) -> Bool {
+        do {
+            let value = parameter.value
+            return try allFinite(value.span, on: context)
+        } catch {
+            throw .kernel(error)
+        }
     }
 
     private var stateJSON: JSON {

@@ -5,7 +5,7 @@ import Testing
 @Suite struct BadInputTests {
     @Test(arguments: [
         (["frobnicate"], "frobnicate"), (["trian"], "train"), (["train", "--frob", "1"], "--frob"),
-        (["train", "extra"], "extra"), (["train", "--steps"], "--steps"), (["train", "--steps", "-3"], "--steps"),
+        (["train", "extra"], "extra"), (["train", "--steps"], "--steps"), (["train", "--data", "TEXT", "--steps", "-3", "--out", "OUT"], "--steps"),
         (["train", "--steps", "1", "--steps", "2"], "--steps"), (["train"], "--data"),
         (["train", "--threads", "0", "--data", "x"], "--threads"), (["train", "--seed", "x", "--data", "TEXT"], "--seed"),
         (["train", "--data", "TEXT", "--model", "gpt-huge", "--out", "OUT"], "gpt-huge"),
@@ -144,7 +144,7 @@ import Testing
     @Test func aLossThatExplodesStopsAndNamesTheCheckpoint() throws {
         let scratch = try Scratch()
         let run = try Run([
-            "train", "--data", scratch.text, "--model", scratch.path("tiny.json"), "--optimizer", "sgd", "--rate", "1e3",
+            "train", "--data", scratch.text, "--model", scratch.path("tiny.json"), "--weight-decay", "100", "--rate", "1e3",
             "--clip", "1e9", "--steps", "400", "--batch", "4", "--checkpoint-every", "1", "--out", scratch.path("out"),
         ])
         #expect(run.code == 1, "\(run)")
