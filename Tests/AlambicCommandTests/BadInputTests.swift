@@ -5,9 +5,11 @@ import Testing
 @Suite struct BadInputTests {
     @Test(arguments: [
         (["frobnicate"], "frobnicate"), (["trian"], "train"), (["train", "--frob", "1"], "--frob"),
-        (["train", "extra"], "extra"), (["train", "--steps"], "--steps"), (["train", "--data", "TEXT", "--steps", "-3", "--out", "OUT"], "--steps"),
+        (["train", "extra"], "extra"), (["train", "--steps"], "--steps"),
+        (["train", "--data", "TEXT", "--steps", "-3", "--out", "OUT"], "--steps"),
         (["train", "--steps", "1", "--steps", "2"], "--steps"), (["train"], "--data"),
-        (["train", "--threads", "0", "--data", "x"], "--threads"), (["train", "--seed", "x", "--data", "TEXT"], "--seed"),
+        (["train", "--threads", "0", "--data", "x"], "--threads"),
+        (["train", "--seed", "x", "--data", "TEXT"], "--seed"),
         (["train", "--data", "TEXT", "--model", "gpt-huge", "--out", "OUT"], "gpt-huge"),
         (["train", "--data", "TEXT", "--optimizer", "magic", "--out", "OUT"], "magic"),
         (["train", "--data", "TEXT", "--batch", "3", "--micro-batches", "2", "--out", "OUT"], "--micro-batches"),
@@ -46,7 +48,10 @@ import Testing
         default: break
         }
         for words in [
-            ["train", "--data", path, "--model", scratch.path("tiny.json"), "--steps", "2", "--out", scratch.path("out")],
+            [
+                "train", "--data", path, "--model", scratch.path("tiny.json"), "--steps", "2", "--out",
+                scratch.path("out"),
+            ],
             ["demo", "--data", path, "--steps", "1", "--out", scratch.path("out")],
         ] {
             let run = try Run(words)
@@ -59,7 +64,10 @@ import Testing
         let scratch = try Scratch()
         let model = try scratch.model()
         for words in [
-            ["train", "--data", scratch.text, "--model", scratch.path("tiny.json"), "--context", "33", "--out", scratch.path("out")],
+            [
+                "train", "--data", scratch.text, "--model", scratch.path("tiny.json"), "--context", "33", "--out",
+                scratch.path("out"),
+            ],
             ["evaluate", "--model", model, "--data", scratch.text, "--context", "33"],
         ] {
             let run = try Run(words)
@@ -82,7 +90,9 @@ import Testing
         let scratch = try Scratch()
         let out = kind == "file" ? scratch.text : "/proc/alambic"
         let before = try scratch.bytes("text.txt")
-        let run = try Run(["train", "--data", scratch.text, "--model", scratch.path("tiny.json"), "--steps", "1", "--out", out])
+        let run = try Run([
+            "train", "--data", scratch.text, "--model", scratch.path("tiny.json"), "--steps", "1", "--out", out,
+        ])
         #expect(run.code == 1, "\(run)")
         #expect(run.complaint != nil, "\(run)")
         #expect(try scratch.bytes("text.txt") == before)
@@ -126,7 +136,8 @@ import Testing
             bytes.replaceSubrange(bytes.count - 4..<bytes.count, with: [0, 0, 0xC0, 0x7F])
         default:
             switch kind {
-            case "overlap": header = header.replacing("\"data_offsets\":[", with: "\"data_offsets\":[1", maxReplacements: 1)
+            case "overlap":
+                header = header.replacing("\"data_offsets\":[", with: "\"data_offsets\":[1", maxReplacements: 1)
             case "missing": header = header.replacing("ln_f.bias", with: "ln_f.byas")
             case "extra": header = header.replacing("\"wpe.weight\"", with: "\"wpf.weight\"")
             default: header = header.replacing("\"F32\"", with: "\"I32\"", maxReplacements: 1)
@@ -144,7 +155,8 @@ import Testing
     @Test func aLossThatExplodesStopsAndNamesTheCheckpoint() throws {
         let scratch = try Scratch()
         let run = try Run([
-            "train", "--data", scratch.text, "--model", scratch.path("tiny.json"), "--weight-decay", "100", "--rate", "1e3",
+            "train", "--data", scratch.text, "--model", scratch.path("tiny.json"), "--weight-decay", "100", "--rate",
+            "1e3",
             "--clip", "1e9", "--steps", "400", "--batch", "4", "--checkpoint-every", "1", "--out", scratch.path("out"),
         ])
         #expect(run.code == 1, "\(run)")
@@ -155,7 +167,10 @@ import Testing
         let scratch = try Scratch()
         for environment in [["ALAMBIC_THREADS": "many"], ["ALAMBIC_ISA": "mmx"]] {
             let run = try Run(
-                ["train", "--data", scratch.text, "--model", scratch.path("tiny.json"), "--steps", "1", "--out", scratch.path("out")],
+                [
+                    "train", "--data", scratch.text, "--model", scratch.path("tiny.json"), "--steps", "1", "--out",
+                    scratch.path("out"),
+                ],
                 environment: environment)
             #expect(run.code == 64, "\(run)")
             #expect(run.complaint?.contains(environment.keys.first ?? "") == true, "\(run)")

@@ -17,7 +17,8 @@ struct Run: CustomStringConvertible {
     }
 
     /// Runs to the end, or until `signal` is sent after `seconds`.
-    init(_ words: [String], environment: [String: String] = [:], signal: Int32? = nil, after seconds: Double = 0) throws {
+    init(_ words: [String], environment: [String: String] = [:], signal: Int32? = nil, after seconds: Double = 0) throws
+    {
         let process = Process()
         let (out, err) = (Pipe(), Pipe())
         process.executableURL = try #require(Self.executable, "the alambic executable is not built")

@@ -25,7 +25,10 @@ import Testing
         let common = ["--data", scratch.text, "--batch", "4", "--json"]
         for words in [
             ["distill", "--teacher", teacher, "--layers", "1", "--steps", "4", "--out", student] + common,
-            ["prune", "--model", student, "--sparsity", "0.8", "--rounds", "2", "--retrain-steps", "4", "--out", scratch.path("pruned")] + common,
+            [
+                "prune", "--model", student, "--sparsity", "0.8", "--rounds", "2", "--retrain-steps", "4", "--out",
+                scratch.path("pruned"),
+            ] + common,
             ["quantize", "--model", scratch.path("pruned"), "--out", scratch.path("int8"), "--json"],
             ["evaluate", "--model", scratch.path("int8")] + common,
             ["generate", "--model", scratch.path("int8"), "--prompt", "The ", "--tokens", "20", "--json"],

@@ -17,8 +17,8 @@ struct Comparison {
         let after = Dictionary(b.measurements.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
         rows = b.measurements.compactMap { new in
             guard let old = before[new.key] else { return nil }
-            let ratio = Double(new.median_ns) / Double(old.median_ns)
-            return Row(key: new.key, ratio: ratio, isClear: Self.differ(old.samples_ns, new.samples_ns))
+            let ratio = Double(new.medianNs) / Double(old.medianNs)
+            return Row(key: new.key, ratio: ratio, isClear: Self.differ(old.samplesNs, new.samplesNs))
         }
         onlyInA = before.keys.count { after[$0] == nil }
         onlyInB = after.keys.count { before[$0] == nil }

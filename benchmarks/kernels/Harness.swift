@@ -47,10 +47,10 @@ struct Harness {
         return Measurement(
             case: benchCase.name, shape: shape.description, dtype: benchCase.dtype, variant: variant, isa: isa,
             threads: threads, pattern: workload.pattern.rawValue, cold: benchCase.isCold, ops: workload.ops,
-            bytes: workload.bytes, samples_ns: Array(samples.prefix(64)), min_ns: sorted[0],
-            median_ns: sorted[sorted.count / 2], max_ns: sorted[sorted.count - 1],
-            ops_per_s: workload.ops / least * 1e9, bytes_per_s: workload.bytes / least * 1e9,
-            limit_fraction: max(arithmetic, traffic) * 1e9 / least)
+            bytes: workload.bytes, samplesNs: Array(samples.prefix(64)), minNs: sorted[0],
+            medianNs: sorted[sorted.count / 2], maxNs: sorted[sorted.count - 1],
+            opsPerS: workload.ops / least * 1e9, bytesPerS: workload.bytes / least * 1e9,
+            limitFraction: max(arithmetic, traffic) * 1e9 / least)
     }
 
     /// Runs per sample so that one sample lasts at least 20 microseconds.

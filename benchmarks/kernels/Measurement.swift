@@ -13,13 +13,13 @@ struct Measurement: Codable, Sendable {
     var cold: Bool
     var ops: Double
     var bytes: Double
-    var samples_ns: [Int]
-    var min_ns: Int
-    var median_ns: Int
-    var max_ns: Int
-    var ops_per_s: Double
-    var bytes_per_s: Double
-    var limit_fraction: Double
+    var samplesNs: [Int]
+    var minNs: Int
+    var medianNs: Int
+    var maxNs: Int
+    var opsPerS: Double
+    var bytesPerS: Double
+    var limitFraction: Double
 
     /// What makes two measurements comparable.
     var key: String { [`case`, shape, dtype, variant, "\(threads)"].joined(separator: " ") }
@@ -38,9 +38,9 @@ struct MachineRecord: Codable, Sendable {
     var kind = "machine"
     var cpu: String
     var isa: [String]
-    var l1d_bytes: Int
-    var l2_bytes: Int
-    var l3_bytes: Int
+    var l1dBytes: Int
+    var l2Bytes: Int
+    var l3Bytes: Int
     var nodes: Int
     var packages: Int
     var cores: Int
@@ -65,6 +65,7 @@ struct ResultFile {
         var machine: MachineRecord?
         measurements = []
         let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
         for (number, line) in data.split(separator: UInt8(ascii: "\n")).enumerated() {
             if number == 0 {
                 machine = try? decoder.decode(MachineRecord.self, from: line)

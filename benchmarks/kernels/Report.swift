@@ -5,6 +5,7 @@ import Foundation
 enum Report {
     static func jsonLine(_ value: some Encodable) throws -> String {
         let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return String(decoding: try encoder.encode(value), as: UTF8.self)
     }
@@ -22,8 +23,8 @@ enum Report {
             let header =
                 "case,shape,dtype,variant,threads,cold,min_ns,median_ns,max_ns,ops_per_s,bytes_per_s,limit_fraction"
             let lines = rows.map {
-                "\($0.case),\($0.shape),\($0.dtype),\($0.variant),\($0.threads),\($0.cold),\($0.min_ns),\($0.median_ns),"
-                    + "\($0.max_ns),\($0.ops_per_s),\($0.bytes_per_s),\($0.limit_fraction)"
+                "\($0.case),\($0.shape),\($0.dtype),\($0.variant),\($0.threads),\($0.cold),\($0.minNs),\($0.medianNs),"
+                    + "\($0.maxNs),\($0.opsPerS),\($0.bytesPerS),\($0.limitFraction)"
             }
             return ([header] + lines).joined(separator: "\n") + "\n"
         case .md: return markdown(machine) + "\n" + table(rows)
@@ -34,7 +35,7 @@ enum Report {
     static func markdown(_ machine: MachineRecord) -> String {
         var text =
             "\(machine.cpu), \(machine.cores) cores, \(machine.nodes) NUMA node\(machine.nodes == 1 ? "" : "s"), "
-        text += "caches \(bytes(machine.l1d_bytes)) / \(bytes(machine.l2_bytes)) / \(bytes(machine.l3_bytes))\n"
+        text += "caches \(bytes(machine.l1dBytes)) / \(bytes(machine.l2Bytes)) / \(bytes(machine.l3Bytes))\n"
         text += "instruction sets: \(machine.isa.joined(separator: " "))\n"
         for (worker, outcome) in machine.pinning.enumerated() { text += "worker \(worker): \(outcome)\n" }
         for limit in machine.limits {
@@ -51,9 +52,9 @@ enum Report {
         let header = ["case", "shape", "dtype", "variant", "thr", "median", "Gop/s", "GB/s", "of limit"]
         let body = rows.map { row in
             [
-                row.case, row.shape, row.dtype, row.variant, "\(row.threads)", time(row.median_ns),
-                row.ops > 0 ? giga(row.ops_per_s) : "", row.cold ? giga(row.bytes_per_s) : "",
-                row.limit_fraction > 0 ? String(format: "%.2f", row.limit_fraction) : "",
+                row.case, row.shape, row.dtype, row.variant, "\(row.threads)", time(row.medianNs),
+                row.ops > 0 ? giga(row.opsPerS) : "", row.cold ? giga(row.bytesPerS) : "",
+                row.limitFraction > 0 ? String(format: "%.2f", row.limitFraction) : "",
             ]
         }
         let widths = header.indices.map { column in ([header] + body).map { $0[column].count }.max() ?? 0 }

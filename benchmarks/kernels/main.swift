@@ -70,10 +70,10 @@ func runBench(_ words: [String]) throws -> Int32 {
     } else {
         print(text, terminator: "")
     }
-    let impossible = rows.filter { $0.limit_fraction > 1.02 }
+    let impossible = rows.filter { $0.limitFraction > 1.02 }
     for row in impossible {
         complain(
-            "\(row.key) is above the machine's limit (\(row.limit_fraction)): the measurement is wrong, run it again")
+            "\(row.key) is above the machine's limit (\(row.limitFraction)): the measurement is wrong, run it again")
     }
     return impossible.isEmpty ? 0 : 1
 }
@@ -81,9 +81,9 @@ func runBench(_ words: [String]) throws -> Int32 {
 func machineRecord(_ machine: Machine, limits: [MachineRecord.Limits], threads: Int) -> MachineRecord {
     let pinning = (try? machine.context(threads: threads))?.pinning.map(\.description) ?? []
     return MachineRecord(
-        cpu: machine.name, isa: "\(machine.isa)".split(separator: "+").map(String.init), l1d_bytes: machine.l1dBytes,
-        l2_bytes: machine.l2Bytes,
-        l3_bytes: machine.l3Bytes, nodes: machine.nodes, packages: machine.packages, cores: machine.cores,
+        cpu: machine.name, isa: "\(machine.isa)".split(separator: "+").map(String.init), l1dBytes: machine.l1dBytes,
+        l2Bytes: machine.l2Bytes,
+        l3Bytes: machine.l3Bytes, nodes: machine.nodes, packages: machine.packages, cores: machine.cores,
         units: machine.units, pinning: pinning, limits: limits,
         openblas: openblas_get_config().map { String(cString: $0) } ?? "", compiler: compilerName(),
         commit: commitName(), date: ISO8601DateFormatter().string(from: Date()))
