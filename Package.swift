@@ -36,7 +36,7 @@ let package = Package(
                 .linkedLibrary("hwloc", .when(platforms: [.linux])),
                 .linkedLibrary("m", .when(platforms: [.linux])),
             ]),
-        .target(name: "AlambicKernels", dependencies: ["CKernels"], swiftSettings: lendsSpans),
+        .target(name: "AlambicKernels", dependencies: ["CKernels"], swiftSettings: lendsSpans + optimised),
         .target(
             name: "AlambicTensor", dependencies: ["AlambicKernels"], swiftSettings: lendsSpans + optimised),
         .target(name: "AlambicFiles", swiftSettings: optimised),
@@ -44,7 +44,7 @@ let package = Package(
         .target(
             name: "AlambicModels", dependencies: ["AlambicTensor", "AlambicFiles", "AlambicTokenizers"],
             swiftSettings: lendsSpans + optimised),
-        .target(name: "AlambicOptimizers", dependencies: ["AlambicTensor"], swiftSettings: lendsSpans),
+        .target(name: "AlambicOptimizers", dependencies: ["AlambicTensor"], swiftSettings: lendsSpans + optimised),
         .target(
             name: "AlambicTraining", dependencies: ["AlambicModels", "AlambicOptimizers"],
             swiftSettings: lendsSpans + optimised),

@@ -97,9 +97,9 @@ static void CK_NAME(ck_attention_backward)(ck_worker *worker, const void *opaque
         const size_t block = ck_min(CK_BLOCK_ROWS, here - k);
         const size_t first = j0 + k > i0 ? ck_min(j0 + k - i0, n) : 0; // the first query of the tile that sees key k
         CK_NAME(product_across)(block, padded_vectors, n - first, p + first * CK_KEY_TILE + k, CK_KEY_TILE,
-                              d_outputs + (i0 + first) * padded, padded, d_values + k * padded, padded, start);
+                                d_outputs + (i0 + first) * padded, padded, d_values + k * padded, padded, start);
         CK_NAME(product_across)(block, padded_vectors, n - first, ds + first * CK_KEY_TILE + k, CK_KEY_TILE,
-                              queries + (i0 + first) * padded, padded, d_keys + k * padded, padded, start);
+                                queries + (i0 + first) * padded, padded, d_keys + k * padded, padded, start);
       }
     }
     CK_NAME(write_rows)(here, width, padded, d_keys, 1, d_key + j0 * row, row);

@@ -60,7 +60,9 @@ CK_VECTOR void CK_NAME(product)(const bool across, size_t rows, size_t vectors, 
     if (vectors == 5 || vectors == 6) now = 3; // two halves rather than a full block and a thin one
 #endif
 #define CK_CASE(R, N)                                                                                                  \
-  case R * 8 + N: CK_NAME(block)(R, N, across, steps, a, stride, b, b_row, c, c_row, start, factor); break;
+  case R * 8 + N:                                                                                                      \
+    CK_NAME(block)(R, N, across, steps, a, stride, b, b_row, c, c_row, start, factor);                                 \
+    break;
 #if CK_BLOCK_VECTORS == 4
 #define CK_CASES(R) CK_CASE(R, 1) CK_CASE(R, 2) CK_CASE(R, 3) CK_CASE(R, 4)
 #else

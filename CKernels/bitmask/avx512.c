@@ -78,8 +78,8 @@ void ck_apply_row_f32_avx512(const uint8_t *mask, size_t columns, float *y) {
 }
 
 const ck_bitmask_kernels ck_bitmask_avx512 = {
-    ck_mask_row_f32_avx512,     ck_mask_row_s8_avx512,    ck_compress_row_f32_avx512, ck_compress_row_s8_avx2,
-    ck_expand_row_f32_avx512,   ck_expand_row_s8_avx2,    ck_apply_row_f32_avx512,
+    ck_mask_row_f32_avx512,   ck_mask_row_s8_avx512, ck_compress_row_f32_avx512, ck_compress_row_s8_avx2,
+    ck_expand_row_f32_avx512, ck_expand_row_s8_avx2, ck_apply_row_f32_avx512,
 };
 CK_TARGET_END
 #endif

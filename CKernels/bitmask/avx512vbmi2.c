@@ -37,8 +37,10 @@ static void expand_s8(const int8_t *values, size_t count, const uint8_t *mask, s
 }
 
 const ck_bitmask_kernels ck_bitmask_avx512vbmi2 = {
-    ck_mask_row_f32_avx512,   ck_mask_row_s8_avx512, ck_compress_row_f32_avx512, compress_s8,
-    ck_expand_row_f32_avx512, expand_s8,             ck_apply_row_f32_avx512,
+    ck_mask_row_f32_avx512,     ck_mask_row_s8_avx512,
+    ck_compress_row_f32_avx512, compress_s8,
+    ck_expand_row_f32_avx512,   expand_s8,
+    ck_apply_row_f32_avx512,
 };
 CK_TARGET_END
 #endif

@@ -1,6 +1,6 @@
 // Driver of the bit masks: checks what comes from files, splits into groups of rows, chooses a variant.
-#include "ck_bitmask.h"
 #include "bitmask/kernels.h"
+#include "ck_bitmask.h"
 #include "runtime/isa.h"
 #include "vector/widths.h"
 
@@ -46,13 +46,27 @@ static void one_row(const job *j, size_t i) {
   }
   switch (j->kind) {
   // The counts go where the offsets will be.
-  case MASK_F32: j->new_offsets[i] = (int64_t)k->mask_f32((const float *)j->from + i * n, n, new_mask); break;
-  case MASK_S8: j->new_offsets[i] = (int64_t)k->mask_s8((const int8_t *)j->from + i * n, n, new_mask); break;
-  case COMPRESS_F32: k->compress_f32((const float *)j->from + i * n, mask, n, (float *)j->to + first, count); break;
-  case COMPRESS_S8: k->compress_s8((const int8_t *)j->from + i * n, mask, n, (int8_t *)j->to + first, count); break;
-  case EXPAND_F32: k->expand_f32((const float *)j->from + first, count, mask, n, (float *)j->to + i * n); break;
-  case EXPAND_S8: k->expand_s8((const int8_t *)j->from + first, count, mask, n, (int8_t *)j->to + i * n); break;
-  case APPLY_F32: k->apply_f32(mask, n, (float *)j->to + i * n); break;
+  case MASK_F32:
+    j->new_offsets[i] = (int64_t)k->mask_f32((const float *)j->from + i * n, n, new_mask);
+    break;
+  case MASK_S8:
+    j->new_offsets[i] = (int64_t)k->mask_s8((const int8_t *)j->from + i * n, n, new_mask);
+    break;
+  case COMPRESS_F32:
+    k->compress_f32((const float *)j->from + i * n, mask, n, (float *)j->to + first, count);
+    break;
+  case COMPRESS_S8:
+    k->compress_s8((const int8_t *)j->from + i * n, mask, n, (int8_t *)j->to + first, count);
+    break;
+  case EXPAND_F32:
+    k->expand_f32((const float *)j->from + first, count, mask, n, (float *)j->to + i * n);
+    break;
+  case EXPAND_S8:
+    k->expand_s8((const int8_t *)j->from + first, count, mask, n, (int8_t *)j->to + i * n);
+    break;
+  case APPLY_F32:
+    k->apply_f32(mask, n, (float *)j->to + i * n);
+    break;
   }
 }
 

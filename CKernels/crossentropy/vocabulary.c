@@ -83,9 +83,9 @@ ck_status ck_vocabulary_distillation_f32(const ck_context *context, size_t rows,
       status = ck_matmul_f32(context, now, vocabulary, teacher.columns, teacher.hidden + i * teacher.columns, CK_AS_IS,
                              teacher.weights, CK_TRANSPOSED, teacher_logits, CK_REPLACE, NULL);
     if (status == CK_OK)
-      status = ck_distillation_f32(context, now, vocabulary, workspace, teacher_logits, targets ? targets + i : NULL,
-                                   temperature, mixing, gradient_scale, d_hidden ? workspace : NULL, soft + i,
-                                   hard + i);
+      status =
+          ck_distillation_f32(context, now, vocabulary, workspace, teacher_logits, targets ? targets + i : NULL,
+                              temperature, mixing, gradient_scale, d_hidden ? workspace : NULL, soft + i, hard + i);
     if (status == CK_OK && d_hidden)
       status = spread(context, now, vocabulary, columns, workspace, h, weights, d_hidden + i * columns, d_weights);
     if (status != CK_OK) return status;

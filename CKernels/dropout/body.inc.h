@@ -35,8 +35,8 @@ CK_VECTOR void CK_NAME(keep)(vuint words, uint16_t threshold, float scale, const
 }
 
 // 8 * CK_LANES elements.
-CK_VECTOR void CK_NAME(group)(const vphilox_keys *keys, uint64_t block, uint16_t threshold, float scale,
-                              const float *x, float *y, bool streams) {
+CK_VECTOR void CK_NAME(group)(const vphilox_keys *keys, uint64_t block, uint16_t threshold, float scale, const float *x,
+                              float *y, bool streams) {
   // The rounds fill the processor's window, so that it does not see far enough ahead to fetch x by itself.
   for (int i = 0; i < 8 * CK_LANES; i += 16) __builtin_prefetch(x + CK_AHEAD + i);
   vuint words[4];
@@ -60,14 +60,12 @@ static void CK_NAME(dropout)(const ck_philox *philox, uint64_t block, uint16_t t
   vphilox_keys keys = vphilox_spread(philox);
   size_t i = 0;
   if (streams) {
-    for (; i + GROUP <= count; i += GROUP)
-      CK_NAME(group)(&keys, block + i / 8, threshold, scale, x + i, y + i, true);
+    for (; i + GROUP <= count; i += GROUP) CK_NAME(group)(&keys, block + i / 8, threshold, scale, x + i, y + i, true);
 #if defined(__x86_64__)
     __builtin_ia32_sfence(); // other workers must see streamed lines after the barrier
 #endif
   }
-  for (; i + GROUP <= count; i += GROUP)
-    CK_NAME(group)(&keys, block + i / 8, threshold, scale, x + i, y + i, false);
+  for (; i + GROUP <= count; i += GROUP) CK_NAME(group)(&keys, block + i / 8, threshold, scale, x + i, y + i, false);
   if (i < count) {
     float rest[GROUP] = {0};
     __builtin_memcpy(rest, x + i, (count - i) * sizeof *x);

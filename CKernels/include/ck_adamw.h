@@ -14,8 +14,8 @@
 
 typedef struct ck_adamw_options {
   double rate, beta1, beta2, epsilon;
-  double weight_decay;   // decoupled
-  double l2;             // coupled: added to the gradient
+  double weight_decay; // decoupled
+  double l2;           // coupled: added to the gradient
   double correction1, correction2;
   double gradient_scale; // multiplies the gradient first: clipping, averaging
 } ck_adamw_options;

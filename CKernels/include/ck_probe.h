@@ -6,13 +6,13 @@
 
 typedef enum ck_probe_type : int32_t { CK_PROBE_F32 = 0, CK_PROBE_S8, CK_PROBE_BF16 } ck_probe_type;
 typedef enum ck_probe_pattern : int32_t {
-  CK_PROBE_READ = 0,         // sum of a
-  CK_PROBE_WRITE,            // a = constant, through the cache
-  CK_PROBE_STREAMING_WRITE,  // a = constant, around the cache
-  CK_PROBE_COPY,             // b = a
-  CK_PROBE_STREAMING_COPY,   // b = a, around the cache
-  CK_PROBE_UPDATE,           // a = a * constant, in place
-  CK_PROBE_OPTIMIZER,        // reads a, b, c, d; writes b, c, d: the traffic of AdamW
+  CK_PROBE_READ = 0,        // sum of a
+  CK_PROBE_WRITE,           // a = constant, through the cache
+  CK_PROBE_STREAMING_WRITE, // a = constant, around the cache
+  CK_PROBE_COPY,            // b = a
+  CK_PROBE_STREAMING_COPY,  // b = a, around the cache
+  CK_PROBE_UPDATE,          // a = a * constant, in place
+  CK_PROBE_OPTIMIZER,       // reads a, b, c, d; writes b, c, d: the traffic of AdamW
 } ck_probe_pattern;
 
 // The arithmetic loops that this build has, best first; more than one type may stand under one instruction set.

@@ -11,13 +11,13 @@
 #define CK_ENUM(name) enum name
 #endif
 
-typedef CK_ENUM(ck_status) {
-  CK_OK = 0,
-  CK_BAD_SHAPE,    // extents do not agree, or a product of them overflows
-  CK_BAD_ARGUMENT, // a value outside its documented range
-  CK_NO_MEMORY,
-  CK_NO_KERNEL, // no variant fits the allowed instruction sets
-  CK_NO_THREAD, // the operating system refused the launcher thread
+typedef CK_ENUM(ck_status){
+    CK_OK = 0,
+    CK_BAD_SHAPE,    // extents do not agree, or a product of them overflows
+    CK_BAD_ARGUMENT, // a value outside its documented range
+    CK_NO_MEMORY,
+    CK_NO_KERNEL, // no variant fits the allowed instruction sets
+    CK_NO_THREAD, // the operating system refused the launcher thread
 } ck_status;
 const char *ck_status_text(ck_status status);
 
@@ -57,20 +57,20 @@ size_t ck_cpu_name(char *text, size_t capacity); // brand string; bytes written 
 
 // Team: worker threads with one launcher. Callers' own affinity is never changed.
 typedef struct ck_team ck_team;
-typedef CK_ENUM(ck_pinning) { CK_PIN_SKIPPED = 0, CK_PINNED, CK_PIN_FAILED } ck_pinning;
+typedef CK_ENUM(ck_pinning){CK_PIN_SKIPPED = 0, CK_PINNED, CK_PIN_FAILED} ck_pinning;
 typedef struct ck_team_options {
-  uint32_t workers;      // 0: ck_topology_default_workers
-  uint32_t first_core;   // index into the topology's plan where this team starts, so that two teams share no core
-  bool pin;              // false: skipped
-  uint32_t spin_ns;      // how long launcher and workers spin before they sleep; 0: default
-  bool callers_only;     // no thread at all: everything runs on the callers, one at a time
+  uint32_t workers;    // 0: ck_topology_default_workers
+  uint32_t first_core; // index into the topology's plan where this team starts, so that two teams share no core
+  bool pin;            // false: skipped
+  uint32_t spin_ns;    // how long launcher and workers spin before they sleep; 0: default
+  bool callers_only;   // no thread at all: everything runs on the callers, one at a time
 } ck_team_options;
 enum { CK_MAX_WORKERS = 4096 };
 // The topology must outlive the team. CK_BAD_ARGUMENT: more than CK_MAX_WORKERS.
 ck_status ck_team_create(const ck_topology *topology, ck_team_options options, ck_team **out);
-void ck_team_destroy(ck_team *team);             // waits for jobs already accepted
+void ck_team_destroy(ck_team *team);           // waits for jobs already accepted
 uint32_t ck_team_workers(const ck_team *team); // as many as the system granted, which may be fewer than asked
-uint32_t ck_team_queued(ck_team *team); // callers that wait for their turn at this moment
+uint32_t ck_team_queued(ck_team *team);        // callers that wait for their turn at this moment
 ck_pinning ck_team_pinning(const ck_team *team, uint32_t worker, char *reason, size_t capacity);
 
 // Context: allowed instruction sets, team, cache sizes. Immutable; an argument of every operation.
@@ -91,8 +91,9 @@ size_t ck_list_count(const ck_list *list);
 ck_status ck_run(ck_list *list); // keeps the list, so that it can run again
 
 // Large buffers: 64-byte aligned, zeroed, huge pages where allowed, placed by node.
-typedef CK_ENUM(ck_placement) { CK_PLACE_DEFAULT = 0, CK_PLACE_INTERLEAVED, CK_PLACE_NODE } ck_placement;
-ck_status ck_memory_create(const ck_topology *topology, size_t bytes, ck_placement placement, uint32_t node, void **out);
+typedef CK_ENUM(ck_placement){CK_PLACE_DEFAULT = 0, CK_PLACE_INTERLEAVED, CK_PLACE_NODE} ck_placement;
+ck_status ck_memory_create(const ck_topology *topology, size_t bytes, ck_placement placement, uint32_t node,
+                           void **out);
 void ck_memory_destroy(void *memory, size_t bytes);
 // Bytes that can be had without pushing anything out, by the system's and the control group's account; 0 when unknown.
 size_t ck_memory_available(void);

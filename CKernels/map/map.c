@@ -17,8 +17,8 @@ enum { VARIANTS = sizeof variants / sizeof variants[0] };
 const ck_variant *ck_map_variants(size_t *count) { return *count = VARIANTS, variants; }
 
 #define KERNELS(width)                                                                                                 \
-  {map_exp_##width, map_log_##width, map_tanh_##width, map_erf_##width, map_sigmoid_##width, map_sin_##width,          \
-   map_cos_##width},
+  {map_exp_##width,     map_log_##width, map_tanh_##width, map_erf_##width,                                            \
+   map_sigmoid_##width, map_sin_##width, map_cos_##width},
 static map_kernel *const kernels[][CK_FUNCTIONS] = {CK_EACH_WIDTH(KERNELS)};
 
 enum { CHUNK = 2048 };

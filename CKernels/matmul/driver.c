@@ -45,8 +45,7 @@ ck_status ck_matmul_f32(const ck_context *context, size_t m, size_t n, size_t k,
 }
 
 // B packed ahead decides the kernel and the blocks of K.
-static ck_status submit_packed(const ck_context *context, ck_matmul_type type, const ck_packed *b,
-                               ck_matmul_job *job) {
+static ck_status submit_packed(const ck_context *context, ck_matmul_type type, const ck_packed *b, ck_matmul_job *job) {
   if (!b || b->type != type) return CK_BAD_ARGUMENT;
   if (b->needs & ~ck_context_isa(context)) return CK_NO_KERNEL;
   job->kernel = b->kernel, job->packed = b->panels, job->blocks = b->blocks, job->n = b->n, job->k = b->k;

@@ -23,9 +23,9 @@ typedef struct ck_matmul_job {
   bool accumulate;
   const float *bias, *row_scale, *column_scale;
   ck_matmul_blocks blocks;
-  size_t chunk;                              // panels of B that are packed at a time; a multiple of nr columns
+  size_t chunk;                                   // panels of B that are packed at a time; a multiple of nr columns
   size_t m_blocks, n_blocks, m_block, pack_tasks; // tasks are m_blocks x n_blocks; m_block rows at most
-  bool own_panels;                           // each task packs its own panels of B, which no other task needs
+  bool own_panels;                                // each task packs its own panels of B, which no other task needs
 } ck_matmul_job;
 
 // plan.c

@@ -62,6 +62,5 @@ CK_INLINE void ck_pack_rows8(int32_t *panel, size_t width, const char *source, s
 
 // Lanes below count, for vpmaskmov.
 CK_INLINE __m256i ck_mask8(size_t count) {
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count > 8 ? 8 : (int)count),
-                            _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count > 8 ? 8 : (int)count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }

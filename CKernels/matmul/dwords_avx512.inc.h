@@ -54,8 +54,8 @@ CK_INLINE void ck_pack_rows16(int32_t *panel, size_t width, const char *source, 
   __m512i r[16];
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < 16; i++)
-    r[i] = i < rows ? _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, source + i * stride), flip)
-                    : _mm512_setzero_si512();
+    r[i] =
+        i < rows ? _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, source + i * stride), flip) : _mm512_setzero_si512();
   ck_transpose16(r);
   for (size_t g = 0; g < (bytes - done + 3) / 4; g++) _mm512_storeu_si512(panel + g * width, r[g]);
 }

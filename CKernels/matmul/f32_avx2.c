@@ -32,8 +32,7 @@ CK_INLINE void tile_body(const ck_matmul_tile *tile, const size_t rows, const si
     const __m256i mask = ck_mask8(tile->columns > 8 * v ? tile->columns - 8 * v : 0);
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < rows; i++)
-      sum[i * vectors + v] =
-          tile->first ? _mm256_setzero_ps() : _mm256_maskload_ps(c + i * c_stride + 8 * v, mask);
+      sum[i * vectors + v] = tile->first ? _mm256_setzero_ps() : _mm256_maskload_ps(c + i * c_stride + 8 * v, mask);
   }
   ck_prefetch prefetch = ck_prefetch_start(tile);
   size_t k = 0;
@@ -89,7 +88,15 @@ static void pack_b(void *panel, const void *source, size_t stride, size_t k_stri
 CK_TARGET_END
 
 const ck_matmul_kernel ck_matmul_f32_avx2 = {
-    .element = 4, .mr = MR, .nr = NR, .kgroup = 1, .a_bytes = 4, .b_bytes = 4, .rate = 25,
-    .pack_a = pack_a, .pack_b = pack_b, .tile = tile,
+    .element = 4,
+    .mr = MR,
+    .nr = NR,
+    .kgroup = 1,
+    .a_bytes = 4,
+    .b_bytes = 4,
+    .rate = 25,
+    .pack_a = pack_a,
+    .pack_b = pack_b,
+    .tile = tile,
 };
 #endif

@@ -89,11 +89,15 @@ static void pack_b(void *panel, const void *source, size_t stride, size_t k_stri
   if (k_stride == sizeof(float)) {
     const char *from = source;
     const __m512i none = _mm512_setzero_si512();
-    if (columns >= 16) ck_pack_rows16(panel, NR, from, stride, 16, depth * 4, none);
-    else ck_pack_rows16(panel, NR, from, stride, columns, depth * 4, none);
-    if (columns == NR) ck_pack_rows16((int32_t *)panel + 16, NR, from + 16 * stride, stride, 16, depth * 4, none);
-    else ck_pack_rows16((int32_t *)panel + 16, NR, from + 16 * stride, stride, columns > 16 ? columns - 16 : 0,
-                        depth * 4, none);
+    if (columns >= 16)
+      ck_pack_rows16(panel, NR, from, stride, 16, depth * 4, none);
+    else
+      ck_pack_rows16(panel, NR, from, stride, columns, depth * 4, none);
+    if (columns == NR)
+      ck_pack_rows16((int32_t *)panel + 16, NR, from + 16 * stride, stride, 16, depth * 4, none);
+    else
+      ck_pack_rows16((int32_t *)panel + 16, NR, from + 16 * stride, stride, columns > 16 ? columns - 16 : 0, depth * 4,
+                     none);
     return;
   }
   const __mmask16 low = ck_mask16(columns), high = ck_mask16(columns > 16 ? columns - 16 : 0);
@@ -106,7 +110,15 @@ static void pack_b(void *panel, const void *source, size_t stride, size_t k_stri
 CK_TARGET_END
 
 const ck_matmul_kernel ck_matmul_f32_avx512 = {
-    .element = 4, .mr = MR, .nr = NR, .kgroup = 1, .a_bytes = 4, .b_bytes = 4, .rate = 45,
-    .pack_a = pack_a, .pack_b = pack_b, .tile = tile,
+    .element = 4,
+    .mr = MR,
+    .nr = NR,
+    .kgroup = 1,
+    .a_bytes = 4,
+    .b_bytes = 4,
+    .rate = 45,
+    .pack_a = pack_a,
+    .pack_b = pack_b,
+    .tile = tile,
 };
 #endif

@@ -55,6 +55,14 @@ static void pack_b(void *panel, const void *source, size_t stride, size_t k_stri
 }
 
 const ck_matmul_kernel ck_matmul_f32_portable = {
-    .element = 4, .mr = MR, .nr = NR, .kgroup = 1, .a_bytes = 4, .b_bytes = 4, .rate = 6,
-    .pack_a = pack_a, .pack_b = pack_b, .tile = tile,
+    .element = 4,
+    .mr = MR,
+    .nr = NR,
+    .kgroup = 1,
+    .a_bytes = 4,
+    .b_bytes = 4,
+    .rate = 6,
+    .pack_a = pack_a,
+    .pack_b = pack_b,
+    .tile = tile,
 };

@@ -107,7 +107,8 @@ static void multiply_task(ck_worker *worker, const void *argument, size_t task) 
       const char *b = own;
       if (job->own_panels)
         for (size_t p = 0; p < count; p++) pack_panel(job, own + p * bytes, block.k_block, chunk->first + panel + p);
-      else b = packed_panel(chunk, block.k_block, panel);
+      else
+        b = packed_panel(chunk, block.k_block, panel);
       multiply(job, &block, b, chunk->first + panel, count);
     }
   }

@@ -52,7 +52,8 @@ ck_needs ck_matmul_plan(ck_matmul_job *job, ck_caches caches, size_t workers) {
   job->own_panels = !job->packed && job->m_blocks == 1;
   job->chunk = panels;
   needs.worker_bytes = ck_matmul_block_bytes(kernel, job->m_block, kc);
-  if (job->own_panels) needs.worker_bytes += ck_matmul_panels(kernel->mr, ck_min(job->m, kernel->mr)) * panel_bytes;
+  if (job->own_panels)
+    needs.worker_bytes += ck_matmul_panels(kernel->mr, ck_min(job->m, kernel->mr)) * panel_bytes;
   else if (!job->packed) {
     const size_t budget = ck_max(caches.l3 / 2, (size_t)8 << 20) / (k_blocks * panel_bytes);
     const size_t chunks = ck_ceil_div(panels, ck_max(budget, ck_min(panels, 4 * workers)));

@@ -14,8 +14,7 @@ CK_INLINE void step(__m256i *sum, const char *a, const char *b, const size_t b_s
                     const size_t vectors) {
   __m256i bv[2 * 4];
 #pragma clang loop unroll(full)
-  for (size_t v = 0; v < vectors; v++)
-    bv[v] = _mm256_loadu_si256((const __m256i *)(b + v / 2 * b_stride + v % 2 * 32));
+  for (size_t v = 0; v < vectors; v++) bv[v] = _mm256_loadu_si256((const __m256i *)(b + v / 2 * b_stride + v % 2 * 32));
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < rows; i++) {
     int32_t unit;
@@ -89,7 +88,15 @@ static void pack_b(void *panel, const void *source, size_t stride, size_t k_stri
 CK_TARGET_END
 
 const ck_matmul_kernel ck_matmul_s8_avx2 = {
-    .element = 1, .mr = MR, .nr = NR, .kgroup = GROUP, .a_bytes = 2, .b_bytes = 2, .rate = 40,
-    .pack_a = pack_a, .pack_b = pack_b, .tile = tile,
+    .element = 1,
+    .mr = MR,
+    .nr = NR,
+    .kgroup = GROUP,
+    .a_bytes = 2,
+    .b_bytes = 2,
+    .rate = 40,
+    .pack_a = pack_a,
+    .pack_b = pack_b,
+    .tile = tile,
 };
 #endif

@@ -52,8 +52,7 @@ CK_INLINE void tile_body(const ck_matmul_tile *tile, const size_t rows, const si
   const bool dequantize = tile->last && tile->row_scale;
 #pragma clang loop unroll(full)
   for (size_t v = 0; v < vectors; v++) {
-    const __mmask16 mask =
-        v + 2 < vectors ? 0xffff : ck_mask16(tile->columns > 16 * v ? tile->columns - 16 * v : 0);
+    const __mmask16 mask = v + 2 < vectors ? 0xffff : ck_mask16(tile->columns > 16 * v ? tile->columns - 16 * v : 0);
     __m512 scale = _mm512_setzero_ps(), bias = _mm512_setzero_ps();
     if (dequantize) scale = _mm512_maskz_loadu_ps(mask, tile->column_scale + 16 * v);
     if (dequantize && tile->bias) bias = _mm512_maskz_loadu_ps(mask, tile->bias + 16 * v);
@@ -77,8 +76,10 @@ static void tile(const ck_matmul_tile *tile) {
 
 static void pack_a(void *panel, const void *source, size_t stride, size_t k_stride, size_t rows, size_t depth) {
   const __m512i flip = _mm512_set1_epi8((char)0x80);
-  if (rows == MR) ck_pack_rows16(panel, MR, source, stride, MR, depth, flip);
-  else ck_pack_rows16(panel, rows, source, stride, rows, depth, flip);
+  if (rows == MR)
+    ck_pack_rows16(panel, MR, source, stride, MR, depth, flip);
+  else
+    ck_pack_rows16(panel, rows, source, stride, rows, depth, flip);
 }
 
 static void pack_b(void *panel, const void *source, size_t stride, size_t k_stride, size_t columns, size_t depth) {
@@ -113,7 +114,16 @@ static void pack_b(void *panel, const void *source, size_t stride, size_t k_stri
 CK_TARGET_END
 
 const ck_matmul_kernel ck_matmul_s8_avx512vnni = {
-    .element = 1, .mr = MR, .nr = NR, .kgroup = GROUP, .a_bytes = 1, .b_bytes = 1, .b_extra = NR * 4, .rate = 180,
-    .pack_a = pack_a, .pack_b = pack_b, .tile = tile,
+    .element = 1,
+    .mr = MR,
+    .nr = NR,
+    .kgroup = GROUP,
+    .a_bytes = 1,
+    .b_bytes = 1,
+    .b_extra = NR * 4,
+    .rate = 180,
+    .pack_a = pack_a,
+    .pack_b = pack_b,
+    .tile = tile,
 };
 #endif

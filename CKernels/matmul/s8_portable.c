@@ -28,7 +28,8 @@ CK_INLINE void tile_body(const ck_matmul_tile *tile, const size_t rows, const si
         const float scale = tile->row_scale[i] * tile->column_scale[j];
         const float value = (float)s * scale + (tile->bias ? tile->bias[j] : 0);
         memcpy(c + 4 * j, &value, sizeof value);
-      } else memcpy(c + 4 * j, &s, sizeof s);
+      } else
+        memcpy(c + 4 * j, &s, sizeof s);
     }
   }
 }
@@ -51,6 +52,14 @@ static void pack_b(void *panel, const void *source, size_t stride, size_t k_stri
 }
 
 const ck_matmul_kernel ck_matmul_s8_portable = {
-    .element = 1, .mr = MR, .nr = NR, .kgroup = 1, .a_bytes = 2, .b_bytes = 2, .rate = 3,
-    .pack_a = pack_a, .pack_b = pack_b, .tile = tile,
+    .element = 1,
+    .mr = MR,
+    .nr = NR,
+    .kgroup = 1,
+    .a_bytes = 2,
+    .b_bytes = 2,
+    .rate = 3,
+    .pack_a = pack_a,
+    .pack_b = pack_b,
+    .tile = tile,
 };

@@ -17,13 +17,13 @@ typedef struct ck_matmul_tile {
   size_t b_stride; // bytes from one panel of B to the next
   size_t groups;   // of K
   void *c;
-  size_t c_stride;        // elements
-  const void *next;       // the next tile of C, to prefetch
-  const char *ahead;      // what part of B will be needed soon, to prefetch into L2: from here on,
-  size_t ahead_step;      // this many bytes for every CK_MATMUL_STEP groups
-  uint32_t rows, columns; // columns of all panels; only the last panel may be partial
-  bool first, last;       // first: sums start from 0, not from C. last: the epilogue follows
-  const float *bias;      // epilogue: of this tile's first column, or NULL
+  size_t c_stride;                       // elements
+  const void *next;                      // the next tile of C, to prefetch
+  const char *ahead;                     // what part of B will be needed soon, to prefetch into L2: from here on,
+  size_t ahead_step;                     // this many bytes for every CK_MATMUL_STEP groups
+  uint32_t rows, columns;                // columns of all panels; only the last panel may be partial
+  bool first, last;                      // first: sums start from 0, not from C. last: the epilogue follows
+  const float *bias;                     // epilogue: of this tile's first column, or NULL
   const float *row_scale, *column_scale; // dequantize when row_scale is not NULL
 } ck_matmul_tile;
 

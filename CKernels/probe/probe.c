@@ -71,8 +71,10 @@ ck_status ck_probe_bandwidth(const ck_context *context, ck_probe_pattern pattern
   const ck_isa isa = ck_context_isa(context);
   traffic_job job = {traffic_portable, pattern, count, a, b, c, d, sink};
 #if defined(__x86_64__)
-  if ((isa & CK_ISA_AVX512) == CK_ISA_AVX512) job.traffic = traffic_avx512;
-  else if ((isa & CK_ISA_AVX2) == CK_ISA_AVX2) job.traffic = traffic_avx2;
+  if ((isa & CK_ISA_AVX512) == CK_ISA_AVX512)
+    job.traffic = traffic_avx512;
+  else if ((isa & CK_ISA_AVX2) == CK_ISA_AVX2)
+    job.traffic = traffic_avx2;
 #else
   (void)isa;
 #endif
@@ -83,11 +85,14 @@ size_t ck_probe_bytes(ck_probe_pattern pattern, size_t count) {
   switch (pattern) {
   case CK_PROBE_READ:
   case CK_PROBE_WRITE:
-  case CK_PROBE_STREAMING_WRITE: return count * 4;
+  case CK_PROBE_STREAMING_WRITE:
+    return count * 4;
   case CK_PROBE_COPY:
   case CK_PROBE_STREAMING_COPY:
-  case CK_PROBE_UPDATE: return count * 8;
-  case CK_PROBE_OPTIMIZER: return count * 28;
+  case CK_PROBE_UPDATE:
+    return count * 8;
+  case CK_PROBE_OPTIMIZER:
+    return count * 28;
   }
   return 0;
 }

@@ -1,7 +1,8 @@
 // Memory traffic of one pattern over [from, to) of the buffers. Vectors are as wide as the instruction set's.
 typedef float CK_NAME(traffic_vector) __attribute__((vector_size(4 * CK_LANES), aligned(4 * CK_LANES), may_alias));
 
-static float CK_NAME(traffic)(ck_probe_pattern pattern, size_t from, size_t to, float *a, float *b, float *c, float *d) {
+static float CK_NAME(traffic)(ck_probe_pattern pattern, size_t from, size_t to, float *a, float *b, float *c,
+                              float *d) {
   typedef CK_NAME(traffic_vector) vector;
   const size_t step = CK_LANES, unroll = 4 * step;
   vector s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};

@@ -26,8 +26,7 @@ static void CK_NAME(uniform)(const ck_philox *philox, uint64_t block, size_t cou
   for (size_t i = 0; i < count; i += 4 * CK_LANES, block += CK_LANES) {
     vuint words[4];
     vphilox(&keys, block, words);
-    for (int k = 0; k < 4; k++)
-      words[k] = (vuint)(__builtin_convertvector((vint)(words[k] >> 8), vfloat) * 0x1p-24f);
+    for (int k = 0; k < 4; k++) words[k] = (vuint)(__builtin_convertvector((vint)(words[k] >> 8), vfloat) * 0x1p-24f);
     CK_NAME(store_group)(out + i, count - i, words);
   }
 }

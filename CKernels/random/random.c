@@ -39,8 +39,12 @@ static void fill_span(ck_worker *worker, const void *argument, size_t task) {
   size_t from = task * SPAN, count = ck_min(SPAN, j->count - from);
   uint64_t block = j->block + from / 4;
   switch (j->kind) {
-  case BITS: kernels[j->variant].bits(&j->philox, block, count, (uint32_t *)j->out + from); break;
-  case UNIFORM: kernels[j->variant].uniform(&j->philox, block, count, (float *)j->out + from); break;
+  case BITS:
+    kernels[j->variant].bits(&j->philox, block, count, (uint32_t *)j->out + from);
+    break;
+  case UNIFORM:
+    kernels[j->variant].uniform(&j->philox, block, count, (float *)j->out + from);
+    break;
   case NORMAL:
     kernels[j->variant].normal(&j->philox, block, count, j->mean, j->deviation, (float *)j->out + from);
     break;

@@ -42,7 +42,7 @@ static bool CK_NAME(finite)(const float *x, size_t count) {
     vint bits = (vint)vload_part(x + i, ck_min(CK_LANES, count - i), 0) & 0x7fffffff;
     highest[0] = bits > highest[0] ? bits : highest[0];
   }
-  vint found = (highest[0] >= 0x7f800000) | (highest[1] >= 0x7f800000) | (highest[2] >= 0x7f800000) |
-               (highest[3] >= 0x7f800000);
+  vint found =
+      (highest[0] >= 0x7f800000) | (highest[1] >= 0x7f800000) | (highest[2] >= 0x7f800000) | (highest[3] >= 0x7f800000);
   return __builtin_reduce_or(found) == 0;
 }

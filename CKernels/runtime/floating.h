@@ -1,5 +1,5 @@
-// The floating-point environment that kernels run in: round to nearest, denormals kept, nothing trapped. A thread inherits
-// its creator's, and a caller may have changed its own; results must not depend on either.
+// The floating-point environment that kernels run in: round to nearest, denormals kept, nothing trapped. A thread
+// inherits its creator's, and a caller may have changed its own; results must not depend on either.
 #ifndef CK_FLOATING_H
 #define CK_FLOATING_H
 #include <stdint.h>

@@ -53,8 +53,8 @@ uint32_t ck_gate_wait(ck_gate *gate, uint32_t old, ck_spin spin) {
 }
 
 void ck_gate_set(ck_gate *gate, uint32_t value) {
-  // After the exchange the gate may be gone: only its address is used, as the kernel's key. A waiter elsewhere that this
-  // happens to wake looks at its own word again.
+  // After the exchange the gate may be gone: only its address is used, as the kernel's key. A waiter elsewhere that
+  // this happens to wake looks at its own word again.
   if (atomic_exchange(&gate->word, value << 1) & 1)
     syscall(SYS_futex, (uint32_t *)&gate->word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }

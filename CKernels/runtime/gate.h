@@ -1,4 +1,5 @@
-// A gate: a number that one thread changes and others wait for. Waiting is a short spin (pause, then yield), then sleep.
+// A gate: a number that one thread changes and others wait for. Waiting is a short spin (pause, then yield), then
+// sleep.
 #ifndef CK_GATE_H
 #define CK_GATE_H
 #include <stdatomic.h>

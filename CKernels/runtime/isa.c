@@ -62,10 +62,10 @@ size_t ck_cpu_name(char *text, size_t capacity) {
 
 #if defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
-static bool ck_cpu_has_dotprod(void) { return getauxval(AT_HWCAP) >> 20 & 1; }                        // ASIMDDP
-static bool ck_cpu_has_fp16(void) { return (getauxval(AT_HWCAP) >> 9 & 3) == 3; }                     // FPHP ASIMDHP
-static bool ck_cpu_has_i8mm(void) { return getauxval(AT_HWCAP2) >> 13 & 1; }                          // I8MM
-static bool ck_cpu_has_bf16(void) { return getauxval(AT_HWCAP2) >> 14 & 1; }                          // BF16
+static bool ck_cpu_has_dotprod(void) { return getauxval(AT_HWCAP) >> 20 & 1; }    // ASIMDDP
+static bool ck_cpu_has_fp16(void) { return (getauxval(AT_HWCAP) >> 9 & 3) == 3; } // FPHP ASIMDHP
+static bool ck_cpu_has_i8mm(void) { return getauxval(AT_HWCAP2) >> 13 & 1; }      // I8MM
+static bool ck_cpu_has_bf16(void) { return getauxval(AT_HWCAP2) >> 14 & 1; }      // BF16
 #elif defined(__aarch64__) && defined(__APPLE__)
 #include <sys/sysctl.h>
 static bool feature(const char *name) {

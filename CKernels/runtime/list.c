@@ -7,7 +7,7 @@ struct ck_list {
   ck_context context; // what is passed to the operations to be noted
   ck_step *steps;     // steps[i].job points into a block of its own
   size_t count, capacity;
-  ck_needs needs;   // of all steps: the largest scratch, the sum of the work
+  ck_needs needs;    // of all steps: the largest scratch, the sum of the work
   bool unknown_work; // of some step
 };
 

@@ -63,16 +63,20 @@ ck_status ck_memory_create(const ck_topology *topology, size_t bytes, ck_placeme
   if (whole == 0) return CK_NO_MEMORY;
   void *start = is_mapped(bytes) ? map(whole) : aligned_alloc(LINE, whole);
   if (start == NULL) return CK_NO_MEMORY;
-  if (!is_mapped(bytes)) memset(start, 0, whole);
-  else if (placement != CK_PLACE_DEFAULT) ck_topology_place(topology, start, whole, placement, node);
+  if (!is_mapped(bytes))
+    memset(start, 0, whole);
+  else if (placement != CK_PLACE_DEFAULT)
+    ck_topology_place(topology, start, whole, placement, node);
   *out = start;
   return CK_OK;
 }
 
 void ck_memory_destroy(void *memory, size_t bytes) {
   if (memory == NULL) return;
-  if (is_mapped(bytes)) munmap(memory, extent(bytes));
-  else free(memory);
+  if (is_mapped(bytes))
+    munmap(memory, extent(bytes));
+  else
+    free(memory);
 }
 
 size_t ck_memory_available(void) { return ck_available_bytes(""); }

@@ -3,7 +3,8 @@
 // SwiftPM gives one flag set to a whole target, so a file that needs an instruction set says so itself.
 #define CK_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)
-#define CK_TARGET_BEGIN(features) CK_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+#define CK_TARGET_BEGIN(features)                                                                                      \
+  CK_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
 #define CK_TARGET_END CK_PRAGMA(clang attribute pop)
 #else
 #define CK_TARGET_BEGIN(features) CK_PRAGMA(GCC push_options) CK_PRAGMA(GCC target(features))

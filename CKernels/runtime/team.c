@@ -27,8 +27,8 @@ enum {
   SCRATCH_GRAIN = 1 << 16,
 };
 
-// A caller offers its core at once and again, so that no worker has to wait for it; but for a while it does not sleep. The
-// worker that shares its core then passes it on directly, where waking it up from another core took 15 us.
+// A caller offers its core at once and again, so that no worker has to wait for it; but for a while it does not sleep.
+// The worker that shares its core then passes it on directly, where waking it up from another core took 15 us.
 static const ck_spin caller_spin = {0, 200000};
 
 typedef struct arena {
@@ -75,7 +75,7 @@ struct ck_team {
   request *current;
   bool stop;
 
-  _Alignas(128) ck_gate job; // its value counts the jobs published
+  _Alignas(128) ck_gate job;                // its value counts the jobs published
   _Alignas(128) _Atomic uint64_t last_done; // when, by ck_now_ns
   _Atomic uint32_t unfinished;
   ck_crew crew;
@@ -157,8 +157,10 @@ static bool take_turn_or_queue(ck_team *team, request *request) {
   if (mine) {
     team->taken = true;
   } else {
-    if (team->last == NULL) team->first = request;
-    else team->last->next = request;
+    if (team->last == NULL)
+      team->first = request;
+    else
+      team->last->next = request;
     team->last = request;
   }
   pthread_mutex_unlock(&team->mutex);
@@ -252,8 +254,8 @@ ck_status ck_team_run(ck_team *team, const ck_step *steps, size_t count, ck_need
 
 // MARK: life
 
-// Signals are the host program's: its handlers never run on our threads, which inherit the launcher's mask. What a thread
-// does to itself, and what profilers send, stays open.
+// Signals are the host program's: its handlers never run on our threads, which inherit the launcher's mask. What a
+// thread does to itself, and what profilers send, stays open.
 static int start_launcher(ck_team *team, void *(*body)(void *)) {
   sigset_t blocked, before;
   sigfillset(&blocked);

@@ -136,8 +136,10 @@ static ck_status create(const char *synthetic, ck_topology **out) {
 done:
   hwloc_bitmap_free(allowed);
   hwloc_bitmap_free(bound);
-  if (status == CK_OK) *out = topology;
-  else ck_topology_destroy(topology);
+  if (status == CK_OK)
+    *out = topology;
+  else
+    ck_topology_destroy(topology);
   return status;
 }
 

@@ -1,4 +1,5 @@
-// A plain C driver for machines without Swift: checks the runtime and prints what it costs here. `make` builds and runs it.
+// A plain C driver for machines without Swift: checks the runtime and prints what it costs here. `make` builds and runs
+// it.
 #include "ck_runtime.h"
 #include "runtime/gate.h"
 #include "runtime/quota.h"

@@ -192,9 +192,9 @@ CK_VECTOR vfloat vlog(vfloat x) {
   vfloat y = vfma(p * m, z, e * -2.12194440e-4f);
   y = vfma(z, (vfloat)(-0.5f), y);
   y = vfma(e, (vfloat)(0.693359375f), m + y);
-  y = x > 3.40282347e+38f ? x : y;                      // infinity
-  y = x == 0.0f ? (vfloat)(-__builtin_inff()) : y;      // either zero
-  return x >= 0.0f ? y : (vfloat)(__builtin_nanf(""));  // negative or NaN
+  y = x > 3.40282347e+38f ? x : y;                     // infinity
+  y = x == 0.0f ? (vfloat)(-__builtin_inff()) : y;     // either zero
+  return x >= 0.0f ? y : (vfloat)(__builtin_nanf("")); // negative or NaN
 }
 
 // 1 / (1 + exp(-x)).

@@ -74,6 +74,7 @@ extension DemoReport {
         .note { color: var(--soft); font-size: 14px; }
         .scroll { overflow-x: auto; }
         table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
+        td { white-space: nowrap; }
         th, td { padding: 6px 8px; text-align: right; border-bottom: 1px solid var(--rule); }
         th:first-child { text-align: left; white-space: nowrap; }
         thead th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
