@@ -4,10 +4,10 @@
 #include "vector/math.inc.h"
 #define CK_TILE_VECTORS (CK_KEY_TILE / CK_LANES)
 
-#include "attention/backward.inc.h"
-#include "attention/forward.inc.h"
 #include "attention/product.inc.h"
 #include "attention/tiles.inc.h"
+#include "attention/forward.inc.h"
+#include "attention/backward.inc.h"
 
 #undef CK_TILE_VECTORS
 #undef CK_BLOCK_ROWS

@@ -1,6 +1,6 @@
 // Driver of the bit masks: checks what comes from files, splits into groups of rows, chooses a variant.
-#include "bitmask/kernels.h"
 #include "ck_bitmask.h"
+#include "bitmask/kernels.h"
 #include "runtime/isa.h"
 #include "vector/widths.h"
 

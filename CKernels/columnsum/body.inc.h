@@ -1,5 +1,5 @@
-#include "vector/columns.inc.h"
 #include "vector/math.inc.h"
+#include "vector/columns.inc.h"
 
 static void CK_NAME(sum_rows)(const float *x, size_t rows, size_t columns, float *sum) {
   vadd_rows(x, rows, columns, sum);

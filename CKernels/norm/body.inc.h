@@ -1,5 +1,5 @@
-#include "vector/columns.inc.h"
 #include "vector/math.inc.h"
+#include "vector/columns.inc.h"
 
 #define NORM_EACH_ROW _Pragma("clang loop unroll(full)") for (size_t r = 0; r < together; ++r)
 

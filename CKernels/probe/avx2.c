@@ -1,5 +1,5 @@
-#include "probe/probe.h"
 #include "runtime/isa.h"
+#include "probe/probe.h"
 #include "runtime/target.h"
 #if defined(__x86_64__)
 #include <immintrin.h>

@@ -1,6 +1,6 @@
 // 24 independent accumulators cover 4 to 5 cycles of latency on two ports.
-#include "probe/probe.h"
 #include "runtime/isa.h"
+#include "probe/probe.h"
 #include "runtime/target.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
