@@ -66,6 +66,9 @@ public struct ModelConfiguration: Sendable {
 /// The configuration of a GPT-2 (`model_type` `gpt2`): decoder only, learned positions, pre-norm.
 /// Keys and defaults: huggingface/transformers, `GPT2Config`.
 public struct GPT2Configuration: Sendable, Equatable {
+    /// What a dropout rate can be: masks are drawn in steps of 1/65536, and a rate of 1 would leave nothing.
+    public static let dropoutRates = 0...65535.0 / 65536
+
     /// Number of blocks (`n_layer`).
     public var layers: Int
     /// Width of the residual stream (`n_embd`).
@@ -133,7 +136,9 @@ public struct GPT2Configuration: Sendable, Equatable {
         guard layerNormEpsilon > 0 else { throw reader.failure("layer_norm_epsilon", expected: "a positive number") }
         func rate(_ key: String) throws(FileError) -> Double {
             let rate = try reader.double(key, default: 0.1)
-            guard rate >= 0, rate < 1 else { throw reader.failure(key, expected: "a number from 0 to below 1") }
+            guard Self.dropoutRates.contains(rate) else {
+                throw reader.failure(key, expected: "a number from 0 to below 1 (at most 65535/65536)")
+            }
             return rate
         }
         residualDropout = try rate("resid_pdrop")

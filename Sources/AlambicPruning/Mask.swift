@@ -44,6 +44,19 @@ public final class Mask: WeightTransform, Sendable {
     /// The share of weights that do not exist.
     public var sparsity: Double { 1 - Double(kept) / Double(max(rows * columns, 1)) }
 
+    /// A fingerprint of the bits, 16 hexadecimal digits (FNV-1a).
+    public var digest: String {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        func add(_ word: UInt64) { hash = (hash ^ word) &* 0x100_0000_01b3 }
+        add(UInt64(rows))
+        add(UInt64(columns))
+        let bits = self.bits
+        let span = bits.span
+        for index in span.indices { add(UInt64(span[index])) }
+        let digits = String(hash, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+
     /// Sets what does not exist to +0.
     public func apply(to tensor: Tensor, on context: Context) throws(KernelError) {
         precondition(

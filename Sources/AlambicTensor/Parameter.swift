@@ -67,6 +67,9 @@ public final class Parameter: @unchecked Sendable {
 
 /// What the forward pass sees of a weight, and how gradients come back: masks, fake quantization, low-rank updates.
 public protocol WeightTransform: AnyObject, Sendable {
+    /// A fingerprint of all that the transform's results depend on: a run resumes only with transforms of equal digests.
+    var digest: String { get }
+
     /// The weights that the forward pass is to use, of the same shape as `parameter.value`. Called once for each
     /// step, before the forward pass; the tensor must keep its elements until the next call.
     func effective(of parameter: Parameter, on context: Context) throws(KernelError) -> Tensor

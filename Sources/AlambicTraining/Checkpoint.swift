@@ -8,18 +8,23 @@ import Foundation
 // A training checkpoint is a model directory that any program can load (config.json, model.safetensors), with
 // optimizer.safetensors (what the optimizer remembers, as `<parameter>.<state>`) and trainer_state.json:
 //
-//   {"format": 1, "step", "next_batch", "settings": {dotted name: text}, "data": {"data", "rows", "context", "seed"}}
+//   {"format": 1, "step", "next_batch", "settings": {dotted name: text}, "data": {"digest", "rows", "context", "seed"}}
 //
 // Random numbers are functions of seed and step, so these two are all their state.
 extension Trainer {
-    /// Everything but the data that the bits of a step depend on, as text by dotted name.
+    /// Everything but the data that the bits of a step depend on, as text by dotted name. Of the weights that the run
+    /// started from (`start`) and of weight transforms (`transform.<path>`), digests.
     public var settings: [String: String] {
         var all: [String: String] = [
             "seed": "\(seed)", "micro_batches": "\(microBatches)", "clipping": clipping.map { "\($0)" } ?? "none",
+            "start": startDigest,
         ]
         for (key, value) in Optimizers.description(of: optimizer) { all["optimizer.\(key)"] = value }
         for (key, value) in objective.settings { all["objective.\(key)"] = value }
         for (key, value) in modelSettings { all["model.\(key)"] = value }
+        for parameter in parameters {
+            if let transform = parameter.transform { all["transform.\(parameter.path)"] = transform.digest }
+        }
         return all
     }
 
@@ -77,6 +82,8 @@ extension Trainer {
 
     /// Continues where a checkpoint was written: from here on every step has the bits that it would have had without
     /// the interruption. Continue with batch ``nextBatch``.
+    ///
+    /// Weight transforms such as masks are not in a checkpoint: give the trainer the same ones first.
     ///
     /// - Throws: `TrainingError.otherRun`, naming what differs, when settings are not those of the checkpoint; the
     ///   first ``step(_:)`` throws it when the data are not. The trainer is then as before.
@@ -149,8 +156,9 @@ private struct Saved {
         let url = URL(fileURLWithPath: directory, isDirectory: true)
         let json = try JSONReader(contentsOf: url.appendingPathComponent("trainer_state.json"))
         _ = try json.integer("format", in: 1...1)
-        step = try json.integer("step", in: 0...Int.max)
-        nextBatch = try json.integer("next_batch", in: 0...Int.max)
+        // Far beyond any run, and small enough to be multiplied by the rows of a batch.
+        step = try json.integer("step", in: 0...1 << 40)
+        nextBatch = try json.integer("next_batch", in: 0...1 << 40)
         settings = try json.reader("settings").object.pairs.reduce(into: [:]) { $0[$1.key] = $1.value.string ?? "" }
         if json.has("data") {
             let data = try json.reader("data")

@@ -40,6 +40,8 @@ public final class Trainer {
 
     /// Configuration and layers; its weights are those that the run started from.
     private var model: Model
+    /// What those weights were. Only checkpoints ask.
+    private(set) lazy var startDigest = model.digest
     private let reducer: any GradientReducer
     private var checkedShapes: Set<[Int]> = []
 
@@ -63,8 +65,8 @@ public final class Trainer {
         guard microBatches > 0 else {
             throw .badSetting("a batch cannot be cut into \(microBatches) micro-batches: use at least 1")
         }
-        if let dropout, !(0..<1).contains(dropout) {
-            throw .badSetting("the dropout rate \(dropout) is outside of 0..<1")
+        if let dropout, !GPT2Configuration.dropoutRates.contains(dropout) {
+            throw .badSetting("the dropout rate \(dropout) is outside of 0...65535/65536")
         }
         let model = dropout.map { model.withDropout($0) } ?? model
         let architecture = model.architecture

@@ -81,6 +81,7 @@ import Testing
         (#""n_embd": 768"#, #""n_embd": 1e30"#, "n_embd"), (#""n_embd": 768,"#, "", "no such key"),
         (#""vocab_size": 50257"#, #""vocab_size": "many""#, "found \"many\""),
         (#""resid_pdrop": 0.1"#, #""resid_pdrop": 1.0"#, "from 0 to below 1"),
+        (#""resid_pdrop": 0.1"#, #""resid_pdrop": 0.9999999999"#, "from 0 to below 1"),
         (#""resid_pdrop": 0.1"#, #""resid_pdrop": NaN"#, "a finite number"),
         (#""layer_norm_epsilon": 1e-05"#, #""layer_norm_epsilon": 0"#, "a positive number"),
         (#""gelu_new""#, #""relu""#, "found \"relu\""), (#""model_type": "gpt2""#, #""model_type": "llama""#, "llama"),

@@ -122,6 +122,29 @@ private func values(_ count: Int, seed: UInt64) -> [Float] {
         }
     }
 
+    @Test func checkpointsResumeOnlyWithTheSameMasks() throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("pruned-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let first = try trainer(dropout: 0)
+        try Pruner(of: first, by: .magnitude).prune(to: .unstructured(0.5))
+        try first.run(try batches(), until: 2)
+        try first.save(to: path)
+        let second = try trainer(dropout: 0)
+        let error = #expect(throws: TrainingError.self) { try second.resume(from: path) }
+        #expect("\(try #require(error))".contains("transform.h.0.mlp.c_fc.weight"))
+        for (from, to) in zip(first.parameters, second.parameters) {
+            guard let mask = from.transform as? Mask else { continue }
+            to.transform = try Mask(
+                rows: mask.rows, columns: mask.columns,
+                keeps: (0..<mask.rows * mask.columns).map { mask.keeps($0 / mask.columns, $0 % mask.columns) })
+        }
+        try second.resume(from: path)
+        for trainer in [first, second] { try trainer.run(try batches(), until: 4) }
+        for (a, b) in zip(first.parameters, second.parameters) { #expect(a.value.elements == b.value.elements) }
+        let (one, other) = (try Mask(rows: 1, columns: 2, keeps: [true, false]), [false, true])
+        #expect(one.digest != (try Mask(rows: 1, columns: 2, keeps: other)).digest)
+    }
+
     @Test func dropoutShrinksWithTheConnections() throws {
         let trainer = try trainer(dropout: 0.2)
         let pruner = Pruner(of: trainer, by: .magnitude)

@@ -116,6 +116,7 @@ import Testing
     private final class Mask: WeightTransform {
         let mask: [Float]
         init(_ mask: [Float]) { self.mask = mask }
+        var digest: String { "\(mask)" }
 
         func effective(of parameter: Parameter, on context: Context) throws(KernelError) -> Tensor {
             let masked = zip(parameter.value.elements, mask).map { $0 * $1 }
