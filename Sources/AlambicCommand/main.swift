@@ -54,8 +54,10 @@ func run(_ words: [String]) -> Int32 {
         return 130
     } catch let error as TrainingError {
         Terminal.fail(reason(error))
-        if case .cancelled = error { return 130 }
-        return 1
+        switch error {
+        case .cancelled, .evaluationCancelled: return 130
+        default: return 1
+        }
     } catch is CancellationError {
         Terminal.fail("interrupted")
         return 130

@@ -2,6 +2,7 @@ import AlambicFiles
 import AlambicKernels
 import AlambicTensor
 import AlambicTokenizers
+import Foundation
 
 /// A model: an architecture with its weights, in whichever forms, and a tokenizer if it has one. Immutable.
 public struct Model: Sendable {
@@ -47,6 +48,7 @@ public struct Model: Sendable {
         on context: Context = .default
     ) throws {
         let architecture = try ArchitectureRegistry.architecture(for: configuration)
+        try Self.checkFits(architecture, in: context.machine.availableMemory)
         var weights: [PackedWeight] = []
         for (index, description) in architecture.parameters.enumerated() {
             let tensor = try Tensor(description.shape)
@@ -66,6 +68,19 @@ public struct Model: Sendable {
             architecture: architecture, weights: weights,
             tokenizer: tokenizer ?? (architecture.vocabulary == 256 ? ByteTokenizer() : nil),
             configuration: configuration)
+    }
+
+    /// Throws if the dense weights need more memory than is available: to be told is better than to be killed.
+    static func checkFits(_ architecture: any Architecture, in available: Int?) throws(KernelError) {
+        // In floating point, for sizes whose product is no integer of 64 bits.
+        let needed = architecture.parameters.reduce(0.0) { sum, description in
+            sum + description.shape.dimensions.reduce(4.0) { $0 * Double($1) }
+        }
+        guard let available, needed > Double(available) else { return }
+        let megabytes = String(format: "%.0f MB", (needed / 0x1p20).rounded(.up))
+        throw KernelError(
+            .noMemory,
+            "the model's weights need \(megabytes) and \(available >> 20) MB are available: use a smaller model")
     }
 
     /// The same model with other weights, in walk order and of the same shapes.

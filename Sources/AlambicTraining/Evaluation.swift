@@ -28,7 +28,7 @@ extension Model {
     /// - Parameters:
     ///   - corpus: the text, tokenized as the model was trained.
     ///   - context: tokens per stretch; by default all that the model can see.
-    ///   - rows: stretches at a time. It does not change the result.
+    ///   - rows: stretches at a time, fewer where memory is short. It does not change the result.
     ///   - machineContext: where kernels run.
     ///   - cancellation: looked at between batches.
     ///   - progress: called with the share done, from 0 to 1.
@@ -49,13 +49,14 @@ extension Model {
         let clock = ContinuousClock()
         let start = clock.now
         let inference = try kernels { () throws(KernelError) in try makeInference(on: machineContext) }
+        let rows = try rowsThatFit(rows, context: min(length, corpus.tokens.count - 1))
         let (tokens, first) = (corpus.tokens, corpus.tokens.startIndex)
         let predicted = tokens.count - 1
         var sum = 0.0
         var done = 0
         while done < predicted {
             if (cancellation?.isCancelled ?? false) || Task.isCancelled {
-                throw .cancelled(step: done, checkpoint: nil)
+                throw .evaluationCancelled(tokens: done, of: predicted)
             }
             // Whole stretches as long as there are any, then what is left as a short one.
             let stretch = min(length, predicted - done)
@@ -63,13 +64,13 @@ extension Model {
             let begin = first + done
             let ids = Array(tokens[begin..<begin + batch * stretch])
             let targets = Array(tokens[begin + 1..<begin + 1 + batch * stretch])
-            sum += try kernels { () throws(KernelError) in
+            let losses = try kernels { () throws(KernelError) in
                 let hidden = try architecture.hidden(
                     Tokens(ids: ids, batch: batch, length: stretch), on: inference)
-                return try inference.losses(hidden, head: architecture.head, targets: targets).reduce(0.0) {
-                    $0 + Double($1)
-                }
+                return try inference.losses(hidden, head: architecture.head, targets: targets)
             }
+            // One chain of sums over all tokens: its bits do not depend on where batches begin.
+            for loss in losses { sum += Double(loss) }
             done += batch * stretch
             progress(Double(done) / Double(predicted))
         }
@@ -77,6 +78,17 @@ extension Model {
         return Evaluation(
             tokens: predicted, bytes: corpus.bytesPerToken * Double(predicted), loss: sum / Double(predicted),
             seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
+    }
+
+    /// How many stretches to take at a time: no more than half of the memory that is left holds, and at least one.
+    private func rowsThatFit(_ rows: Int, context: Int) throws(TrainingError) -> Int {
+        guard let available = MemoryBudget.available() else { return rows }
+        let estimate = MemoryEstimate(architecture)
+        let one = estimate.inferenceBytes(rows: 1, context: context)
+        guard one <= available else {
+            throw .doesNotFit(rows: 1, context: context, needed: one, available: available)
+        }
+        return min(rows, estimate.inferenceRows(in: available / 2, context: context))
     }
 
     /// The mean cross-entropy on a corpus, in nats per token.

@@ -43,4 +43,19 @@ struct MemoryEstimate {
         if overflow || overflow2 || overflow3 { return .max }
         return bytes.addingReportingOverflow(4 * head).overflow ? .max : bytes + 4 * head
     }
+
+    /// Bytes of the values of a forward pass alone: those of one block, since later ones take their place, the token
+    /// numbers and losses, and the logits of one stretch of the head.
+    func inferenceBytes(rows: Int, context: Int) -> Int {
+        let bytes = Double(rows) * Double(context) * bytesPerToken + logitsBytes
+        return bytes < 0x1p62 ? Int(bytes) : .max
+    }
+
+    /// How many sequences of `context` tokens a forward pass can take at a time in this memory; at least one.
+    func inferenceRows(in bytes: Int, context: Int) -> Int {
+        max(1, Int((Double(bytes) - logitsBytes) / (Double(context) * bytesPerToken)))
+    }
+
+    private var logitsBytes: Double { 4 * Double(max(16, (1 << 20) / vocabulary)) * Double(vocabulary) }
+    private var bytesPerToken: Double { 4 * (8 * Double(width) + 2 * Double(inner) + 8) }
 }

@@ -5,25 +5,43 @@ import Foundation
 public final class MetricsLog: AfterStep {
     /// The file.
     public let path: String
-    private let file: FileHandle
+    private let step: Int
+    private var file: FileHandle?
 
-    /// Opens the file, keeping the lines of steps up to `step`: a resumed run writes the others again.
+    /// A log that keeps the lines of steps up to `step`: a resumed run writes the others again. The file is as it was
+    /// until the first step is done; that it can be written is checked now.
     public init(_ path: String, keepingUpTo step: Int = 0) throws(TrainingError) {
         self.path = path
-        do {
-            let url = URL(fileURLWithPath: path)
-            try FileManager.default.createDirectory(
-                at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-            let old = FileManager.default.contents(atPath: path) ?? Data()
-            try AtomicFile.write(Self.lines(of: old, upTo: step), to: url)
-            file = try FileHandle(forWritingTo: url)
-            try file.seekToEnd()
-        } catch {
-            throw .badSetting("cannot write metrics to '\(path)': \(error)")
+        self.step = step
+        let files = FileManager.default
+        var isDirectory: ObjCBool = false
+        // The file, or the nearest directory above it that exists.
+        var place = URL(fileURLWithPath: path)
+        while !files.fileExists(atPath: place.path, isDirectory: &isDirectory), place.pathComponents.count > 1 {
+            place.deleteLastPathComponent()
+        }
+        guard isDirectory.boolValue == !files.fileExists(atPath: path) else {
+            throw .badSetting(
+                "cannot write metrics to '\(path)': '\(place.path)' is a \(isDirectory.boolValue ? "directory" : "file")"
+            )
+        }
+        guard files.isWritableFile(atPath: place.path) else {
+            throw .badSetting("cannot write metrics to '\(path)': no permission to write '\(place.path)'")
         }
     }
 
-    deinit { try? file.close() }
+    deinit { try? file?.close() }
+
+    private func open() throws -> FileHandle {
+        let url = URL(fileURLWithPath: path)
+        try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+        let old = FileManager.default.contents(atPath: path) ?? Data()
+        try AtomicFile.write(Self.lines(of: old, upTo: step), to: url)
+        let opened = try FileHandle(forWritingTo: url)
+        try opened.seekToEnd()
+        file = opened
+        return opened
+    }
 
     private static func lines(of data: Data, upTo step: Int) -> [UInt8] {
         var kept: [UInt8] = []
@@ -41,7 +59,7 @@ public final class MetricsLog: AfterStep {
     /// Does its work after the update.
     public func afterStep(_ report: StepReport, of trainer: Trainer) throws(TrainingError) {
         do {
-            try file.write(contentsOf: Data((report.json.line + "\n").utf8))
+            try (file ?? open()).write(contentsOf: Data((report.json.line + "\n").utf8))
         } catch {
             throw .badSetting("cannot write metrics to '\(path)': \(error)")
         }

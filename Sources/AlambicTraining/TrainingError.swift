@@ -25,6 +25,8 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
     case checkpoint(String, reason: String)
     /// The run was asked to stop, after this many steps.
     case cancelled(step: Int, checkpoint: String?)
+    /// An evaluation was asked to stop, after this many of its tokens.
+    case evaluationCancelled(tokens: Int, of: Int)
     /// A setting is outside of its range.
     case badSetting(String)
     /// A kernel failed.
@@ -60,6 +62,7 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
         case .checkpoint(let path, let reason): "checkpoint '\(path)': \(reason)"
         case .cancelled(let step, let checkpoint):
             "stopped after step \(step)" + (checkpoint.map { ", resumable from '\($0)'" } ?? "")
+        case .evaluationCancelled(let tokens, let all): "evaluation interrupted after \(tokens) of \(all) tokens"
         case .badSetting(let text): text
         case .kernel(let error): error.description
         }

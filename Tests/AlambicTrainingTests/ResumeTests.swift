@@ -51,6 +51,43 @@ import Testing
         #expect(Tiny.bits(other) == before && other.step == 0)
     }
 
+    @Test func anotherStartIsRefused() throws {
+        let scratch = try Scratch()
+        func trainer(seed: UInt64) throws -> Trainer {
+            try Trainer(try Tiny.model(seed: seed), optimizer: .sgd(rate: 0.1), on: try Context(threads: 1))
+        }
+        let first = try trainer(seed: 1)
+        try first.run(try Tiny.batches(), until: 2)
+        try first.save(to: scratch("c"))
+        try trainer(seed: 1).resume(from: scratch("c"))
+        let error = #expect(throws: TrainingError.self) { try trainer(seed: 2).resume(from: scratch("c")) }
+        #expect("\(try #require(error))".contains("start was "))
+    }
+
+    @Test(arguments: ["step", "next_batch"])
+    func numbersBeyondAnyRunAreRefused(key: String) throws {
+        let scratch = try Scratch()
+        let first = try Self.trainer()
+        try first.run(try Tiny.batches(), until: 2)
+        try first.save(to: scratch("c"))
+        let url = URL(fileURLWithPath: scratch("c/trainer_state.json"))
+        var object = try #require(
+            try JSONSerialization.jsonObject(with: Data(contentsOf: url)) as? [String: Any])
+        object[key] = Int.max
+        try JSONSerialization.data(withJSONObject: object).write(to: url)
+        let error = #expect(throws: TrainingError.self) { try Self.trainer().resume(from: scratch("c")) }
+        #expect("\(try #require(error))".contains(key))
+    }
+
+    @Test func metricsThatCannotBeWrittenAreRefusedAtOnce() throws {
+        let scratch = try Scratch()
+        #expect(throws: TrainingError.self) { try MetricsLog(scratch.path) }
+        try Data("text".utf8).write(to: URL(fileURLWithPath: scratch("file")))
+        #expect(throws: TrainingError.self) { try MetricsLog(scratch("file/metrics.jsonl")) }
+        #expect(throws: Never.self) { try MetricsLog(scratch("file")) }
+        #expect(throws: Never.self) { try MetricsLog(scratch("new/metrics.jsonl")) }
+    }
+
     @Test func otherDataAreRefusedByName() throws {
         let scratch = try Scratch()
         let first = try Self.trainer()
@@ -150,8 +187,10 @@ import Testing
         try half.seekToEnd()
         try half.write(contentsOf: Data("{\"step\": 6, \"lo".utf8))
         try half.close()
+        // Nothing changes before the first step is done.
+        let before = FileManager.default.contents(atPath: path)
         let log = try MetricsLog(path, keepingUpTo: 3)
-        #expect(try steps() == [1, 2, 3])
+        #expect(FileManager.default.contents(atPath: path) == before)
         trainer.afterStep = [log]
         try trainer.run(try Tiny.batches(), until: 6)
         #expect(try steps() == [1, 2, 3, 6])

@@ -135,7 +135,7 @@ import Testing
         let foreign = Batch(tokens: Tokens(ids: ids, batch: 3, length: 16), targets: ids)
         #expect(message(foreign).contains("token 256"))
         #expect(trainer.step == 0)
-        for (dropout, parts) in [(1.0, 1), (-0.1, 1), (0.1, 0)] {
+        for (dropout, parts) in [(1.0, 1), (0.999_999_999_9, 1), (-0.1, 1), (0.1, 0)] {
             #expect(throws: TrainingError.self) {
                 try Trainer(
                     try Tiny.model(), optimizer: .sgd(rate: 1), dropout: dropout, microBatches: parts, on: context)
@@ -209,5 +209,25 @@ import Testing
         let single = try model.evaluate(on: corpus, rows: 1, on: context)
         #expect(single.loss == all.loss)
         #expect(throws: TrainingError.self) { try model.evaluate(on: corpus, context: 17) }
+    }
+
+    @Test func evaluationTakesWhatFits() throws {
+        let estimate = MemoryEstimate(try Tiny.model().architecture)
+        let available = 1 << 30
+        let rows = estimate.inferenceRows(in: available, context: 16)
+        #expect(estimate.inferenceBytes(rows: rows, context: 16) <= available)
+        #expect(estimate.inferenceBytes(rows: rows + 1, context: 16) > available)
+        #expect(estimate.inferenceRows(in: 0, context: 16) == 1)
+        #expect(estimate.inferenceBytes(rows: .max, context: .max) == .max)
+    }
+
+    @Test func anInterruptedEvaluationSaysHowFarItCame() throws {
+        let cancellation = Cancellation()
+        let error = #expect(throws: TrainingError.self) {
+            try Tiny.model().evaluate(
+                on: try Tiny.corpus(200), rows: 1, on: try Context(threads: 1), cancellation: cancellation
+            ) { _ in cancellation.cancel() }
+        }
+        #expect("\(try #require(error))" == "evaluation interrupted after 16 of 199 tokens")
     }
 }
