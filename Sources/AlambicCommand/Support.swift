@@ -21,9 +21,17 @@ extension Arguments {
         try Model(contentsOf: try required(option, "a model directory with config.json and model.safetensors"))
     }
 
-    /// `--out`, checked before any work: it must be a directory that can be written, or be made.
-    func outputDirectory(default fallback: String? = nil) throws -> String {
-        let path = try string("out") ?? fallback ?? required("out", "the directory to write")
+    /// `--out` of a command that puts a model there, in the place of what there was: checked before any work.
+    func outputDirectory() throws -> String {
+        let path = try required("out", "the directory to write")
+        try Output.requireReplaceable(path)
+        try Output.prepare(path)
+        return path
+    }
+
+    /// `--out` of a command that only adds files and directories to it: checked before any work.
+    func outputDirectory(default fallback: String) throws -> String {
+        let path = try string("out") == nil ? fallback : required("out", "the directory to write in")
         try Output.prepare(path)
         return path
     }
@@ -31,6 +39,19 @@ extension Arguments {
 
 /// What a command leaves behind.
 enum Output {
+    /// A directory that is replaced as a whole must not be the one that we, and the shell, stand in, or hold it.
+    static func requireReplaceable(_ path: String) throws {
+        func real(_ path: String) -> String {
+            guard let found = realpath(path, nil) else { return URL(fileURLWithPath: path).standardizedFileURL.path }
+            defer { free(found) }
+            return String(cString: found)
+        }
+        let (target, current) = (real(path), real("."))
+        guard target == "/" || current == target || current.hasPrefix(target + "/") else { return }
+        throw CommandError.failed(
+            "cannot replace '\(path)': it holds the current directory; name a new directory inside it")
+    }
+
     /// Makes sure that a directory can be written, so that hours of work do not end at the last step.
     static func prepare(_ path: String) throws {
         var isDirectory: ObjCBool = false
@@ -66,11 +87,11 @@ enum Output {
         }
     }
 
-    /// Bytes of all regular files of a directory.
+    /// Bytes of a model's own files in a directory: logs and checkpoints are beside the point.
     static func size(of directory: String) -> Int {
         let files = FileManager.default
         let names = (try? files.contentsOfDirectory(atPath: directory)) ?? []
-        return names.reduce(0) { sum, name in
+        return names.filter(AtomicDirectory.belongsToModel).reduce(0) { sum, name in
             let attributes = try? files.attributesOfItem(atPath: "\(directory)/\(name)")
             guard attributes?[.type] as? FileAttributeType == .typeRegular else { return sum }
             return sum + ((attributes?[.size] as? Int) ?? 0)

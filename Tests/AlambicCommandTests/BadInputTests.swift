@@ -98,6 +98,72 @@ import Testing
         #expect(try scratch.bytes("text.txt") == before)
     }
 
+    @Test(arguments: [".", "..", "/", "link", "SELF", "new/.."])
+    func outputThatHoldsTheCurrentDirectory(out: String) throws {
+        let scratch = try Scratch()
+        let inside = scratch.url.appendingPathComponent("inside")
+        try FileManager.default.createDirectory(at: inside, withIntermediateDirectories: true)
+        try FileManager.default.createSymbolicLink(
+            at: inside.appendingPathComponent("link"), withDestinationURL: scratch.url)
+        let out = out == "SELF" ? inside.path : out
+        for words in [
+            ["train", "--data", scratch.text, "--model", scratch.path("tiny.json"), "--steps", "1000000"],
+            ["quantize", "--model", try scratch.model()],
+        ] {
+            let run = try Run(words + ["--out", out], in: inside)
+            #expect(run.code == 1, "\(run)")
+            #expect(run.complaint?.contains("'\(out)': it holds the current directory") == true, "\(run)")
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: inside.path) == ["link"])
+    }
+
+    @Test func anEmptyOutputIsNoWord() throws {
+        let scratch = try Scratch()
+        for command in ["train", "demo"] {
+            let run = try Run([command, "--data", scratch.text, "--out", ""])
+            #expect(run.code == 64 && run.complaint?.contains("--out") == true, "\(run)")
+        }
+    }
+
+    @Test func checkpointsOfAnEarlierRunAreNotMixedIn() throws {
+        let scratch = try Scratch()
+        let words = [
+            "train", "--data", scratch.text, "--model", scratch.path("tiny.json"), "--steps", "4", "--batch", "4",
+            "--checkpoint-every", "2", "--out", scratch.path("out"),
+        ]
+        #expect(try Run(words).code == 0)
+        let before = try scratch.bytes("out/metrics.jsonl")
+        let again = try Run(words)
+        #expect(again.code == 1, "\(again)")
+        #expect(again.complaint?.contains("out/checkpoint-4' is of an earlier run: add --resume") == true, "\(again)")
+        #expect(try scratch.bytes("out/metrics.jsonl") == before)
+        #expect(try Run(words + ["--resume"]).code == 0)
+        // Other weights to start from make it another run.
+        let other = try Run(words + ["--resume", "--seed", "2"])
+        #expect(other.code == 1 && other.complaint?.contains("start was") == true, "\(other)")
+    }
+
+    @Test func evaluationOfAnyBatchSize() throws {
+        let scratch = try Scratch()
+        let model = try scratch.model()
+        let words = ["evaluate", "--model", model, "--data", scratch.text, "--json"]
+        func loss(_ run: Run) throws -> Double? {
+            #expect(run.code == 0, "\(run)")
+            return (try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any])?["loss"] as? Double
+        }
+        #expect(try loss(Run(words + ["--batch", "1000000"])) == loss(Run(words)))
+    }
+
+    @Test func aModelThatCannotFit() throws {
+        let scratch = try Scratch()
+        let json = """
+            {"model_type": "gpt2", "n_layer": 12, "n_embd": 1048576, "n_head": 2, "n_positions": 32, "vocab_size": 256}
+            """
+        try scratch.write(Array(json.utf8), to: "huge.json")
+        let run = try Run(["train", "--data", scratch.text, "--model", scratch.path("huge.json"), "--out", "x"])
+        #expect(run.code == 1 && run.complaint?.contains("use a smaller model") == true, "\(run)")
+    }
+
     @Test func fullDisk() throws {
         let scratch = try Scratch()
         let model = try scratch.model()

@@ -17,12 +17,15 @@ struct Run: CustomStringConvertible {
     }
 
     /// Runs to the end, or until `signal` is sent after `seconds`.
-    init(_ words: [String], environment: [String: String] = [:], signal: Int32? = nil, after seconds: Double = 0) throws
-    {
+    init(
+        _ words: [String], environment: [String: String] = [:], signal: Int32? = nil, after seconds: Double = 0,
+        in directory: URL? = nil
+    ) throws {
         let process = Process()
         let (out, err) = (Pipe(), Pipe())
         process.executableURL = try #require(Self.executable, "the alambic executable is not built")
         process.arguments = words
+        if let directory { process.currentDirectoryURL = directory }
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardOutput = out
         process.standardError = err

@@ -70,10 +70,15 @@ struct TrainingOptions {
         _ trainer: Trainer, title: String, on corpus: Corpus, into directory: String, resuming: Bool,
         checkpointEvery interval: Int
     ) throws -> Model {
+        let latest = Trainer.latestCheckpoint(in: directory)
+        if let latest, !resuming {
+            throw CommandError.failed(
+                "'\(latest)' is of an earlier run: add --resume, remove it, or choose another --out")
+        }
         let (train, held) = try corpus.split(0.9)
         let batches = try train.batches(of: rows, context: context, seed: seed)
         if resuming {
-            guard let latest = Trainer.latestCheckpoint(in: directory) else {
+            guard let latest else {
                 throw CommandError.failed(
                     "nothing to resume: '\(directory)' has no checkpoint-<step>; leave --resume out")
             }
