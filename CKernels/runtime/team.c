@@ -36,10 +36,19 @@ typedef struct arena {
   size_t bytes;
 } arena;
 
+// Which teams the calling thread is working for, innermost first: itself, or through a request that it or a worker
+// waits for. A thread that waits for a team it works for would wait for itself; this is how it is noticed.
+typedef struct frame {
+  const ck_team *team;
+  const struct frame *outer;
+} frame;
+static _Thread_local const frame *working;
+
 enum { WAITING = 0, TURN = 1, DONE = 2 };
 typedef struct request {
   const ck_step *steps;
   size_t count;
+  const frame *caller; // what the caller works for; the workers of this request work for it too
   ck_needs needs;
   bool alone; // runs on the caller
   ck_status status;
@@ -80,14 +89,6 @@ struct ck_team {
   _Atomic uint32_t unfinished;
   ck_crew crew;
 };
-
-// Which teams the calling thread is working for, innermost first. A thread that waits for a team it works for would
-// wait for itself; this is how it is noticed.
-typedef struct frame {
-  const ck_team *team;
-  const struct frame *outer;
-} frame;
-static _Thread_local const frame *working;
 
 static bool is_working_for(const ck_team *team) {
   for (const frame *f = working; f != NULL; f = f->outer)
@@ -210,7 +211,9 @@ static void work(void *argument, uint32_t index, uint32_t count) {
     request *request = team->current;
     worker.scratch = team->arenas[index].start;
     worker.shared = team->shared.start;
+    here.outer = request->caller;
     ck_worker_run(&worker, request->steps, request->count);
+    here.outer = NULL; // the caller's frames end with the request
     if (atomic_fetch_sub(&team->unfinished, 1) > 1) continue;
     // The last one out. Nobody draws tasks any more; the request lives until its state says DONE.
     ck_crew_rewind(&team->crew);
@@ -232,7 +235,7 @@ static bool is_small(ck_team *team, double work_ns) {
 ck_status ck_team_run(ck_team *team, const ck_step *steps, size_t count, ck_needs needs) {
   if (is_working_for(team)) return CK_BAD_ARGUMENT;
   if (count == 0) return CK_OK;
-  request request = {.steps = steps, .count = count, .needs = needs};
+  request request = {.steps = steps, .count = count, .caller = working, .needs = needs};
   request.alone = !team->has_launcher || is_small(team, needs.work_ns);
   ck_gate_init(&request.state);
   bool has_turn = take_turn_or_queue(team, &request);

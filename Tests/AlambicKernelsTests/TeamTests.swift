@@ -105,21 +105,24 @@ private func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) 
 
     @Test(arguments: threadCounts) func callingTheTeamFromItsOwnWorkIsAnError(threads: Int) throws {
         let context = try Context(threads: threads)
-        let other = try Machine.local.context(threads: 2, firstCore: 1)
+        let other = try Machine.local.context(threads: 2, firstCore: 3)  // a team of its own: nobody else queues
         for nanoseconds in [1, 1e9] {
             let errors = Mutex<[KernelError.Code?]>([])
-            try concurrently(3, nanoseconds: nanoseconds, on: context) { _ in
+            let call = {
                 var code: KernelError.Code?
                 do throws(KernelError) { try concurrently(1, on: context) { _ in } } catch { code = error.code }
-                // Another team may be called, and through it, the first is noticed too.
-                try? concurrently(1, nanoseconds: 1, on: other) { _ in
-                    do throws(KernelError) { try concurrently(1, on: context) { _ in } } catch {
-                        code = code == error.code ? code : nil
-                    }
-                }
                 errors.withLock { $0.append(code) }
             }
-            #expect(errors.withLock { $0 } == [.badArgument, .badArgument, .badArgument])
+            try concurrently(3, nanoseconds: nanoseconds, on: context) { _ in
+                call()
+                // Another team may be called, and through it, on the caller or on its workers, the first is noticed too.
+                try? concurrently(2, nanoseconds: 1, on: other) { _ in call() }
+                try? concurrently(2, nanoseconds: 1e9, on: other) { _ in call() }
+            }
+            #expect(errors.withLock { $0 } == Array(repeating: .badArgument, count: 3 * 5))
+            // The other team's workers remember nothing of it.
+            try concurrently(2, nanoseconds: 1e9, on: other) { _ in call() }
+            #expect(errors.withLock { $0.suffix(2) } == [nil, nil])
         }
         #expect(try wrongSquare(100, on: context) == nil)
     }
