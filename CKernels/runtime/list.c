@@ -5,8 +5,9 @@
 
 struct ck_list {
   ck_context context; // what is passed to the operations to be noted
-  ck_step *steps;     // steps[i].job points into a block of its own
+  ck_step *steps;     // steps[i].job points to a block of its own, of CK_JOB_BYTES
   size_t count, capacity;
+  size_t blocks;     // steps that have their block: at least count, because clearing keeps the blocks
   ck_needs needs;    // of all steps: the largest scratch, the sum of the work
   bool unknown_work; // of some step
 };
@@ -23,7 +24,6 @@ ck_status ck_list_create(const ck_context *base, ck_list **out) {
 }
 
 void ck_list_clear(ck_list *list) {
-  for (size_t i = 0; i < list->count; ++i) free((void *)list->steps[i].job);
   list->count = 0;
   list->needs = (ck_needs){0};
   list->unknown_work = false;
@@ -31,7 +31,7 @@ void ck_list_clear(ck_list *list) {
 
 void ck_list_destroy(ck_list *list) {
   if (list == NULL) return;
-  ck_list_clear(list);
+  for (size_t i = 0; i < list->blocks; ++i) free((void *)list->steps[i].job);
   free(list->steps);
   free(list);
 }
@@ -47,8 +47,12 @@ ck_status ck_list_append(ck_list *list, ck_program *program, const void *job, si
     list->steps = steps;
     list->capacity = capacity;
   }
-  void *copy = aligned_alloc(64, ck_round_up(ck_max(job_bytes, 1), 64));
-  if (copy == NULL) return CK_NO_MEMORY;
+  if (list->count == list->blocks) {
+    void *block = aligned_alloc(64, CK_JOB_BYTES);
+    if (block == NULL) return CK_NO_MEMORY;
+    list->steps[list->blocks++].job = block;
+  }
+  void *copy = (void *)list->steps[list->count].job;
   memcpy(copy, job, job_bytes);
   list->steps[list->count++] = (ck_step){program, copy, needs.work_ns};
   list->needs.worker_bytes = ck_max(list->needs.worker_bytes, needs.worker_bytes);

@@ -52,8 +52,29 @@ import Testing
 
     @Test func theContextOutlivesTheList() throws {
         var list: OperationList? = try OperationList(on: Context(threads: 2))
-        let context = list?.context
+        let context = try #require(list).context
         list = nil
-        #expect(context?.isa == .detected)
+        let values = try Memory<Float>(count: 100)
+        var span = values.mutableSpan
+        span[0] = 1
+        // There is nobody left to run it, but it is noted as before.
+        for _ in 0..<40 { try scale(by: 2, into: values.mutableSpan, on: context) }
+        #expect(values.span[0] == 1)
+    }
+
+    @Test func aClearedListNotesAnew() throws {
+        let list = try OperationList(on: Context(threads: 2))
+        let values = try Memory<Float>(count: 100)
+        for round in 1...5 {
+            var span = values.mutableSpan
+            for i in 0..<100 { span[i] = 1 }
+            for _ in 0..<(7 * round) { try accumulate(values.span, into: values.mutableSpan, on: list.context) }
+            try scale(by: 3, into: values.mutableSpan, on: list.context)
+            #expect(list.count == 7 * round + 1)
+            try list.run()
+            #expect((0..<100).allSatisfy { values.span[$0] == Float(sign: .plus, exponent: 7 * round, significand: 3) })
+            list.clear()
+            #expect(list.count == 0)
+        }
     }
 }
