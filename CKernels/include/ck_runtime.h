@@ -49,7 +49,8 @@ ck_status ck_topology_create_synthetic(const char *description, ck_topology **ou
 void ck_topology_destroy(ck_topology *topology);
 ck_topology_info ck_topology_describe(const ck_topology *topology);
 // The plan for `workers` workers: units[i] is the OS index of the hardware thread of worker i (one per physical core,
-// in NUMA order, then second hardware threads), nodes[i] its NUMA node.
+// in NUMA order, then second hardware threads), nodes[i] its NUMA node, 0 ..< info.nodes: nodes without hardware
+// threads that we may use have no number.
 void ck_topology_plan(const ck_topology *topology, uint32_t workers, uint32_t *units, uint32_t *nodes);
 // min(cores in the cpuset, cgroup quota), at least 1.
 uint32_t ck_topology_default_workers(const ck_topology *topology);

@@ -20,6 +20,7 @@ struct ck_topology {
   unit *units; // info.units of them, in the order in which workers take them
 #if defined(CK_HAVE_HWLOC)
   hwloc_topology_t hwloc;
+  hwloc_bitmap_t allowed; // hardware threads we may use
 #endif
 };
 
@@ -46,10 +47,18 @@ static size_t cache_bytes(hwloc_topology_t hwloc, hwloc_obj_type_t type) {
   return cache != NULL ? (size_t)cache->attr->cache.size : 0;
 }
 
-static uint32_t node_of(hwloc_topology_t hwloc, hwloc_obj_t pu) {
+// NUMA nodes are numbered without gaps over those that have hardware threads we may use. This is number `index`.
+static hwloc_obj_t usable_node(hwloc_topology_t hwloc, hwloc_const_cpuset_t allowed, uint32_t index) {
   hwloc_obj_t node = NULL;
   while ((node = hwloc_get_next_obj_by_type(hwloc, HWLOC_OBJ_NUMANODE, node)) != NULL)
-    if (hwloc_bitmap_isincluded(pu->cpuset, node->cpuset)) return node->logical_index;
+    if (hwloc_bitmap_intersects(node->cpuset, allowed) && index-- == 0) return node;
+  return NULL;
+}
+
+static uint32_t node_of(hwloc_topology_t hwloc, hwloc_const_cpuset_t allowed, hwloc_obj_t pu) {
+  hwloc_obj_t node;
+  for (uint32_t index = 0; (node = usable_node(hwloc, allowed, index)) != NULL; ++index)
+    if (hwloc_bitmap_isincluded(pu->cpuset, node->cpuset)) return index;
   return 0;
 }
 
@@ -79,7 +88,8 @@ static void sort_units(unit *units, uint32_t count) {
   }
 }
 
-static ck_status read_units(ck_topology *topology, hwloc_const_cpuset_t allowed) {
+static ck_status read_units(ck_topology *topology) {
+  hwloc_const_cpuset_t allowed = topology->allowed;
   hwloc_topology_t hwloc = topology->hwloc;
   int pus = hwloc_get_nbobjs_by_type(hwloc, HWLOC_OBJ_PU);
   topology->units = calloc(pus > 0 ? (size_t)pus : 1, sizeof(unit));
@@ -92,7 +102,7 @@ static ck_status read_units(ck_topology *topology, hwloc_const_cpuset_t allowed)
     rank = core != NULL && core == last_core ? rank + 1 : 0;
     cores += rank == 0;
     last_core = core;
-    topology->units[units++] = (unit){pu->os_index, node_of(hwloc, pu), rank};
+    topology->units[units++] = (unit){pu->os_index, node_of(hwloc, allowed, pu), rank};
   }
   if (units == 0) units = cores = 1; // a cpuset that names no unit: one worker, on unit 0
   sort_units(topology->units, units);
@@ -104,9 +114,11 @@ static ck_status read_units(ck_topology *topology, hwloc_const_cpuset_t allowed)
 static ck_status create(const char *synthetic, ck_topology **out) {
   *out = NULL;
   ck_topology *topology = calloc(1, sizeof *topology);
-  hwloc_cpuset_t allowed = hwloc_bitmap_alloc(), bound = hwloc_bitmap_alloc();
+  if (topology == NULL) return CK_NO_MEMORY;
+  hwloc_bitmap_t allowed = topology->allowed = hwloc_bitmap_alloc(), bound = hwloc_bitmap_alloc();
   ck_status status = CK_NO_MEMORY;
-  if (topology == NULL || allowed == NULL || bound == NULL || hwloc_topology_init(&topology->hwloc) != 0) {
+  if (allowed == NULL || bound == NULL || hwloc_topology_init(&topology->hwloc) != 0) {
+    hwloc_bitmap_free(allowed);
     free(topology);
     topology = NULL;
     goto done;
@@ -124,7 +136,7 @@ static ck_status create(const char *synthetic, ck_topology **out) {
   if (synthetic == NULL && hwloc_get_cpubind(hwloc, bound, HWLOC_CPUBIND_PROCESS) == 0 &&
       hwloc_bitmap_intersects(allowed, bound))
     hwloc_bitmap_and(allowed, allowed, bound);
-  status = read_units(topology, allowed);
+  status = read_units(topology);
   uint32_t nodes = count_touching(hwloc, HWLOC_OBJ_NUMANODE, allowed);
   uint32_t packages = count_touching(hwloc, HWLOC_OBJ_PACKAGE, allowed);
   topology->info.nodes = nodes > 0 ? nodes : 1;
@@ -134,7 +146,6 @@ static ck_status create(const char *synthetic, ck_topology **out) {
   topology->info.l2_bytes = cache_bytes(hwloc, HWLOC_OBJ_L2CACHE);
   topology->info.l3_bytes = cache_bytes(hwloc, HWLOC_OBJ_L3CACHE);
 done:
-  hwloc_bitmap_free(allowed);
   hwloc_bitmap_free(bound);
   if (status == CK_OK)
     *out = topology;
@@ -150,6 +161,7 @@ ck_status ck_topology_create_synthetic(const char *description, ck_topology **ou
 void ck_topology_destroy(ck_topology *topology) {
   if (topology == NULL) return;
   hwloc_topology_destroy(topology->hwloc);
+  hwloc_bitmap_free(topology->allowed);
   free(topology->units);
   free(topology);
 }
@@ -191,7 +203,7 @@ void ck_topology_place(const ck_topology *topology, void *start, size_t bytes, c
                            HWLOC_MEMBIND_BYNODESET);
     return;
   }
-  hwloc_obj_t object = hwloc_get_obj_by_type(hwloc, HWLOC_OBJ_NUMANODE, node);
+  hwloc_obj_t object = usable_node(hwloc, topology->allowed, node);
   if (object == NULL) return;
   hwloc_set_area_membind(hwloc, start, bytes, object->nodeset, HWLOC_MEMBIND_BIND, HWLOC_MEMBIND_BYNODESET);
 }
