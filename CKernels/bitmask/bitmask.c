@@ -34,6 +34,19 @@ typedef struct {
   int64_t *new_offsets, *total;
 } job;
 
+// Set bits of a row; SIZE_MAX when a padding bit is set.
+static size_t row_count(const uint8_t *mask, size_t columns) {
+  size_t bytes = ck_ceil_div(columns, 8), count = 0, i = 0;
+  if (columns % 8 != 0 && mask[bytes - 1] >> columns % 8 != 0) return SIZE_MAX;
+  for (; i + 8 <= bytes; i += 8) {
+    uint64_t bits;
+    __builtin_memcpy(&bits, mask + i, 8);
+    count += (size_t)__builtin_popcountll(bits);
+  }
+  for (; i < bytes; i++) count += (size_t)__builtin_popcount(mask[i]);
+  return count;
+}
+
 static void one_row(const job *j, size_t i) {
   const ck_bitmask_kernels *k = j->kernels;
   size_t n = j->columns;
@@ -41,8 +54,11 @@ static void one_row(const job *j, size_t i) {
   uint8_t *new_mask = j->new_mask ? j->new_mask + i * j->mask_columns : NULL;
   size_t first = 0, count = 0;
   if (j->offsets) {
+    // Checked when the operation was called; in a list that may be long ago, and overruns are not an option.
+    size_t end = i + 1 < j->rows ? (size_t)j->offsets[i + 1] : j->count;
     first = (size_t)j->offsets[i];
-    count = (i + 1 < j->rows ? (size_t)j->offsets[i + 1] : j->count) - first;
+    if (first > end || end > j->count || row_count(mask, n) != end - first) return;
+    count = end - first;
   }
   switch (j->kind) {
   // The counts go where the offsets will be.
@@ -90,19 +106,6 @@ static void all_rows(ck_worker *worker, const void *argument) {
     *j->total = sum;
   }
   ck_barrier(worker);
-}
-
-// Set bits of a row; SIZE_MAX when a padding bit is set.
-static size_t row_count(const uint8_t *mask, size_t columns) {
-  size_t bytes = ck_ceil_div(columns, 8), count = 0, i = 0;
-  if (columns % 8 != 0 && mask[bytes - 1] >> columns % 8 != 0) return SIZE_MAX;
-  for (; i + 8 <= bytes; i += 8) {
-    uint64_t bits;
-    __builtin_memcpy(&bits, mask + i, 8);
-    count += (size_t)__builtin_popcountll(bits);
-  }
-  for (; i < bytes; i++) count += (size_t)__builtin_popcount(mask[i]);
-  return count;
 }
 
 static bool consistent(const job *j) {

@@ -26,8 +26,8 @@ ck_status ck_bitmask_expand_f32(const ck_context *context, size_t rows, size_t c
 ck_status ck_bitmask_expand_s8(const ck_context *context, size_t rows, size_t columns, const int8_t *values,
                                size_t count, const uint8_t *mask, const int64_t *row_offsets, int8_t *y);
 // Compress and expand give CK_BAD_ARGUMENT, and touch nothing, when a padding bit is set or when row_offsets are not
-// the running sum of the rows' set bits, or that sum is not `count`: masks come from files. Mask and offsets are
-// therefore read when the operation is called, even where it is noted in a list.
+// the running sum of the rows' set bits, or that sum is not `count`: masks come from files. An
+// operation noted in a list is checked when it is called; a row that does not fit any more when it runs is left out.
 
 // y = +0 where the bit is clear, in place: the mask of a pruned weight applied to weight, gradient or moment.
 ck_status ck_bitmask_apply_f32(const ck_context *context, size_t rows, size_t columns, const uint8_t *mask, float *y);

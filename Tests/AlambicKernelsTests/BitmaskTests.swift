@@ -177,4 +177,50 @@ import Testing
             #expect(y.reduce(0, +) == 7, "\(variant)")
         }
     }
+    /// In a list, mask and offsets may change after they were checked: rows that do not fit any more are left out.
+    @Test func masksThatChangeAfterNotingDoNoHarm() throws {
+        // 3 rows of 10 columns with 2, 4 and 1 values
+        let good: (mask: [UInt8], offsets: [Int64]) = ([0b101, 0, 0b111, 0b1, 0, 0b10], [0, 2, 6])
+        let cases: [(String, [UInt8], [Int64], fitting: [Bool])] = [
+            ("as noted", good.mask, good.offsets, [true, true, true]),
+            ("an enormous offset", good.mask, [0, .max, 6], [false, false, true]),
+            ("a negative offset", good.mask, [0, -2, 6], [false, false, true]),
+            ("offsets that go down", good.mask, [0, 9, 6], [false, false, true]),
+            ("full rows", [0xff, 0b11, 0b111, 0b1, 0xff, 0b11], good.offsets, [false, true, false]),
+            ("a padding bit", [0b101, 0x80, 0b111, 0b1, 0, 0b10], good.offsets, [false, true, true]),
+        ]
+        for variant in Kernels.bitmask where variant.runsHere {
+            let list = try OperationList(on: variant.context(threads: 2))
+            let mask = try Memory<UInt8>(count: 6), offsets = try Memory<Int64>(count: 3)
+            let values = try Memory<Float>(count: 7), room = try Memory<Float>(count: 7 + 64)
+            let y = try Memory<Float>(count: 30), bytes = try Memory<Int8>(count: 7), z = try Memory<Int8>(count: 30)
+            var m = mask.mutableSpan, o = offsets.mutableSpan, v = values.mutableSpan
+            func write(_ newMask: [UInt8], _ newOffsets: [Int64]) {
+                for i in 0..<6 { m[i] = newMask[i] }
+                for i in 0..<3 { o[i] = newOffsets[i] }
+            }
+            write(good.mask, good.offsets)
+            for i in 0..<7 { v[i] = 1 }
+            try expandBitmask(
+                values.span, mask: mask.span, rowOffsets: offsets.span, rows: 3, columns: 10, into: y.mutableSpan,
+                on: list.context)
+            try expandBitmask(
+                bytes.span, mask: mask.span, rowOffsets: offsets.span, rows: 3, columns: 10, into: z.mutableSpan,
+                on: list.context)
+            try compressBitmask(
+                y.span, mask: mask.span, rowOffsets: offsets.span, rows: 3, columns: 10,
+                into: room.mutableSpan(32..<39), on: list.context)
+            for (what, newMask, newOffsets, fitting) in cases {
+                write(newMask, newOffsets)
+                var before = y.mutableSpan
+                for i in 0..<30 { before[i] = 5 }
+                try list.run()
+                for row in 0..<3 {
+                    let sum = (0..<10).reduce(0) { $0 + y.span[10 * row + $1] }
+                    #expect(sum == (fitting[row] ? [2, 4, 1][row] : 50), "\(variant), \(what), row \(row)")
+                }
+                #expect((0..<32).allSatisfy { room.span[$0] == 0 && room.span[39 + $0] == 0 }, "\(variant), \(what)")
+            }
+        }
+    }
 }
