@@ -27,6 +27,12 @@ bool ck_targets_in_range(const int32_t *targets, size_t rows, size_t vocabulary)
   return true;
 }
 
+bool ck_distillation_is_valid(const int32_t *targets, size_t rows, size_t vocabulary, float temperature, float mixing) {
+  if (!(temperature > 0) || !isfinite(temperature) || !isfinite(1 / temperature)) return false;
+  if (!(mixing >= 0 && mixing <= 1)) return false;
+  return targets ? ck_targets_in_range(targets, rows, vocabulary) : mixing == 1;
+}
+
 // Enough work for the hand-out of a task to be small beside it.
 static size_t rows_of_a_task(size_t vocabulary) { return ck_max(1, 8192 / vocabulary); }
 
@@ -65,8 +71,7 @@ ck_status ck_distillation_f32(const ck_context *context, size_t rows, size_t voc
   if (rows == 0) return CK_OK;
   if (vocabulary == 0 || vocabulary > INT32_MAX || ck_product_overflows(rows, vocabulary)) return CK_BAD_SHAPE;
   if (!student || !teacher || !soft || !hard) return CK_BAD_ARGUMENT;
-  if (!(temperature > 0) || !isfinite(temperature) || !(mixing >= 0 && mixing <= 1)) return CK_BAD_ARGUMENT;
-  if (targets ? !ck_targets_in_range(targets, rows, vocabulary) : mixing != 1) return CK_BAD_ARGUMENT;
+  if (!ck_distillation_is_valid(targets, rows, vocabulary, temperature, mixing)) return CK_BAD_ARGUMENT;
   const ck_crossentropy_kernels *kernel = &kernels[ck_first_allowed(variants, VARIANTS, context)];
   ck_distillation_job job = {.rows = rows,
                              .vocabulary = vocabulary,

@@ -71,7 +71,8 @@ ck_status ck_vocabulary_distillation_f32(const ck_context *context, size_t rows,
   if (!hidden || !weights || !teacher.hidden || !teacher.weights || !soft || !hard || !workspace ||
       !d_hidden != !d_weights)
     return CK_BAD_ARGUMENT;
-  if (targets && !ck_targets_in_range(targets, rows, vocabulary)) return CK_BAD_ARGUMENT;
+  // All of it now: once products are submitted, or noted in a list, there is no way back.
+  if (!ck_distillation_is_valid(targets, rows, vocabulary, temperature, mixing)) return CK_BAD_ARGUMENT;
   const size_t chunk = ck_vocabulary_chunk(rows, vocabulary);
   float *teacher_logits = workspace + chunk * vocabulary;
   for (size_t i = 0; i < rows; i += chunk) {

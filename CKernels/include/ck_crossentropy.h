@@ -19,7 +19,7 @@ ck_status ck_crossentropy_f32(const ck_context *context, size_t rows, size_t voc
 //   gradient[i] = gradient_scale d/dx (mixing soft[i] + (1 - mixing) hard[i])
 //               = gradient_scale (mixing T (q - p) + (1 - mixing) (softmax(student[i]) - [j = targets[i]])).
 // gradient may be student itself, or NULL for the losses only. targets NULL: no hard loss (zero, and mixing must be 1).
-// A row whose target is CK_IGNORED has neither loss. T > 0 and finite, 0 <= mixing <= 1.
+// A row whose target is CK_IGNORED has neither loss. T > 0, T and 1 / T finite, 0 <= mixing <= 1.
 ck_status ck_distillation_f32(const ck_context *context, size_t rows, size_t vocabulary, const float *student,
                               const float *teacher, const int32_t *targets, float temperature, float mixing,
                               float gradient_scale, float *gradient, float *soft, float *hard);

@@ -47,7 +47,7 @@ public func crossEntropyLosses(
 ///   - teacher: `[rows, vocabulary]`.
 ///   - targets: one class for each row, or ``ignoredTarget`` for rows without either loss. Nil: unlabelled rows, whose hard
 ///     loss is 0; then `mixing` must be 1.
-///   - temperature: positive and finite, else `.badArgument`.
+///   - temperature: positive and finite, its inverse too, else `.badArgument`.
 ///   - mixing: the weight of the soft loss, 0...1, else `.badArgument`.
 ///   - soft: one loss for each row in nats, with its factor T².
 ///   - hard: one loss for each row in nats.

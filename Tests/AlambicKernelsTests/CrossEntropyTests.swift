@@ -162,7 +162,10 @@ import Testing
         #expect(x == before && losses == [7, 7] && other == [7, 7])
     }
 
-    @Test(arguments: [(Float(0), Float(0.5)), (-1, 0.5), (.infinity, 0.5), (.nan, 0.5), (1, -0.1), (1, 1.1), (1, .nan)])
+    @Test(arguments: [
+        (Float(0), Float(0.5)), (-1, 0.5), (.infinity, 0.5), (.nan, 0.5), (0x1p-128, 0.5), (1, -0.1), (1, 1.1),
+        (1, .nan),
+    ])
     func refusesImpossibleRecipes(temperature: Float, mixing: Float) {
         var x: [Float] = [1, 2, 3], soft: [Float] = [7], hard: [Float] = [7]
         let teacher = x, targets: [Int32] = [1]

@@ -199,4 +199,26 @@ import Testing
             #expect(firstDifference(same.indices.map { same[$0] }, expected.dWeights) == nil)
         }
     }
+    /// Refused before any of its steps has run, or is noted.
+    @Test(arguments: [(Float(0), Float(0.5), true), (0x1p-128, 0.5, true), (1, 1.5, true), (1, 0.5, false)])
+    func refusesImpossibleRecipes(temperature: Float, mixing: Float, labelled: Bool) throws {
+        let one: [Float] = [1], ones: [Float] = [1, 1, 1], targets: [Int32] = [1]
+        let list = try OperationList(on: .default)
+        for context in [.default, list.context] {
+            var soft: [Float] = [7], hard: [Float] = [7], dHidden: [Float] = [7], dWeights: [Float] = [7, 7, 7]
+            var workspace = [Float](
+                repeating: 7, count: vocabularyWorkspaceCount(rows: 1, vocabulary: 3, teacher: true))
+            let error = #expect(throws: KernelError.self) {
+                try vocabularyDistillation(
+                    hidden: one.span, weights: ones.span, teacherHidden: one.span, teacherWeights: ones.span,
+                    targets: labelled ? targets.span : nil, rows: 1, vocabulary: 3, columns: 1, teacherColumns: 1,
+                    temperature: temperature, mixing: mixing, gradientScale: 1, soft: soft.mutableSpan,
+                    hard: hard.mutableSpan, dHidden: dHidden.mutableSpan, dWeights: dWeights.mutableSpan,
+                    workspace: workspace.mutableSpan, on: context)
+            }
+            #expect(error?.code == .badArgument)
+            #expect((soft + hard + dHidden + dWeights + workspace).allSatisfy { $0 == 7 })
+        }
+        #expect(list.count == 0)
+    }
 }
