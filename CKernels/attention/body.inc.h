@@ -1,6 +1,7 @@
 // Attention at one vector width. Scores have queries in rows and keys in lanes, so keys and (backward) values are
 // transposed into tiles of CK_KEY_TILE columns; outputs and gradients have the head's width in lanes.
-// Keys that a row does not see get probability exactly 0, so whole blocks of them may be left out or computed alike.
+// Keys that a row does not see get probability exactly 0, so whole blocks of their scores may be left out or computed
+// alike. The forward product with the values ends at each row's own key, because values may be infinite.
 #include "vector/math.inc.h"
 #define CK_TILE_VECTORS (CK_KEY_TILE / CK_LANES)
 

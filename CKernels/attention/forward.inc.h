@@ -98,10 +98,12 @@ static void CK_NAME(ck_attention_forward)(ck_worker *worker, const void *opaque,
       CK_NAME(softmax_tile)(n, vectors, last, j0 == 0, scores, factor, maximum + r0, sum + r0 * CK_PAD);
       for (size_t r = 0; r < n; r += CK_BLOCK_ROWS) {
         const size_t block = ck_min(CK_BLOCK_ROWS, n - r);
-        const size_t seen = ck_min(here, (size_t)last[r + block - 1] + 1);
-        CK_NAME(product_down)(block, padded / CK_LANES, seen, scores + r * CK_KEY_TILE, CK_KEY_TILE, tile_values,
-                              value_row, sums + (r0 + r) * padded, padded, j0 ? CK_START_SCALED : CK_START_ZERO,
-                              factor + r);
+        // Keys that all rows of the block see, then those that each row sees one more of.
+        const size_t seen = ck_min(here, (size_t)last[r] + 1), stairs = ck_min(here - seen, block - 1);
+        const int start = j0 ? CK_START_SCALED : CK_START_ZERO;
+        float *block_scores = scores + r * CK_KEY_TILE, *block_sums = sums + (r0 + r) * padded;
+        CK_NAME(product_down_stairs)(block, padded / CK_LANES, seen, stairs, block_scores, CK_KEY_TILE, tile_values,
+                                     value_row, block_sums, padded, start, factor + r);
       }
     }
   }
@@ -111,9 +113,8 @@ static void CK_NAME(ck_attention_forward)(ck_worker *worker, const void *opaque,
     float *o = output + r * shape->output_row;
     const float *s = sums + r * padded;
     size_t d = 0;
-    // + 0 makes zeros positive: their sign could tell how many unseen keys were computed.
-    for (; d + CK_LANES <= width; d += CK_LANES) vstore(o + d, vload(s + d) * inverse + 0.0f);
-    for (; d < width; d++) o[d] = s[d] * inverse + 0.0f;
+    for (; d + CK_LANES <= width; d += CK_LANES) vstore(o + d, vload(s + d) * inverse);
+    for (; d < width; d++) o[d] = s[d] * inverse;
     if (job->log_sum_exp) job->log_sum_exp[head * shape->queries + i0 + r] = maximum[r] + logf(total);
   }
 }

@@ -1,7 +1,9 @@
 // Small products on packed tiles, the one inner loop of attention:
-//   c[r][l] = start + sum_t a[r, t] b[t][l],   0 <= r < rows, l over whole vectors
-// where a is stored as rows of t (down) or as rows of r (across). Each element is one chain of multiply-adds in
-// increasing t, whatever the block it falls in.
+//   c[r][l] = start + sum_t a[r, t] b[t][l],   0 <= r < rows, 0 <= t < steps, l over whole vectors
+// where a is stored as rows of t (down) or as rows of r (across). After these come `stairs` < rows more steps, the
+// first of which row 0 leaves out, the second rows 0 and 1, and so on: the diagonal, where no row may touch what it
+// does not see (0 times infinity is NaN). Each element is one chain of multiply-adds in increasing t, whatever the
+// block it falls in.
 #define CK_BLOCK_ROWS 6
 #if CK_LANES == 16
 #define CK_BLOCK_VECTORS 4 // 24 accumulators of 32 registers
@@ -15,9 +17,9 @@ enum CK_NAME(start) { CK_NAME(start_zero), CK_NAME(start_keep), CK_NAME(start_sc
 #define CK_START_SCALED CK_NAME(start_scaled) // start = c factor[r]
 
 // rows, vectors and across are constants wherever this is inlined. stride: between the rows in which a is stored.
-CK_VECTOR void CK_NAME(block)(const size_t rows, const size_t vectors, const bool across, size_t steps, const float *a,
-                              size_t stride, const float *b, size_t b_row, float *c, size_t c_row, int start,
-                              const float *factor) {
+CK_VECTOR void CK_NAME(block)(const size_t rows, const size_t vectors, const bool across, size_t steps, size_t stairs,
+                              const float *a, size_t stride, const float *b, size_t b_row, float *c, size_t c_row,
+                              int start, const float *factor) {
   vfloat sum[CK_BLOCK_ROWS][CK_BLOCK_VECTORS];
   const float *row_of[CK_BLOCK_ROWS];
 #pragma unroll
@@ -44,6 +46,18 @@ CK_VECTOR void CK_NAME(block)(const size_t rows, const size_t vectors, const boo
       for (size_t v = 0; v < vectors; v++) sum[r][v] = vfma(value, row[v], sum[r][v]);
     }
   }
+  if (stairs) {
+#pragma unroll
+    for (size_t t = 0; t + 1 < rows; t++, b += b_row) {
+      if (t == stairs) break;
+#pragma unroll
+      for (size_t r = t + 1; r < rows; r++) {
+        vfloat value = across ? a[(steps + t) * stride + r] : row_of[r][steps + t];
+#pragma unroll
+        for (size_t v = 0; v < vectors; v++) sum[r][v] = vfma(value, vload(b + v * CK_LANES), sum[r][v]);
+      }
+    }
+  }
 #pragma unroll
   for (size_t r = 0; r < rows; r++)
 #pragma unroll
@@ -51,9 +65,9 @@ CK_VECTOR void CK_NAME(block)(const size_t rows, const size_t vectors, const boo
 }
 
 // One block of at most CK_BLOCK_ROWS rows and any number of vectors.
-CK_VECTOR void CK_NAME(product)(const bool across, size_t rows, size_t vectors, size_t steps, const float *a,
-                                size_t stride, const float *b, size_t b_row, float *c, size_t c_row, int start,
-                                const float *factor) {
+CK_VECTOR void CK_NAME(product)(const bool across, size_t rows, size_t vectors, size_t steps, size_t stairs,
+                                const float *a, size_t stride, const float *b, size_t b_row, float *c, size_t c_row,
+                                int start, const float *factor) {
   while (vectors) {
     size_t now = ck_min(vectors, CK_BLOCK_VECTORS);
 #if CK_BLOCK_VECTORS == 4
@@ -61,7 +75,7 @@ CK_VECTOR void CK_NAME(product)(const bool across, size_t rows, size_t vectors, 
 #endif
 #define CK_CASE(R, N)                                                                                                  \
   case R * 8 + N:                                                                                                      \
-    CK_NAME(block)(R, N, across, steps, a, stride, b, b_row, c, c_row, start, factor);                                 \
+    CK_NAME(block)(R, N, across, steps, stairs, a, stride, b, b_row, c, c_row, start, factor);                         \
     break;
 #if CK_BLOCK_VECTORS == 4
 #define CK_CASES(R) CK_CASE(R, 1) CK_CASE(R, 2) CK_CASE(R, 3) CK_CASE(R, 4)
@@ -81,11 +95,17 @@ CK_VECTOR void CK_NAME(product)(const bool across, size_t rows, size_t vectors, 
 static void CK_NAME(product_down)(size_t rows, size_t vectors, size_t steps, const float *a, size_t stride,
                                   const float *b, size_t b_row, float *c, size_t c_row, int start,
                                   const float *factor) {
-  CK_NAME(product)(false, rows, vectors, steps, a, stride, b, b_row, c, c_row, start, factor);
+  CK_NAME(product)(false, rows, vectors, steps, 0, a, stride, b, b_row, c, c_row, start, factor);
+}
+
+static void CK_NAME(product_down_stairs)(size_t rows, size_t vectors, size_t steps, size_t stairs, const float *a,
+                                         size_t stride, const float *b, size_t b_row, float *c, size_t c_row, int start,
+                                         const float *factor) {
+  CK_NAME(product)(false, rows, vectors, steps, stairs, a, stride, b, b_row, c, c_row, start, factor);
 }
 
 // c[r] = start + sum_t a[t stride + r] b[t]
 static void CK_NAME(product_across)(size_t rows, size_t vectors, size_t steps, const float *a, size_t stride,
                                     const float *b, size_t b_row, float *c, size_t c_row, int start) {
-  CK_NAME(product)(true, rows, vectors, steps, a, stride, b, b_row, c, c_row, start, NULL);
+  CK_NAME(product)(true, rows, vectors, steps, 0, a, stride, b, b_row, c, c_row, start, NULL);
 }

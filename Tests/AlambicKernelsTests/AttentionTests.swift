@@ -177,6 +177,29 @@ import Testing
         }
     }
 
+    /// Values that are infinite or NaN do not reach the rows before them, however the rows are divided among workers.
+    @Test func rowsDoNotTouchValuesTheyDoNotSee() throws {
+        for variant in Kernels.attention where variant.runsHere {
+            for width in [16, 33] {
+                let example = Case(batch: 1, length: 300, heads: 1, width: width, seed: 6)
+                let (clean, _) = example.inputs()
+                let expected = try example.forward(clean, on: variant.context(threads: 1)).output
+                for first in [1, 5, 63, 64, 97, 142, 145, 243, 299] {
+                    var qkv = clean
+                    for i in first..<example.length {
+                        for d in 0..<width { qkv[(i * 3 + 2) * width + d] = i % 2 == 0 ? .infinity : .nan }
+                    }
+                    for threads in threadCounts {
+                        let output = try example.forward(qkv, on: variant.context(threads: threads)).output
+                        let difference = firstDifference(
+                            Array(output[..<(first * width)]), Array(expected[..<(first * width)]))
+                        #expect(difference == nil, "\(variant) \(threads) threads, \(example) row \(first)")
+                    }
+                }
+            }
+        }
+    }
+
     @Test func nothingToDo() throws {
         let empty: [Float] = []
         var output: [Float] = []
