@@ -24,7 +24,7 @@ ck_status ck_matmul_f32(const ck_context *context, size_t m, size_t n, size_t k,
                         ck_store store, const float *bias);
 
 // B packed ahead, in the layout of the best variant that the context allows. Immutable. Contexts that do not allow that
-// variant cannot use it (CK_NO_KERNEL).
+// variant cannot use it (CK_NO_KERNEL). Packing is not noted: the context of a list is CK_BAD_ARGUMENT.
 typedef struct ck_packed ck_packed;
 ck_status ck_packed_create_f32(const ck_context *context, size_t n, size_t k, const float *b,
                                ck_orientation orientation, ck_packed **out);

@@ -6,6 +6,7 @@
 static ck_status create(const ck_context *context, ck_matmul_type type, size_t n, size_t k, const void *b,
                         ck_orientation orientation, ck_packed **out) {
   *out = NULL;
+  if (ck_context_notes(context)) return CK_BAD_ARGUMENT; // the panels must be filled when this returns
   ck_isa needs;
   const ck_matmul_kernel *kernel = ck_matmul_best(type, ck_context_isa(context), &needs);
   if (!kernel) return CK_NO_KERNEL;

@@ -24,6 +24,7 @@ ck_status ck_context_create(ck_isa allowed, ck_team *team, ck_context **out) {
 void ck_context_destroy(ck_context *context) { free(context); }
 ck_isa ck_context_isa(const ck_context *context) { return context->isa; }
 ck_caches ck_context_caches(const ck_context *context) { return ck_team_caches(context->team); }
+bool ck_context_notes(const ck_context *context) { return context->list != NULL; }
 uint32_t ck_context_workers(const ck_context *context) { return ck_team_workers(context->team); }
 
 ck_status ck_submit(const ck_context *context, ck_program *program, const void *job, size_t job_bytes, ck_needs needs) {

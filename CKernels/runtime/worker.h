@@ -34,6 +34,7 @@ typedef struct ck_caches {
 } ck_caches;
 ck_caches ck_context_caches(const ck_context *context);
 uint32_t ck_context_workers(const ck_context *context);
+bool ck_context_notes(const ck_context *context); // it belongs to a list
 
 static inline size_t ck_min(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t ck_max(size_t a, size_t b) { return a > b ? a : b; }
