@@ -22,8 +22,10 @@ const ck_variant *ck_embedding_variants(size_t *count) {
   return variants;
 }
 
+// More classes than ids can name would let negative ids pass.
 static bool overflows(size_t rows, size_t vocabulary, size_t positions, size_t columns) {
-  return ck_product_overflows(ck_max(ck_max(rows, vocabulary), positions), columns);
+  return vocabulary > (size_t)INT32_MAX + 1 ||
+         ck_product_overflows(ck_max(ck_max(rows, vocabulary), positions), columns);
 }
 
 static bool in_range(const int32_t *ids, size_t rows, size_t vocabulary) {

@@ -95,6 +95,26 @@ import Testing
         #expect(y.allSatisfy { $0 == 7 } && gradient == table)
     }
 
+    /// A table of which ids cannot name every row would take negative ones. Nothing of it is read.
+    @Test func refusesTablesLargerThanIds() {
+        let ids: [Int32] = [-1]
+        var y: [Float] = [7], one: [Float] = [7]
+        let error = #expect(throws: KernelError.self) {
+            try one.withUnsafeBufferPointer { start throws(KernelError) in
+                let table = UnsafeBufferPointer(start: start.baseAddress, count: (1 << 31) + 1)
+                try embedding(
+                    ids: ids.span, table: table.span, length: 1, columns: 1, into: y.mutableSpan, on: .default)
+            }
+        }
+        let backward = #expect(throws: KernelError.self) {
+            try one.withUnsafeMutableBufferPointer { start throws(KernelError) in
+                let table = UnsafeMutableBufferPointer(start: start.baseAddress, count: (1 << 31) + 1)
+                try embeddingBackward(ids: ids.span, dY: y.span, columns: 1, into: table.mutableSpan, on: .default)
+            }
+        }
+        #expect(error?.code == .badShape && backward?.code == .badShape && y == [7] && one == [7])
+    }
+
     @Test func refusesPositionsBeyondTheirTable() {
         let ids: [Int32] = [0, 1, 2, 3], table = [Float](repeating: 1, count: 8)
         var y = [Float](repeating: 7, count: 8), positions = [Float](repeating: 0, count: 6)
