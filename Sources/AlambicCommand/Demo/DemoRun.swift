@@ -13,14 +13,15 @@ struct Demo {
         var heads = 4
         var context = 128
         var rows = 16
-        var steps = 1000
-        var retrainSteps = 800
-        var rounds = 8
+        var steps = 1200
+        var retrainSteps = 1000
+        var rounds = 3
         var sparsity = 0.8
         var temperature = 2.0
         var mixing = 0.7
-        var dropout = 0.1
-        var rate = 2e-3
+        var dropout = 0.05
+        var rate = 5e-3
+        var retrainRate = 3e-3
         var seed: UInt64 = 1
     }
 
@@ -82,7 +83,8 @@ struct Demo {
         let distilled = try fit(distilledRun, "student-distilled", steps: plan.steps, into: &report)
 
         let schedule = Schedule.cosine(
-            peak: plan.rate / 2, warmup: plan.retrainSteps / 20, over: plan.retrainSteps, floor: plan.rate / 40)
+            peak: plan.retrainRate, warmup: plan.retrainSteps / 20, over: plan.retrainSteps,
+            floor: plan.retrainRate / 50)
         let longer = try trainer(distilled, objective, schedule: schedule)
         _ = try fit(
             longer, "student-distilled-longer", steps: plan.retrainSteps, before: plan.steps, into: &report)
@@ -98,7 +100,7 @@ struct Demo {
 
     private func trainer(_ model: Model, _ objective: some Objective, steps: Int) throws -> Trainer {
         let schedule = Schedule.cosine(
-            peak: plan.rate, warmup: min(100, steps / 10), over: steps, floor: plan.rate / 10)
+            peak: plan.rate, warmup: min(100, steps / 10), over: steps, floor: plan.rate / 50)
         return try trainer(model, objective, schedule: schedule)
     }
 
