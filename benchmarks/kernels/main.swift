@@ -60,6 +60,9 @@ func runBench(_ words: [String]) throws -> Int32 {
         }
     }
     progress(nil)
+    if rows.isEmpty {
+        throw BenchError.usage("nothing to run: no selected case has such a variant or shape; see `bench --list`")
+    }
     let text = try Report.render(record, rows, as: arguments.output)
     if let path = arguments.outPath {
         do {

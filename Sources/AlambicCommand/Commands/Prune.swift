@@ -14,7 +14,8 @@ extension Subcommand {
             .value("rounds", "N", "prune and retrain this many times (default 4)"),
             .value("retrain-steps", "N", "retraining steps in all (default 400)"),
             .value("teacher", "DIR", "retrain on what this model predicts instead of on the text alone"),
-        ] + TrainingOptions.options.filter { $0.name != "steps" },
+            .value("rate", "X", "peak learning rate while retraining (default 5e-4)"),
+        ] + TrainingOptions.options.filter { $0.name != "steps" && $0.name != "rate" },
         notes: """
             Per-layer magnitude pruning and retraining after Han et al. 2015. The result is stored sparse
             (sparse-bitmask) and computed dense in this version: a smaller file, not a faster model.
@@ -28,7 +29,7 @@ extension Subcommand {
             let steps = try arguments.int("retrain-steps", in: 0...100_000_000) ?? 400
             let corpus = try arguments.corpus()
             let model = try arguments.model("model")
-            let options = try TrainingOptions(arguments, model: model)
+            let options = try TrainingOptions(arguments, model: model, rate: 5e-4)
             let directory = try arguments.outputDirectory()
             let (train, held) = try corpus.split(0.9)
             let trainer: Trainer
@@ -59,8 +60,10 @@ extension Subcommand {
         _ trainer: Trainer, _ method: some PruningMethod, _ sparsity: Double, _ rounds: Int, _ steps: Int,
         _ train: Corpus, _ options: TrainingOptions, _ progress: Progress
     ) throws -> Model {
-        try trainer.pruned(
-            method, to: .unstructured(sparsity), rounds: rounds, retraining: steps, on: train, rows: options.rows,
+        let peak = options.optimizer.rate.peak
+        return try trainer.pruned(
+            method, to: .unstructured(sparsity), rounds: rounds, retraining: steps, on: train,
+            rate: .cosine(peak: peak, warmup: min(20, steps / 10), over: steps, floor: peak / 50), rows: options.rows,
             context: options.context, seed: options.seed, cancellation: Interruption.cancellation
         ) { state in
             progress.update(

@@ -74,7 +74,7 @@ struct Demo {
         let teacherRun = try trainer(try Model(teacherShape, seed: plan.seed), LanguageModel(), steps: plan.steps)
         let teacher = try fit(teacherRun, "teacher", steps: plan.steps, into: &report)
 
-        let scratchRun = try trainer(try Model(studentShape, seed: plan.seed + 1), LanguageModel(), steps: plan.steps)
+        let scratchRun = try trainer(try Model(studentShape, seed: plan.seed &+ 1), LanguageModel(), steps: plan.steps)
         _ = try fit(scratchRun, "student-scratch", steps: plan.steps, into: &report)
 
         let objective = try Distillation(from: teacher, temperature: plan.temperature, mixing: plan.mixing)
@@ -116,7 +116,7 @@ struct Demo {
     ) throws -> Model {
         let progress = Progress(name, total: steps)
         var curve = CurveBuilder(name: name, first: before)
-        let batches = try train.batches(of: plan.rows, context: plan.context, seed: plan.seed + UInt64(before))
+        let batches = try train.batches(of: plan.rows, context: plan.context, seed: plan.seed &+ UInt64(before))
         let (_, seconds) = try timed {
             try trainer.run(batches, until: steps, cancellation: Interruption.cancellation) { step in
                 curve.add(step)
@@ -138,7 +138,7 @@ struct Demo {
             try trainer.pruned(
                 Magnitude(), to: .unstructured(plan.sparsity), rounds: plan.rounds, retraining: plan.retrainSteps,
                 on: train, rate: schedule, rows: plan.rows, context: plan.context,
-                seed: plan.seed + UInt64(plan.steps), cancellation: Interruption.cancellation
+                seed: plan.seed &+ UInt64(plan.steps), cancellation: Interruption.cancellation
             ) { state in
                 curve.add(state.report)
                 progress.update(

@@ -35,7 +35,7 @@ struct DemoReport: Codable, Sendable {
     }
     struct Stage: Codable, Sendable {
         var name: String
-        /// Optimizer steps that this model has behind it, those of the model it started from included.
+        /// Optimizer steps of this model; a pruned or longer trained one counts those of the model it started from.
         var steps: Int
         var parameters: Int
         var nonzero: Int
@@ -144,7 +144,7 @@ struct DemoReport: Codable, Sendable {
             lines.append(
                 String(
                     format:
-                        "Pruning %.0f %% of the weights costs %.3f bits per byte against the unpruned twin trained for as many steps.",
+                        "Pruning %.0f %% of the weights of every linear layer costs %.3f bits per byte against the unpruned twin trained for as many steps.",
                     settings.sparsity * 100, cost)
                     + " It is stored sparse, but this version computes on it dense: pruning makes the file smaller and nothing faster yet."
             )

@@ -3,7 +3,7 @@ let allCases: [BenchCase] = [
     .matmulF32, .matmulPackedF32, .matmulS8, .linearS8, .decodeF32, .decodeS8,
     .attention, .attentionBackward,
     .norm, .normBackward, .softmaxRows, .geluForward, .geluGradient, .residual, .columnSums,
-    .embeddingGather, .embeddingScatter, .crossEntropyRows,
+    .embeddingGather, .embeddingScatter, .crossEntropyRows, .distillationRows, .vocabularyLoss,
     .dropoutForward, .uniformNumbers, .normalNumbers,
     .adamW, .momentum, .gradientNorm, .quantizeRowsToInt8, .bitmaskExpand,
 ]

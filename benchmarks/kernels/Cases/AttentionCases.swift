@@ -65,7 +65,8 @@ extension BenchCase {
             let copies = context.machine.coldCopies(ofBytes: 4 * tokens * width)
             let outputs = try (0..<copies).map { _ in try Memory<Float>(count: tokens * width) }
             return Workload(
-                ops: 0, bytes: Double(8 * tokens * width), peak: .f32, pattern: .copy, copies: copies
+                ops: 0, bytes: Double(4 * tokens * width + 4 * min(tokens, vocabulary) * width), peak: .f32,
+                pattern: .copy, copies: copies
             ) { copy in
                 let y = outputs[copy]
                 try embedding(
@@ -83,7 +84,8 @@ extension BenchCase {
             let copies = context.machine.coldCopies(ofBytes: 4 * tokens * width)
             let gradients = try (0..<copies).map { _ in try ramp(tokens * width) }
             return Workload(
-                ops: 0, bytes: Double(4 * tokens * width), peak: .f32, pattern: .read, copies: copies
+                ops: 0, bytes: Double(4 * tokens * width + 8 * min(tokens, vocabulary) * width), peak: .f32,
+                pattern: .update, copies: copies
             ) { copy in
                 let dY = gradients[copy]
                 try embeddingBackward(ids: ids.span, dY: dY.span, columns: width, into: table.mutableSpan, on: context)
