@@ -136,7 +136,8 @@ struct DemoReport: Codable, Sendable {
                         "At %d steps the distilled student is %.3f bits per byte %@ than the one from scratch; the teacher is at %.3f.",
                     distilled.steps, abs(gain), gain >= 0 ? "better" : "worse", teacher.bitsPerByte)
                     + String(
-                        format: " Distilling took %.1f times as long as training from scratch.",
+                        format:
+                            " It starts from every other layer of the teacher, the other from random weights; distilling took %.1f times as long.",
                         distilled.seconds / max(scratch.seconds, 0.001)))
         }
         if let pruned = stage("student-pruned"), let control = stage("student-distilled-longer") {
