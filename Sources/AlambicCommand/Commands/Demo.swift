@@ -8,7 +8,7 @@ extension Subcommand {
         options: [
             .value("data", "FILE", "plain text (default: the licence texts in \(Demo.defaultCorpus))"),
             .value("out", "DIR", "where models, report.html and report.json go (default out/demo)"),
-            .value("steps", "N", "steps of the teacher and of each student (default \(Demo.Plan().steps))"),
+            .value("steps", "N", "steps of each student, half of the teacher's (default \(Demo.Plan().steps))"),
             .value("retrain-steps", "N", "retraining steps while pruning (default \(Demo.Plan().retrainSteps))"),
         ],
         notes: """

@@ -13,7 +13,8 @@ struct Demo {
         var heads = 4
         var context = 128
         var rows = 16
-        var steps = 1200
+        /// Steps of each student. The teacher takes twice as many: it must know more than they do.
+        var steps = 1000
         var retrainSteps = 1000
         var rounds = 3
         var sparsity = 0.8
@@ -71,8 +72,9 @@ struct Demo {
             layers: plan.layers / 2, width: plan.width, heads: plan.heads, context: plan.context,
             vocabulary: train.vocabulary, dropout: 0)
 
-        let teacherRun = try trainer(try Model(teacherShape, seed: plan.seed), LanguageModel(), steps: plan.steps)
-        let teacher = try fit(teacherRun, "teacher", steps: plan.steps, into: &report)
+        let lessons = 2 * plan.steps
+        let teacherRun = try trainer(try Model(teacherShape, seed: plan.seed), LanguageModel(), steps: lessons)
+        let teacher = try fit(teacherRun, "teacher", steps: lessons, into: &report)
 
         let scratchRun = try trainer(try Model(studentShape, seed: plan.seed &+ 1), LanguageModel(), steps: plan.steps)
         _ = try fit(scratchRun, "student-scratch", steps: plan.steps, into: &report)
