@@ -12,17 +12,17 @@ struct Demo {
         var width = 128
         var heads = 4
         var context = 128
-        var rows = 16
+        var rows = 8
         /// Steps of each student. The teacher takes twice as many: it must know more than they do.
-        var steps = 1000
-        var retrainSteps = 1000
+        var steps = 2000
+        var retrainSteps = 2200
         var rounds = 3
         var sparsity = 0.8
         var temperature = 2.0
         var mixing = 0.7
         var dropout = 0.05
         var rate = 5e-3
-        var retrainRate = 3e-3
+        var retrainRate = 5e-3
         var seed: UInt64 = 1
     }
 
