@@ -14,8 +14,8 @@ struct Demo {
         var context = 128
         var rows = 8
         /// Steps of each student. The teacher takes twice as many: it must know more than they do.
-        var steps = 2000
-        var retrainSteps = 2200
+        var steps = 1500
+        var retrainSteps = 3600
         var rounds = 3
         var sparsity = 0.8
         var temperature = 2.0
