@@ -145,8 +145,8 @@ struct DemoReport: Codable, Sendable {
             lines.append(
                 String(
                     format:
-                        "Pruning %.0f %% of the weights of every linear layer costs %.3f bits per byte against the unpruned twin trained for as many steps.",
-                    settings.sparsity * 100, cost)
+                        "Pruning %.0f %% of the weights of every linear layer leaves it %.3f bits per byte %@ than the unpruned twin trained for as many steps.",
+                    settings.sparsity * 100, abs(cost), cost >= 0 ? "worse" : "better")
                     + " It is stored sparse, but this version computes on it dense: pruning makes the file smaller and nothing faster yet."
             )
         }
@@ -156,7 +156,7 @@ struct DemoReport: Codable, Sendable {
             lines.append(
                 String(
                     format:
-                        "int8 costs %.3f bits per byte more, takes %.0f %% of the dense student's bytes, prefills at %.2f times and decodes at %.2f times the speed of f32.",
+                        "int8 changes that by %+.3f bits per byte, takes %.0f %% of the dense student's bytes, prefills at %.2f times and decodes at %.2f times the speed of f32.",
                     int8.bitsPerByte - pruned.bitsPerByte, 100 * Double(int8.bytes) / Double(dense.bytes),
                     int8.prefillTokensPerSecond / max(pruned.prefillTokensPerSecond, 1),
                     int8.decodeTokensPerSecond / max(pruned.decodeTokensPerSecond, 1)))

@@ -68,7 +68,7 @@ extension DemoReport {
         @media (prefers-color-scheme: dark) { :root { --ink: #e8e6e1; --soft: #a2a8b0; --paper: #16191d; --rule: #343a42; --card: #1d2127;
           --s0: #6fa8e8; --s1: #f08a72; --s2: #6cc79a; --s3: #c19be6; --s4: #e0b94a; --s5: #74c5d2; } }
         body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 ui-sans-serif, system-ui, sans-serif; }
-        main { max-width: 760px; margin: 0 auto; padding: 40px 24px 80px; }
+        main { max-width: 860px; margin: 0 auto; padding: 40px 24px 80px; }
         h1 { font-size: 28px; line-height: 1.2; letter-spacing: -0.01em; margin: 0 0 12px; }
         h2 { font-size: 19px; margin: 40px 0 8px; }
         .note { color: var(--soft); font-size: 14px; }
