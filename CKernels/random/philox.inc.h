@@ -19,6 +19,8 @@ typedef struct {
 #define vphilox_keys CK_NAME(ck_vphilox_keys)
 #define vphilox_spread CK_NAME(ck_vphilox_spread)
 #define vphilox CK_NAME(ck_vphilox)
+#define vphilox_at CK_NAME(ck_vphilox_at)
+#define vphilox_rounds CK_NAME(ck_vphilox_rounds)
 #define vproduct CK_NAME(ck_vproduct)
 #define vhigh CK_NAME(ck_vhigh)
 #define vevens CK_NAME(ck_vevens)
@@ -60,20 +62,19 @@ CK_VECTOR vblock vproduct(vblock a, uint32_t b) { return (a & 0xffffffffu) * (ui
 // multiplications need.
 CK_VECTOR vblock vhigh(vblock p) { return (vblock)vodds((vuint)p, (vuint)p); }
 
-// The 4 * CK_LANES words of blocks block ..< block + CK_LANES, in order. Two vectors of blocks side by side: one alone
-// is a chain of dependent instructions as long as the processor's scheduler.
-CK_VECTOR void vphilox(const vphilox_keys *k, uint64_t block, vuint words[4]) {
-  // Blocks sit so that interleaving neighbours within 128 bits, at the end, puts their words in order.
+// The 4 * CK_LANES words of the blocks whose low counters are in c0. Two vectors of blocks side by side: one alone is a
+// chain of dependent instructions as long as the processor's scheduler. Blocks sit so that interleaving neighbours
+// within 128 bits, at the end, puts their words in order.
 #if CK_LANES == 16
-  const vblock order = {0, 4, 1, 5, 2, 6, 3, 7};
+#define CK_PHILOX_ORDER 0, 4, 1, 5, 2, 6, 3, 7
 #elif CK_LANES == 8
-  const vblock order = {0, 2, 1, 3};
+#define CK_PHILOX_ORDER 0, 2, 1, 3
 #else
-  const vblock order = {0, 1};
+#define CK_PHILOX_ORDER 0, 1
 #endif
-  vblock c0[2], c1[2], c2[2], c3[2];
+CK_VECTOR void vphilox_rounds(const vphilox_keys *k, vblock c0[2], vuint words[4]) {
+  vblock c1[2], c2[2], c3[2];
   for (int i = 0; i < 2; i++) {
-    c0[i] = block + (uint64_t)i * (CK_LANES / 2) + order;
     c1[i] = c0[i] >> 32;
     c2[i] = k->stream[0];
     c3[i] = k->stream[1];
@@ -101,3 +102,19 @@ CK_VECTOR void vphilox(const vphilox_keys *k, uint64_t block, vuint words[4]) {
 #endif
   }
 }
+
+// The words of blocks block ..< block + CK_LANES, in order.
+CK_VECTOR void vphilox(const vphilox_keys *k, uint64_t block, vuint words[4]) {
+  const vblock order = {CK_PHILOX_ORDER};
+  vblock c0[2] = {block + order, block + CK_LANES / 2 + order};
+  vphilox_rounds(k, c0, words);
+}
+
+// The words of blocks[0], blocks[1], ... blocks[CK_LANES - 1].
+CK_VECTOR void vphilox_at(const vphilox_keys *k, const uint64_t *blocks, vuint words[4]) {
+  vblock c0[2];
+  __builtin_memcpy(c0, blocks, sizeof c0);
+  for (int i = 0; i < 2; i++) c0[i] = __builtin_shufflevector(c0[i], c0[i], CK_PHILOX_ORDER);
+  vphilox_rounds(k, c0, words);
+}
+#undef CK_PHILOX_ORDER
