@@ -25,6 +25,8 @@ typedef uint16_t CK_NAME(ck_vhalf) __attribute__((ext_vector_type(CK_LANES)));
 #define vstore_half_part CK_NAME(ck_vstore_half_part)
 #define vwiden_bf16 CK_NAME(ck_vwiden_bf16)
 #define vnarrow_bf16 CK_NAME(ck_vnarrow_bf16)
+#define vround_bf16 CK_NAME(ck_vround_bf16)
+#define vstore_bf16_pair CK_NAME(ck_vstore_bf16_pair)
 #define vwiden_f16 CK_NAME(ck_vwiden_f16)
 #define vnarrow_f16 CK_NAME(ck_vnarrow_f16)
 #define widen_bf16 CK_NAME(ck_widen_bf16)
@@ -74,13 +76,37 @@ CK_VECTOR void vstore_half_part(uint16_t *p, size_t n, vhalf v) {
 
 CK_VECTOR vfloat vwiden_bf16(vhalf h) { return (vfloat)(__builtin_convertvector(h, vuint) << 16); }
 
-// Adding just under half a unit, or half a unit where the last bit kept is 1, carries into the bits kept when it
-// should, and from the largest finite number into infinity.
-CK_VECTOR vhalf vnarrow_bf16(vfloat v) {
+// bf16 in the upper half of each lane; what is below means nothing. Adding just under half a unit, or half a unit where
+// the last bit kept is 1, carries into the bits kept when it should, and from the largest finite number into infinity.
+CK_VECTOR vuint vround_bf16(vfloat v) {
+#if CK_LANES == 16
+  // Masks instead of shifts, of which there is one a cycle; the table makes both kinds of NaN the input's, quiet.
+  __m512i bits = (__m512i)v;
+  __mmask16 odd = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0x10000));
+  __m512i rounded = _mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff));
+  rounded = _mm512_mask_add_epi32(rounded, odd, bits, _mm512_set1_epi32(0x8000));
+  return (vuint)_mm512_fixupimm_ps((__m512)rounded, (__m512)v, _mm512_set1_epi32(0x22), 0);
+#else
   vuint bits = (vuint)v;
-  vuint rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-  vuint quiet = bits >> 16 | 0x40;
-  return __builtin_convertvector(v != v ? quiet : rounded, vhalf);
+  vuint rounded = bits + 0x7fff + (bits >> 16 & 1);
+  return v != v ? bits | 0x400000 : rounded;
+#endif
+}
+
+CK_VECTOR vhalf vnarrow_bf16(vfloat v) { return __builtin_convertvector(vround_bf16(v) >> 16, vhalf); }
+
+// 2 * CK_LANES elements.
+CK_VECTOR void vstore_bf16_pair(uint16_t *p, vfloat low, vfloat high) {
+#if CK_LANES == 16
+  typedef uint16_t halves __attribute__((ext_vector_type(32)));
+  halves h =
+      __builtin_shufflevector((halves)vround_bf16(low), (halves)vround_bf16(high), 1, 3, 5, 7, 9, 11, 13, 15, 17, 19,
+                              21, 23, 25, 27, 29, 31, 33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63);
+  __builtin_memcpy(p, &h, sizeof h);
+#else
+  vstore_half(p, vnarrow_bf16(low));
+  vstore_half(p + CK_LANES, vnarrow_bf16(high));
+#endif
 }
 
 CK_VECTOR vfloat vwiden_f16(vhalf h) {
