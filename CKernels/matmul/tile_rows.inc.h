@@ -20,6 +20,12 @@
           CK_TILE_CASE(BODY, 8, 1) CK_TILE_CASE(BODY, 9, 1) CK_TILE_CASE(BODY, 10, 1) CK_TILE_CASE(BODY, 11, 1)        \
               CK_TILE_CASE(BODY, 12, 1) CK_TILE_CASE(BODY, 13, 1) CK_TILE_CASE(BODY, 14, 1)
 
+// With so few rows the weights come from memory, and only a fetch this far ahead keeps enough of them on their way.
+#ifndef CK_STREAM_ROWS
+#define CK_STREAM_ROWS 8
+#define CK_STREAM_AHEAD 2048
+#endif
+
 // Spreads over a tile what the next one will wait for: its rows of C, and the part of the next panel of B that falls to
 // this tile. Hardware foresees neither, since both jump.
 typedef struct ck_prefetch {
@@ -28,7 +34,7 @@ typedef struct ck_prefetch {
 } ck_prefetch;
 
 CK_INLINE ck_prefetch ck_prefetch_start(const ck_matmul_tile *tile) {
-  return (ck_prefetch){tile->next, tile->ahead, tile->c_stride * 4, tile->ahead_step, tile->rows};
+  return (ck_prefetch){tile->next, tile->ahead, tile->next_stride, tile->ahead_step, tile->rows};
 }
 CK_INLINE void ck_prefetch_step(ck_prefetch *p) {
   __builtin_prefetch(p->c, 0, 3);

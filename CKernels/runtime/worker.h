@@ -16,7 +16,7 @@ typedef struct ck_needs {
 // Runs the program on the context's team, or notes it when the context belongs to a list (the job is copied either way
 // the call is made, so it may live on the stack). Scratch is grown before anything starts: programs cannot fail.
 // job_bytes is at most CK_JOB_BYTES.
-enum { CK_JOB_BYTES = 512 };
+enum { CK_JOB_BYTES = 1024 };
 ck_status ck_submit(const ck_context *context, ck_program *program, const void *job, size_t job_bytes, ck_needs needs);
 
 // Inside a program. Every worker must reach every ck_for and ck_barrier, in the same order.
