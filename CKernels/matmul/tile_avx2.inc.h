@@ -9,24 +9,42 @@
 
 enum { CK_MR = 6, CK_NR = 16 };
 
-// One K-group: 2 * panels vectors of B against `rows` groups of A.
+// Keeps the compiler from moving loads and stores across.
+CK_INLINE void ck_in_order(void) { __asm__ volatile("" ::: "memory"); }
+
+// K-group i, in all lanes.
+CK_INLINE __m256i ck_group(const char *a, size_t i) {
+  int32_t group;
+  memcpy(&group, a + i * 4, sizeof group);
+  return _mm256_set1_epi32(group);
+}
+
+// One K-group: 2 * panels vectors of B against `rows` groups of A, twelve sums at most. Of the 16 registers four are
+// left: for two vectors of B and one of A with a panel, else for one of B and three of A at most. In order, since
+// fetching B for the next K-group while this one needs them all costs a sum its register, and doubles the time.
 CK_INLINE void ck_tile_step(__m256i *sum, const char *a, const char *b, const size_t b_stride, const size_t rows,
                             const size_t panels) {
-  __m256i bv[2 * 4];
+  const size_t vectors = 2 * panels;
+  __m256i bv[2], av[3];
 #pragma clang loop unroll(full)
-  for (size_t v = 0; v < 2 * panels; v++) {
+  for (size_t i = 0; i < (panels > 1 ? rows : 0); i++) av[i] = ck_group(a, i);
+#pragma clang loop unroll(full)
+  for (size_t v = 0; v < vectors; v++) {
     const char *p = b + v / 2 * b_stride;
-    bv[v] = ck_load_b(p, v % 2);
     if (rows <= CK_STREAM_ROWS && v % 2 == 0) __builtin_prefetch(p + CK_STREAM_AHEAD);
+    bv[v % 2] = ck_load_b(p, v % 2);
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < (panels > 1 ? rows : 0); i++)
+      sum[i * vectors + v] = ck_dot(sum[i * vectors + v], av[i], bv[v % 2]);
+    if (panels > 1) ck_in_order();
   }
 #pragma clang loop unroll(full)
-  for (size_t i = 0; i < rows; i++) {
-    int32_t group;
-    memcpy(&group, a + i * 4, sizeof group);
-    const __m256i av = _mm256_set1_epi32(group);
-#pragma clang loop unroll(full)
-    for (size_t v = 0; v < 2 * panels; v++) sum[i * 2 * panels + v] = ck_dot(sum[i * 2 * panels + v], av, bv[v]);
+  for (size_t i = 0; i < (panels > 1 ? 0 : rows); i++) {
+    const __m256i one = ck_group(a, i);
+    sum[2 * i] = ck_dot(sum[2 * i], one, bv[0]);
+    sum[2 * i + 1] = ck_dot(sum[2 * i + 1], one, bv[1]);
   }
+  ck_in_order();
 }
 
 CK_INLINE void ck_tile_body(const ck_matmul_tile *tile, const size_t rows, const size_t panels) {
