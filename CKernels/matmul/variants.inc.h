@@ -7,4 +7,11 @@ CK_MATMUL(F32, f32, AVX2, avx2)
 CK_MATMUL(F32, f32, PORTABLE, portable)
 #if defined(__x86_64__)
 CK_MATMUL(S8, s8, AVX512VNNI, avx512vnni)
+CK_MATMUL(S8, s8, AVX2, avx2)
 #endif
+CK_MATMUL(S8, s8, PORTABLE, portable)
+#if defined(__x86_64__)
+CK_MATMUL(U8S8, u8s8, AVX512VNNI, avx512vnni)
+CK_MATMUL(U8S8, u8s8, AVX2, avx2)
+#endif
+CK_MATMUL(U8S8, u8s8, PORTABLE, portable)
