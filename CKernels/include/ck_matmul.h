@@ -8,7 +8,8 @@
 // What is summed, and how (docs/Numerics.md derives it):
 //   f32, f16, f32s8  one chain of multiply-adds in f32 over k in increasing order, fused on AVX2 and AVX-512
 //   bf16, bf16s8     the same where the processor has no bf16 arithmetic; with it, one chain of vdpbf16ps over pairs
-//   s8, u8s8         exact in 32 bits, for all values, on every instruction set; k is at most CK_MATMUL_S8_MAX_K
+//   s8, u8s8         exact in 32 bits, for all values, on every instruction set; k is at most CK_MATMUL_S8_MAX_K or
+//                    CK_MATMUL_U8S8_MAX_K
 //   s8s4*, s8u4*     exact in 32 bits within a group, then one chain over groups: fma(scale, sum of group, C) in f32
 //   bf16s4*, bf16u4* the sum of a group in f32 over (q - zero point), then the same chain over groups
 // So the bits of row i do not depend on m, on blocking, on packing ahead or on the number of workers.
@@ -41,7 +42,8 @@ typedef CK_ENUM(ck_product){
     CK_PRODUCT_BF16U4G128,
     CK_PRODUCTS,
 } ck_product;
-enum { CK_MATMUL_S8_MAX_K = 131071 };
+// Products of -128 * -128, and of 255 * -128, that a sum of 32 bits can hold.
+enum { CK_MATMUL_S8_MAX_K = 131071, CK_MATMUL_U8S8_MAX_K = 65793 };
 const char *ck_product_name(ck_product product); // "f32", "s8s4g32", …; NULL for what is none
 size_t ck_product_group(ck_product product);     // 32 or 128 with 4-bit weights, else 1
 
@@ -113,7 +115,7 @@ typedef struct ck_weights {
   const uint16_t *group_scales; // 4-bit: f16 [n, k / group]
   const uint8_t *zero_points;   // u4: [n, k / group], 0 ..< 16
 } ck_weights;
-// CK_BAD_SHAPE when the group does not divide k, or k is over the bound of s8.
+// CK_BAD_SHAPE when the group does not divide k, or k is over the bound of exact sums.
 ck_status ck_packed_create(const ck_context *context, ck_product product, size_t n, size_t k, ck_weights weights,
                            ck_packed **out);
 void ck_packed_destroy(ck_packed *packed);

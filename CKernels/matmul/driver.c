@@ -69,7 +69,7 @@ static ck_status set_result(ck_matmul_job *job, const ck_context *context, ck_re
 static ck_status submit(const ck_context *context, ck_matmul_job *job, ck_left a, ck_result c, const float *scales) {
   if (!ck_matmul_fits(job->m, job->n) || !ck_matmul_fits(job->m, job->k) || !ck_matmul_fits(job->n, job->k))
     return CK_BAD_SHAPE;
-  if (job->kernel->sums == CK_S32 && job->k > CK_MATMUL_S8_MAX_K) return CK_BAD_SHAPE;
+  if (job->k > ck_matmul_most_k(job->kernel)) return CK_BAD_SHAPE;
   ck_status status = set_left(job, a);
   if (status == CK_OK) status = set_result(job, context, c, scales);
   if (status != CK_OK) return status;

@@ -1,17 +1,11 @@
-// Packing for products of s8 by vpdpbusd.
+// Packing for products of s8 by vpdpbusd. Include after matmul/tile_avx512.inc.h.
+#include "matmul/bytes_avx512.inc.h"
 #include "quantize/scale.h"
 enum { GROUP = 4 };
 
 static void pack_a(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows, size_t from,
                    size_t depth) {
-  const __m512i flip = _mm512_set1_epi8((char)0x80);
-  const char *at = source->data + first * source->stride + from * source->k_stride;
-  if (source->k_stride == 1) return ck_pack_a_rows(panel, at, source->stride, rows, depth, flip);
-  char *to = panel;
-  for (size_t k = 0; k < ck_round_up(depth, GROUP); k++)
-    for (size_t i = 0; i < rows; i++)
-      to[k / GROUP * rows * GROUP + i * GROUP + k % GROUP] =
-          k < depth ? (char)(at[i * source->stride + k * source->k_stride] ^ 0x80) : 0;
+  ck_pack_a_bytes(panel, source, first, rows, from, depth, _mm512_set1_epi8((char)0x80));
 }
 
 // As ck_quantize_rows_f32_s8 does: 1 for a row of zeros, NaN for one that is not finite.
@@ -22,11 +16,10 @@ static float row_scale(const float *row, size_t k) {
   size_t i = 0;
   for (; i + 64 <= k; i += 64)
     for (size_t v = 0; v < 4; v++)
-      greatest[v] =
-          _mm512_max_epi32(greatest[v], _mm512_and_si512(magnitude, _mm512_loadu_si512(row + i + v * 16)));
+      greatest[v] = _mm512_max_epi32(greatest[v], _mm512_and_si512(magnitude, _mm512_loadu_si512(row + i + v * 16)));
   for (; i < k; i += 16)
-    greatest[0] = _mm512_max_epi32(
-        greatest[0], _mm512_and_si512(magnitude, _mm512_maskz_loadu_epi32(ck_mask16(k - i), row + i)));
+    greatest[0] =
+        _mm512_max_epi32(greatest[0], _mm512_and_si512(magnitude, _mm512_maskz_loadu_epi32(ck_mask16(k - i), row + i)));
   const int32_t bits = _mm512_reduce_max_epi32(
       _mm512_max_epi32(_mm512_max_epi32(greatest[0], greatest[1]), _mm512_max_epi32(greatest[2], greatest[3])));
   return ck_quantization_scale(bits);
@@ -65,20 +58,16 @@ static void pack_b(void *panel, void *extra, const ck_matmul_source *source, siz
                    size_t depth) {
   const char *at = source->data + first * source->stride + from * source->k_stride;
   char *to = panel;
-  const size_t groups = ck_ceil_div(depth, GROUP);
-  if (source->k_stride == 1)
-    ck_pack_b_rows(panel, at, source->stride, columns, depth);
-  else {
-    memset(panel, 0, groups * CK_NR * GROUP);
-    for (size_t k = 0; k < depth; k++)
-      for (size_t j = 0; j < columns; j++)
-        to[k / GROUP * CK_NR * GROUP + j * GROUP + k % GROUP] = at[j * source->stride + k * source->k_stride];
-  }
   __m512i low = _mm512_setzero_si512(), high = low;
   const __m512i one = _mm512_set1_epi8(1);
-  for (size_t g = 0; g < groups; g++, to += CK_NR * GROUP) {
-    low = _mm512_dpbusd_epi32(low, one, _mm512_loadu_si512(to));
-    high = _mm512_dpbusd_epi32(high, one, _mm512_loadu_si512(to + 64));
+  enum { STRIP = 256 }; // summed while it is in L1
+  for (size_t k = 0; k < depth; k += STRIP, at += STRIP * source->k_stride) {
+    const size_t steps = ck_min(STRIP, depth - k);
+    ck_pack_b_bytes(to, at, source->stride, source->k_stride, columns, steps);
+    for (size_t g = 0; g < ck_ceil_div(steps, GROUP); g++, to += CK_NR * GROUP) {
+      low = _mm512_dpbusd_epi32(low, one, _mm512_loadu_si512(to));
+      high = _mm512_dpbusd_epi32(high, one, _mm512_loadu_si512(to + 64));
+    }
   }
   _mm512_storeu_si512(extra, _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(low, 7)));
   _mm512_storeu_si512((char *)extra + 64, _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(high, 7)));

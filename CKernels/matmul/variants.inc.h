@@ -2,7 +2,16 @@
 // ck_product, best first within a product. ck_matmul_<type>_<isa> is described in <type>_<isa>.c.
 #if defined(__x86_64__)
 CK_MATMUL(F32, f32, AVX512, avx512)
+CK_MATMUL(F32, f32, AVX2, avx2)
 #endif
+CK_MATMUL(F32, f32, PORTABLE, portable)
 #if defined(__x86_64__)
 CK_MATMUL(S8, s8, AVX512VNNI, avx512vnni)
+CK_MATMUL(S8, s8, AVX2, avx2)
 #endif
+CK_MATMUL(S8, s8, PORTABLE, portable)
+#if defined(__x86_64__)
+CK_MATMUL(U8S8, u8s8, AVX512VNNI, avx512vnni)
+CK_MATMUL(U8S8, u8s8, AVX2, avx2)
+#endif
+CK_MATMUL(U8S8, u8s8, PORTABLE, portable)

@@ -14,4 +14,12 @@ static inline float ck_quantization_scale(int32_t greatest_bits) {
 
 // What elements are multiplied with. 0 for rows whose elements all become 0 because the scale is NaN.
 static inline float ck_quantization_inverse(float scale) { return scale == scale ? 1.0f / scale : 0.0f; }
+
+// Half to even, for |scaled| <= 127: the sum has a last place of 1 and leaves the integer in its low bits.
+static inline int8_t ck_quantization_round(float scaled) {
+  const float shifted = scaled + 12582912.0f;
+  uint32_t bits;
+  __builtin_memcpy(&bits, &shifted, sizeof bits);
+  return (int8_t)bits;
+}
 #endif
