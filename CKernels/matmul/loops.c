@@ -174,9 +174,14 @@ void ck_matmul_program(ck_worker *worker, const void *argument) {
   const size_t panels = ck_ceil_div(job->n, job->kernel->nr);
   for (size_t first = 0; first < panels; first += job->chunk) {
     chunk chunk = {.job = job, .first = first, .panels = ck_min(job->chunk, panels - first)};
-    // Panels packed ahead are only read.
-    chunk.packed = job->packed ? job->packed->panels : ck_shared_scratch(worker);
-    if (!job->packed && !job->own_panels) ck_for(worker, job->pack_tasks, pack_task, &chunk);
+    if (job->packed) {
+      // Panels packed ahead are only read, and each worker begins with those of its own node.
+      chunk.packed = (char *)ck_placed_at(job->packed->panels, ck_worker_node(worker));
+      ck_for_parts(worker, job->m_blocks * job->n_blocks, multiply_task, &chunk);
+      continue;
+    }
+    chunk.packed = ck_shared_scratch(worker);
+    if (!job->own_panels) ck_for(worker, job->pack_tasks, pack_task, &chunk);
     ck_for(worker, job->m_blocks * job->n_blocks, multiply_task, &chunk);
   }
 }
@@ -184,5 +189,5 @@ void ck_matmul_program(ck_worker *worker, const void *argument) {
 void ck_matmul_pack_program(ck_worker *worker, const void *argument) {
   const ck_matmul_job *job = argument;
   chunk chunk = {.job = job, .panels = ck_ceil_div(job->n, job->kernel->nr), .packed = job->c};
-  ck_for(worker, job->pack_tasks, pack_task, &chunk);
+  ck_for_parts(worker, job->pack_tasks, pack_task, &chunk); // who packs a panel first touches it
 }

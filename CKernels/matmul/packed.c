@@ -1,7 +1,6 @@
 // B packed ahead: weights are packed once and multiplied many times. A panel holds all of K, so that a product of few
 // rows reads the weights from start to end.
 #include "matmul/packed.h"
-#include "runtime/team.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +18,7 @@ static ck_status pack(const ck_context *context, ck_packed *packed, ck_weights w
             .group_scales = weights.group_scales,
             .zero_points = weights.zero_points,
             .groups = k / group},
-      .c = packed->panels,
+      .c = ck_placed_start(packed->panels),
       .n = n,
       .k = k,
       .kc = ck_max(k, 1),
@@ -27,14 +26,15 @@ static ck_status pack(const ck_context *context, ck_packed *packed, ck_weights w
       .pack_tasks = ck_min(ck_ceil_div(n, kernel->nr), 4 * (size_t)ck_context_workers(context)),
   };
   const ck_needs needs = {.work_ns = (double)packed->bytes / 4};
-  return ck_submit(context, ck_matmul_pack_program, &job, sizeof job, needs);
+  const ck_status status = ck_submit(context, ck_matmul_pack_program, &job, sizeof job, needs);
+  return status == CK_OK ? ck_placed_replicate(context, packed->panels) : status;
 }
 
 ck_status ck_packed_create(const ck_context *context, ck_product product, size_t n, size_t k, ck_weights weights,
-                           ck_packed **out) {
+                           ck_placement placement, ck_packed **out) {
   *out = NULL;
   if (ck_context_notes(context)) return CK_BAD_ARGUMENT; // the panels must be filled when this returns
-  if ((uint32_t)product >= CK_PRODUCTS) return CK_BAD_ARGUMENT;
+  if ((uint32_t)product >= CK_PRODUCTS || placement == CK_PLACE_NODE) return CK_BAD_ARGUMENT;
   if (weights.orientation != CK_AS_IS && weights.orientation != CK_TRANSPOSED) return CK_BAD_ARGUMENT;
   ck_isa needs;
   const ck_matmul_kernel *kernel = ck_matmul_best(product, ck_context_isa(context), &needs);
@@ -49,17 +49,17 @@ ck_status ck_packed_create(const ck_context *context, ck_product product, size_t
   ck_packed *packed = calloc(1, sizeof *packed);
   if (!packed) return CK_NO_MEMORY;
   *packed = (ck_packed){.kernel = kernel, .needs = needs, .product = product, .n = n, .k = k};
-  packed->bytes = ck_max(ck_ceil_div(n, kernel->nr) * ck_matmul_panel_bytes(kernel, k), 64);
-  packed->panels = ck_pages_create(packed->bytes);
-  if (weights.column_scales) {
+  const size_t panel_bytes = ck_max(ck_matmul_panel_bytes(kernel, k), 64);
+  packed->bytes = ck_max(ck_ceil_div(n, kernel->nr), 1) * panel_bytes;
+  ck_status status = ck_placed_create(context, packed->bytes, panel_bytes, placement, 0, &packed->panels);
+  if (status == CK_OK && weights.column_scales) {
     packed->column_scales = malloc(ck_max(n, 1) * sizeof(float));
-    if (packed->column_scales) memcpy(packed->column_scales, weights.column_scales, n * sizeof(float));
+    if (packed->column_scales)
+      memcpy(packed->column_scales, weights.column_scales, n * sizeof(float));
+    else
+      status = CK_NO_MEMORY;
   }
-  ck_status status = CK_OK;
-  if (!packed->panels || (weights.column_scales && !packed->column_scales))
-    status = CK_NO_MEMORY;
-  else if (n)
-    status = pack(context, packed, weights);
+  if (status == CK_OK && n) status = pack(context, packed, weights);
   if (status != CK_OK) return ck_packed_destroy(packed), status;
   *out = packed;
   return CK_OK;
@@ -67,9 +67,11 @@ ck_status ck_packed_create(const ck_context *context, ck_product product, size_t
 
 void ck_packed_destroy(ck_packed *packed) {
   if (!packed) return;
-  ck_pages_destroy(packed->panels, packed->bytes);
+  ck_placed_destroy(packed->panels);
   free(packed->column_scales);
   free(packed);
 }
 
 size_t ck_packed_bytes(const ck_packed *packed) { return packed->bytes; }
+
+uint32_t ck_packed_copies(const ck_packed *packed) { return ck_placed_copies(packed->panels); }
