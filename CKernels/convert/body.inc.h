@@ -2,6 +2,15 @@
 
 #include "vector/halves.inc.h"
 
+// Around the caches. With AVX-512 the compiler would merge narrowing and store into vpmovdw to memory, which goes
+// through them: it must not see where the vector comes from.
+CK_VECTOR void CK_NAME(stream_half)(uint16_t *p, vhalf h) {
+#if CK_LANES == 16
+  __asm__("" : "+x"(h));
+#endif
+  __builtin_nontemporal_store(h, (vhalf *)p);
+}
+
 // `streams`: y is aligned to a vector and written around the caches.
 #define CONVERT_NARROW(type)                                                                                           \
   static void CK_NAME(f32_##type)(size_t count, const void *from, void *to, bool streams) {                            \
@@ -10,7 +19,7 @@
     size_t i = 0;                                                                                                      \
     if (streams) {                                                                                                     \
       for (; i + CK_LANES <= count; i += CK_LANES)                                                                     \
-        __builtin_nontemporal_store(CK_NAME(ck_vnarrow_##type)(vload(x + i)), (vhalf *)(y + i));                       \
+        CK_NAME(stream_half)(y + i, CK_NAME(ck_vnarrow_##type)(vload(x + i)));                                         \
     } else {                                                                                                           \
       for (; i + CK_LANES <= count; i += CK_LANES) CK_NAME(ck_store_##type)(y + i, vload(x + i));                      \
     }                                                                                                                  \
