@@ -116,10 +116,13 @@ typedef struct ck_weights {
   const uint8_t *zero_points;   // u4: [n, k / group], 0 ..< 16
 } ck_weights;
 // CK_BAD_SHAPE when the group does not divide k, or k is over the bound of exact sums.
+// placement: where the panels go on a machine with several NUMA nodes. Workers of a team like the context's read what is
+// on their own node when it is partitioned or replicated. CK_PLACE_NODE is CK_BAD_ARGUMENT.
 ck_status ck_packed_create(const ck_context *context, ck_product product, size_t n, size_t k, ck_weights weights,
-                           ck_packed **out);
+                           ck_placement placement, ck_packed **out);
 void ck_packed_destroy(ck_packed *packed);
-size_t ck_packed_bytes(const ck_packed *packed);
+size_t ck_packed_bytes(const ck_packed *packed);    // of one copy of the panels
+uint32_t ck_packed_copies(const ck_packed *packed); // 1, or one for each NUMA node
 // Its column scales multiply the sums when the epilogue has none.
 ck_status ck_matmul_packed(const ck_context *context, size_t m, ck_left a, const ck_packed *b, ck_result c);
 
