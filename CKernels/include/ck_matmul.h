@@ -63,24 +63,24 @@ typedef struct ck_left {
 //   v = dropout(v), element i * n + j of the mask of (seed, stream)
 //   v = v + residual[i, j]
 //   C[i, j] = v, converted; to s8: round(v / result_scale) + result_zero, saturated (NaN becomes the zero point)
-typedef CK_ENUM(ck_function){
-    CK_FUNCTION_NONE = 0,
-    CK_FUNCTION_GELU_TANH,          // gelu(v)
-    CK_FUNCTION_GELU_ERF,           //
-    CK_FUNCTION_SILU,               // v * sigmoid(v)
-    CK_FUNCTION_GELU_TANH_GRADIENT, // v * gelu'(operand)
-    CK_FUNCTION_GELU_ERF_GRADIENT,  //
-    CK_FUNCTION_SILU_GATE,          // v * silu(operand)
-    CK_FUNCTION_MULTIPLY,           // v * operand
-    CK_FUNCTIONS,
-} ck_function;
+typedef CK_ENUM(ck_epilogue_function){
+    CK_EPILOGUE_NONE = 0,
+    CK_EPILOGUE_GELU_TANH,          // gelu(v)
+    CK_EPILOGUE_GELU_ERF,           //
+    CK_EPILOGUE_SILU,               // v * sigmoid(v)
+    CK_EPILOGUE_GELU_TANH_GRADIENT, // v * gelu'(operand)
+    CK_EPILOGUE_GELU_ERF_GRADIENT,  //
+    CK_EPILOGUE_SILU_GATE,          // v * silu(operand)
+    CK_EPILOGUE_MULTIPLY,           // v * operand
+    CK_EPILOGUE_FUNCTIONS,
+} ck_epilogue_function;
 typedef struct ck_epilogue {
   const float *row_scales, *column_scales; // m; n
   const float *bias;                       // n
   void *saved;                             // [m, n] of operand_type
   const void *operand, *residual;          // [m, n] of operand_type
   ck_type operand_type;                    // of the three: CK_F32, CK_BF16 or CK_F16
-  ck_function function;
+  ck_epilogue_function function;
   float dropout; // rate, 0 for none; see ck_dropout.h
   uint32_t stream;
   uint64_t seed;

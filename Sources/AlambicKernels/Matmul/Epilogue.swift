@@ -23,11 +23,11 @@ public struct Epilogue: ~Escapable {
         /// v · sigmoid(v).
         case silu
 
-        var raw: ck_function {
+        var raw: ck_epilogue_function {
             switch self {
-            case .geluTanh: CK_FUNCTION_GELU_TANH
-            case .geluErf: CK_FUNCTION_GELU_ERF
-            case .silu: CK_FUNCTION_SILU
+            case .geluTanh: CK_EPILOGUE_GELU_TANH
+            case .geluErf: CK_EPILOGUE_GELU_ERF
+            case .silu: CK_EPILOGUE_SILU
             }
         }
     }
@@ -43,21 +43,25 @@ public struct Epilogue: ~Escapable {
         /// v · operand.
         case multiply
 
-        var raw: ck_function {
+        var raw: ck_epilogue_function {
             switch self {
-            case .geluTanhGradient: CK_FUNCTION_GELU_TANH_GRADIENT
-            case .geluErfGradient: CK_FUNCTION_GELU_ERF_GRADIENT
-            case .siluGate: CK_FUNCTION_SILU_GATE
-            case .multiply: CK_FUNCTION_MULTIPLY
+            case .geluTanhGradient: CK_EPILOGUE_GELU_TANH_GRADIENT
+            case .geluErfGradient: CK_EPILOGUE_GELU_ERF_GRADIENT
+            case .siluGate: CK_EPILOGUE_SILU_GATE
+            case .multiply: CK_EPILOGUE_MULTIPLY
             }
         }
     }
 
     private(set) var raw = ck_epilogue()
-    private var rows: [Int] = []
-    private var columns: [Int] = []
-    private var elements: [Int] = []
-    private var types: Set<UInt32> = []
+    // How many elements each part has; -1: not given. No arrays: an epilogue allocates nothing.
+    private var rowScaleCount = -1
+    private var columnScaleCount = -1
+    private var biasCount = -1
+    private var savedCount = -1
+    private var operandCount = -1
+    private var residualCount = -1
+    private var hasType = false
 
     /// Nothing: sums go into C as they are.
     @_lifetime(immortal)
@@ -67,7 +71,7 @@ public struct Epilogue: ~Escapable {
     @_lifetime(copy self, copy scales)
     public consuming func rowScales(_ scales: Span<Float>) -> Epilogue {
         raw.row_scales = scales.base
-        rows.append(scales.count)
+        rowScaleCount = scales.count
         return self
     }
 
@@ -75,7 +79,7 @@ public struct Epilogue: ~Escapable {
     @_lifetime(copy self, copy scales)
     public consuming func columnScales(_ scales: Span<Float>) -> Epilogue {
         raw.column_scales = scales.base
-        columns.append(scales.count)
+        columnScaleCount = scales.count
         return self
     }
 
@@ -83,7 +87,7 @@ public struct Epilogue: ~Escapable {
     @_lifetime(copy self, copy bias)
     public consuming func bias(_ bias: Span<Float>) -> Epilogue {
         raw.bias = bias.base
-        columns.append(bias.count)
+        biasCount = bias.count
         return self
     }
 
@@ -92,7 +96,8 @@ public struct Epilogue: ~Escapable {
     public consuming func saving<E: MatrixElement>(
         into values: consuming MutableSpan<E>, as format: HalfFormat = .bf16
     ) -> Epilogue {
-        note(values.count, E.type(halves: format))
+        savedCount = values.count
+        note(E.type(halves: format))
         raw.saved = UnsafeMutableRawPointer(values.base)
         return self
     }
@@ -109,7 +114,8 @@ public struct Epilogue: ~Escapable {
     public consuming func combining<E: MatrixElement>(
         _ combination: Combination, with operand: Span<E>, as format: HalfFormat = .bf16
     ) -> Epilogue {
-        note(operand.count, E.type(halves: format))
+        operandCount = operand.count
+        note(E.type(halves: format))
         raw.operand = UnsafeRawPointer(operand.base)
         raw.function = combination.raw
         return self
@@ -128,7 +134,8 @@ public struct Epilogue: ~Escapable {
     public consuming func residual<E: MatrixElement>(
         _ residual: Span<E>, as format: HalfFormat = .bf16
     ) -> Epilogue {
-        note(residual.count, E.type(halves: format))
+        residualCount = residual.count
+        note(E.type(halves: format))
         raw.residual = UnsafeRawPointer(residual.base)
         return self
     }
@@ -140,20 +147,23 @@ public struct Epilogue: ~Escapable {
         return self
     }
 
-    private mutating func note(_ count: Int, _ type: ElementType) {
-        elements.append(count)
-        types.insert(type.raw.rawValue)
-        raw.operand_type = type.raw
+    private mutating func note(_ type: ElementType) {
         precondition(
-            types.count == 1, "what is saved, the operand and the residual of an epilogue have one element type")
+            !hasType || raw.operand_type == type.raw,
+            "what is saved, the operand and the residual of an epilogue have one element type")
+        (hasType, raw.operand_type) = (true, type.raw)
     }
 
     func check(M: Int, N: Int) {
+        let (elements, overflow) = M.multipliedReportingOverflow(by: N)
+        func fits(_ count: Int, _ expected: Int) -> Bool { count < 0 || (!overflow && count == expected) }
         precondition(
-            rows.allSatisfy { $0 == M } && columns.allSatisfy { $0 == N } && elements.allSatisfy { holds($0, M, N) },
+            fits(rowScaleCount, M) && fits(columnScaleCount, N) && fits(biasCount, N) && fits(savedCount, elements)
+                && fits(operandCount, elements) && fits(residualCount, elements),
             """
-            epilogue of a product of \(M) x \(N): \(rows) row scales, \(columns) column scales or biases, matrices of \
-            \(elements) elements
+            epilogue of a product of \(M) x \(N) (-1: not given): row scales \(rowScaleCount), column scales \
+            \(columnScaleCount), bias \(biasCount), saved \(savedCount), operand \(operandCount), residual \
+            \(residualCount)
             """)
     }
 }
