@@ -47,7 +47,7 @@ extension Kernels {
 /// - Throws: `.noKernel` when the context does not allow the instruction set that b is packed for; `.badArgument` for an
 ///   epilogue that C's type does not allow; `.noMemory`.
 public func matmul<A: MatrixElement, C: MatrixElement>(
-    M: Int, _ a: Span<A>, _ orientationA: Orientation = .asIs, _ b: PackedMatrix, into c: consuming MutableSpan<C>,
+    M: Int, _ a: Span<A>, _ orientationA: Orientation, _ b: PackedMatrix, into c: consuming MutableSpan<C>,
     as format: HalfFormat = .bf16, store: Store = .replace, epilogue: borrowing Epilogue, on context: Context
 ) throws(KernelError) {
     let (N, K, product) = (b.N, b.K, b.product)
@@ -62,6 +62,14 @@ public func matmul<A: MatrixElement, C: MatrixElement>(
             result(&c, format, store, raw))
     }
     try check(status, "matmul of \(M)x\(K) by packed \(K)x\(N) \(product)")
+}
+
+/// The same with A as is, `[M, K]`.
+public func matmul<A: MatrixElement, C: MatrixElement>(
+    M: Int, _ a: Span<A>, _ b: PackedMatrix, into c: consuming MutableSpan<C>, as format: HalfFormat = .bf16,
+    store: Store = .replace, epilogue: borrowing Epilogue, on context: Context
+) throws(KernelError) {
+    try matmul(M: M, a, .asIs, b, into: c, as: format, store: store, epilogue: epilogue, on: context)
 }
 
 /// The same with B in memory, `[K, N]` or `[N, K]`, of the product's type for B; 4-bit weights are packed ahead.
