@@ -1,10 +1,10 @@
 // Blocking from the sizes of the caches, and the split between workers. Van Zee and van de Geijn, "BLIS: A framework
 // for rapidly instantiating BLAS functionality" (2015), and Low et al., "Analytical modeling is enough for
-// high-performance BLIS" (2016): a panel of B stays in L1, a block of A in L2.
+// high-performance BLIS" (2016): a panel of A fits L1, a block of A half of L2, and panels of B stream past them.
 #include "matmul/driver.h"
 
 enum {
-  BLOCK_BYTES = 2048,      // of one row of A in a block of K
+  FEW_PANELS = 2,          // of A
   PARTIAL_BYTES = 4 << 20, // of a task's sums, when C cannot hold them between blocks of K
 };
 
@@ -15,9 +15,9 @@ static const double pack_cost = 10;
 static void split_k(ck_matmul_job *job, ck_caches caches) {
   const ck_matmul_kernel *kernel = job->kernel;
   const size_t grain = ck_max(kernel->unit, 8);
-  size_t most = BLOCK_BYTES / kernel->a_bytes;
-  // One panel of A: it may fill half of L2, and B passes by but once.
-  if (job->m <= kernel->mr) most = ck_max(most, caches.l2 / 2 / (ck_max(job->m, 1) * kernel->a_bytes));
+  size_t most = caches.l1d * 7 / 8 / kernel->mr / kernel->a_bytes;
+  // Few panels of A may fill half of L2: B comes from memory then, and is faster in one go.
+  if (job->m <= FEW_PANELS * kernel->mr) most = ck_max(most, caches.l2 / 2 / (ck_max(job->m, 1) * kernel->a_bytes));
   const size_t blocks = ck_max(ck_ceil_div(job->k, ck_max(most, grain)), 1);
   job->kc = ck_max(ck_round_up(ck_ceil_div(job->k, blocks), grain), grain);
   job->k_blocks = ck_max(ck_ceil_div(job->k, job->kc), 1);
