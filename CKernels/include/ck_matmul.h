@@ -8,7 +8,7 @@
 // What is summed, and how (docs/Numerics.md derives it):
 //   f32, f16, f32s8  one chain of multiply-adds in f32 over k in increasing order, fused on AVX2 and AVX-512
 //   bf16, bf16s8     the same where the processor has no bf16 arithmetic; with it, one chain of vdpbf16ps over pairs
-//   s8, u8s8         exact in 32 bits, for all values, on every instruction set; k is at most CK_MATMUL_S8_MAX_K or
+//   s8, u8s8         exact in 32 bits, for all values, on every instruction set; k is at most ck_product_max_k or
 //                    CK_MATMUL_U8S8_MAX_K
 //   s8s4*, s8u4*     exact in 32 bits within a group, then one chain over groups: fma(scale, sum of group, C) in f32
 //   bf16s4*, bf16u4* the sum of a group in f32 over (q - zero point), then the same chain over groups
@@ -46,6 +46,7 @@ typedef CK_ENUM(ck_product){
 enum { CK_MATMUL_S8_MAX_K = 131071, CK_MATMUL_U8S8_MAX_K = 65793 };
 const char *ck_product_name(ck_product product); // "f32", "s8s4g32", …; NULL for what is none
 size_t ck_product_group(ck_product product);     // 32 or 128 with 4-bit weights, else 1
+size_t ck_product_max_k(ck_product product);     // the largest for which no sum leaves s32; SIZE_MAX for sums in f32
 
 // A. Besides the product's own type it may be f32, which is converted on the way: rounded to bf16 or f16 (nearest, ties
 // to even), or quantized row by row to s8 with the scales of ck_quantize_rows_f32_s8 (CK_AS_IS only), which multiply

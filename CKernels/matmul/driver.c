@@ -66,7 +66,8 @@ static ck_status set_result(ck_matmul_job *job, const ck_context *context, ck_re
 }
 
 // What is left once kernel, extents and B are in the job.
-static ck_status submit(const ck_context *context, ck_matmul_job *job, ck_left a, ck_result c, const float *scales) {
+static ck_status submit(const ck_context *context, ck_product product, ck_matmul_job *job, ck_left a, ck_result c,
+                        const float *scales) {
   if (!ck_matmul_fits(job->m, job->n) || !ck_matmul_fits(job->m, job->k) || !ck_matmul_fits(job->n, job->k))
     return CK_BAD_SHAPE;
   if (job->k > ck_matmul_most_k(job->kernel)) return CK_BAD_SHAPE;
@@ -96,14 +97,14 @@ ck_status ck_matmul(const ck_context *context, ck_product product, size_t m, siz
       .n = n,
       .k = k,
   };
-  return submit(context, &job, a, c, NULL);
+  return submit(context, product, &job, a, c, NULL);
 }
 
 ck_status ck_matmul_packed(const ck_context *context, size_t m, ck_left a, const ck_packed *b, ck_result c) {
   if (!b) return CK_BAD_ARGUMENT;
   if (b->needs & ~ck_context_isa(context)) return CK_NO_KERNEL;
   ck_matmul_job job = {.kernel = b->kernel, .packed = b, .m = m, .n = b->n, .k = b->k};
-  return submit(context, &job, a, c, b->column_scales);
+  return submit(context, b->product, &job, a, c, b->column_scales);
 }
 
 ck_status ck_matmul_f32(const ck_context *context, size_t m, size_t n, size_t k, const float *a,

@@ -51,6 +51,11 @@ size_t ck_product_group(ck_product product) {
   return (uint32_t)product < CK_PRODUCTS ? descriptions[product].group : 1;
 }
 
+size_t ck_product_max_k(ck_product product) {
+  const size_t sum = INT32_MAX;
+  return product == CK_PRODUCT_S8 ? sum / (128 * 128) : product == CK_PRODUCT_U8S8 ? sum / (255 * 128) : SIZE_MAX;
+}
+
 const ck_matmul_kernel *ck_matmul_best(ck_product product, ck_isa allowed, ck_isa *needs) {
   for (size_t i = 0; i < COUNT; i++)
     if (products[i] == product && (variants[i].needs & ~allowed) == 0) return *needs = variants[i].needs, kernels[i];
