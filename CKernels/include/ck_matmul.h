@@ -8,8 +8,7 @@
 // What is summed, and how (docs/Numerics.md derives it):
 //   f32, f16, f32s8  one chain of multiply-adds in f32 over k in increasing order, fused on AVX2 and AVX-512
 //   bf16, bf16s8     the same where the processor has no bf16 arithmetic; with it, one chain of vdpbf16ps over pairs
-//   s8, u8s8         exact in 32 bits, for all values, on every instruction set; k is at most ck_product_max_k or
-//                    CK_MATMUL_U8S8_MAX_K
+//   s8, u8s8         exact in 32 bits, for all values, on every instruction set; k is at most ck_product_max_k
 //   s8s4*, s8u4*     exact in 32 bits within a group, then one chain over groups: fma(scale, sum of group, C) in f32
 //   bf16s4*, bf16u4* the sum of a group in f32 over (q - zero point), then the same chain over groups
 // So the bits of row i do not depend on m, on blocking, on packing ahead or on the number of workers.
@@ -43,7 +42,6 @@ typedef CK_ENUM(ck_product){
     CK_PRODUCTS,
 } ck_product;
 // Products of -128 * -128, and of 255 * -128, that a sum of 32 bits can hold.
-enum { CK_MATMUL_S8_MAX_K = 131071, CK_MATMUL_U8S8_MAX_K = 65793 };
 const char *ck_product_name(ck_product product); // "f32", "s8s4g32", …; NULL for what is none
 size_t ck_product_group(ck_product product);     // 32 or 128 with 4-bit weights, else 1
 size_t ck_product_max_k(ck_product product);     // the largest for which no sum leaves s32; SIZE_MAX for sums in f32

@@ -70,7 +70,7 @@ static ck_status submit(const ck_context *context, ck_product product, ck_matmul
                         const float *scales) {
   if (!ck_matmul_fits(job->m, job->n) || !ck_matmul_fits(job->m, job->k) || !ck_matmul_fits(job->n, job->k))
     return CK_BAD_SHAPE;
-  if (job->k > ck_matmul_most_k(job->kernel)) return CK_BAD_SHAPE;
+  if (job->k > ck_product_max_k(product)) return CK_BAD_SHAPE;
   ck_status status = set_left(job, a);
   if (status == CK_OK) status = set_result(job, context, c, scales);
   if (status != CK_OK) return status;

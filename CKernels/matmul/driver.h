@@ -39,12 +39,6 @@ bool ck_matmul_fits(size_t rows, size_t columns); // whether rows x columns elem
 size_t ck_type_bytes(ck_type type);
 ck_type ck_product_right(ck_product product); // type of B in memory; CK_TYPES for 4-bit weights
 
-// The deepest K whose sums cannot overflow.
-static inline size_t ck_matmul_most_k(const ck_matmul_kernel *kernel) {
-  if (kernel->sums != CK_S32) return SIZE_MAX;
-  return kernel->pack_a[CK_U8] ? CK_MATMUL_U8S8_MAX_K : CK_MATMUL_S8_MAX_K;
-}
-
 // Sizes, from one formula for everyone.
 static inline size_t ck_matmul_depth(const ck_matmul_job *job, size_t k_block) {
   return ck_min(job->kc, job->k - k_block * job->kc);

@@ -43,7 +43,7 @@ ck_status ck_packed_create(const ck_context *context, ck_product product, size_t
   // Bounded so that padding to whole panels cannot overflow.
   if (!ck_matmul_fits(n, k) || n > PTRDIFF_MAX / 4096 || k > PTRDIFF_MAX / 4096) return CK_BAD_SHAPE;
   if (!ck_matmul_fits(ck_round_up(n, kernel->nr), ck_round_up(k, 64) + 64)) return CK_BAD_SHAPE;
-  if (k % group != 0 || k > ck_matmul_most_k(kernel)) return CK_BAD_SHAPE;
+  if (k % group != 0 || k > ck_product_max_k(product)) return CK_BAD_SHAPE;
   if (n && k && !weights.data) return CK_BAD_ARGUMENT;
   if (group > 1 && n && k && (!weights.group_scales || weights.orientation != CK_TRANSPOSED)) return CK_BAD_ARGUMENT;
   ck_packed *packed = calloc(1, sizeof *packed);
