@@ -62,7 +62,7 @@ let package = Package(
             providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
         .executableTarget(
             name: "bench", dependencies: ["AlambicKernels", "COpenBLAS"], path: "benchmarks/kernels",
-            swiftSettings: lendsSpans),
+            swiftSettings: lendsSpans + optimised),
         // MARK: tests
         .target(
             name: "AlambicTestSupport", path: "Tests/AlambicTestSupport", swiftSettings: optimised),

@@ -1,48 +1,135 @@
 // Matrix products.
 //
-//   C[i, j]  =  start(i, j) + sum over k of A[i, k] * B[k, j]        i < m, j < n, k < depth
+//   C[i, j]  =  epilogue(start(i, j) + sum over k of A[i, k] * B[k, j])        i < m, j < n, k < depth
 //
 // All matrices are dense and row-major. CK_AS_IS: A is stored [m, k], B [k, n]. CK_TRANSPOSED: A is stored [k, m],
-// B [n, k] (the layout of a linear layer's weights, [outputs, inputs]).
+// B [n, k] (the layout of a linear layer's weights, [outputs, inputs]). start is 0, or C when accumulating.
 //
-// f32: each element of C is one chain of multiply-adds over k in increasing order, which starts from 0, or from the
-// value already in C when accumulating, and ends with the bias. It is fused on AVX2 and AVX-512. So the bits do not
-// depend on m, on blocking, on packing or on the number of workers.
-// s8: sums are exact in 32 bits, for all values from -128 to 127, on every instruction set; k is at most 131071, the
-// largest for which no sum of products leaves s32.
+// What is summed, and how (docs/Numerics.md derives it):
+//   f32, f16, f32s8  one chain of multiply-adds in f32 over k in increasing order, fused on AVX2 and AVX-512
+//   bf16, bf16s8     the same where the processor has no bf16 arithmetic; with it, one chain of vdpbf16ps over pairs
+//   s8, u8s8         exact in 32 bits, for all values, on every instruction set; k is at most ck_product_max_k
+//   s8s4*, s8u4*     exact in 32 bits within a group, then one chain over groups: fma(scale, sum of group, C) in f32
+//   bf16s4*, bf16u4* the sum of a group in f32 over (q - zero point), then the same chain over groups
+// So the bits of row i do not depend on m, on blocking, on packing ahead or on the number of workers.
 #ifndef CK_MATMUL_H
 #define CK_MATMUL_H
 #include "ck_runtime.h"
 
-typedef enum ck_orientation : int32_t { CK_AS_IS = 0, CK_TRANSPOSED } ck_orientation;
-typedef enum ck_store : int32_t { CK_REPLACE = 0, CK_ACCUMULATE } ck_store;
-enum { CK_MATMUL_S8_MAX_K = 131071 };
+typedef CK_ENUM(ck_orientation){CK_AS_IS = 0, CK_TRANSPOSED} ck_orientation;
+typedef CK_ENUM(ck_store){CK_REPLACE = 0, CK_ACCUMULATE} ck_store;
+// Elements in memory. Halves are passed as their 16 bits.
+typedef CK_ENUM(ck_type){CK_F32 = 0, CK_BF16, CK_F16, CK_S8, CK_U8, CK_S32, CK_TYPES} ck_type;
 
-// bias has n elements, or is NULL. An empty m or n does nothing; k = 0 is an empty sum.
-ck_status ck_matmul_f32(const ck_context *context, size_t m, size_t n, size_t k, const float *a,
-                        ck_orientation orientation_a, const float *b, ck_orientation orientation_b, float *c,
-                        ck_store store, const float *bias);
+// What multiplies what: A's type, then B's where it is another. s4 and u4: 4-bit integers in groups along k (of 32 or
+// 128) that share a scale; s4 have the zero point 8, u4 one of their own.
+typedef CK_ENUM(ck_product){
+    CK_PRODUCT_F32 = 0,
+    CK_PRODUCT_BF16,
+    CK_PRODUCT_F16,
+    CK_PRODUCT_S8,
+    CK_PRODUCT_U8S8,
+    CK_PRODUCT_F32S8,
+    CK_PRODUCT_BF16S8,
+    CK_PRODUCT_S8S4G32,
+    CK_PRODUCT_S8S4G128,
+    CK_PRODUCT_S8U4G32,
+    CK_PRODUCT_S8U4G128,
+    CK_PRODUCT_BF16S4G32,
+    CK_PRODUCT_BF16S4G128,
+    CK_PRODUCT_BF16U4G32,
+    CK_PRODUCT_BF16U4G128,
+    CK_PRODUCTS,
+} ck_product;
+// Products of -128 * -128, and of 255 * -128, that a sum of 32 bits can hold.
+const char *ck_product_name(ck_product product); // "f32", "s8s4g32", …; NULL for what is none
+size_t ck_product_group(ck_product product);     // 32 or 128 with 4-bit weights, else 1
+size_t ck_product_max_k(ck_product product);     // the largest for which no sum leaves s32; SIZE_MAX for sums in f32
+
+// A. Besides the product's own type it may be f32, which is converted on the way: rounded to bf16 or f16 (nearest, ties
+// to even), or quantized row by row to s8 with the scales of ck_quantize_rows_f32_s8 (CK_AS_IS only), which multiply
+// the result.
+typedef struct ck_left {
+  const void *data;
+  ck_type type;
+  ck_orientation orientation;
+} ck_left;
+
+// What happens to the sums on their way into C, in this order; whatever is NULL or zero is left out.
+//   v = sum * (row_scales[i] * column_scales[j]) + bias[j]      (one fused multiply-add)
+//   saved[i, j] = v
+//   v = function(v, operand[i, j])
+//   v = dropout(v), element i * n + j of the mask of (seed, stream)
+//   v = v + residual[i, j]
+//   C[i, j] = v, converted; to s8: round(v / result_scale) + result_zero, saturated (NaN becomes the zero point)
+typedef CK_ENUM(ck_epilogue_function){
+    CK_EPILOGUE_NONE = 0,
+    CK_EPILOGUE_GELU_TANH,          // gelu(v)
+    CK_EPILOGUE_GELU_ERF,           //
+    CK_EPILOGUE_SILU,               // v * sigmoid(v)
+    CK_EPILOGUE_GELU_TANH_GRADIENT, // v * gelu'(operand)
+    CK_EPILOGUE_GELU_ERF_GRADIENT,  //
+    CK_EPILOGUE_SILU_GATE,          // v * silu(operand)
+    CK_EPILOGUE_MULTIPLY,           // v * operand
+    CK_EPILOGUE_FUNCTIONS,
+} ck_epilogue_function;
+typedef struct ck_epilogue {
+  const float *row_scales, *column_scales; // m; n
+  const float *bias;                       // n
+  void *saved;                             // [m, n] of operand_type
+  const void *operand, *residual;          // [m, n] of operand_type
+  ck_type operand_type;                    // of the three: CK_F32, CK_BF16 or CK_F16
+  ck_epilogue_function function;
+  float dropout; // rate, 0 for none; see ck_dropout.h
+  uint32_t stream;
+  uint64_t seed;
+  float result_scale; // for s8
+  int32_t result_zero;
+} ck_epilogue;
+
+typedef struct ck_result {
+  void *data;   // [m, n]
+  ck_type type; // f32, bf16, f16 or s8; s32 for the sums of s8 products as they are. Accumulating: f32 only
+  ck_store store;
+  const ck_epilogue *epilogue; // or NULL
+} ck_result;
+
+// B in memory: of the product's type for B. Packed on the fly.
+typedef struct ck_right {
+  const void *data;
+  ck_orientation orientation;
+} ck_right;
+
+// An empty m or n does nothing; k = 0 is an empty sum. The epilogue is copied, what it points to is not.
+ck_status ck_matmul(const ck_context *context, ck_product product, size_t m, size_t n, size_t k, ck_left a, ck_right b,
+                    ck_result c);
 
 // B packed ahead, in the layout of the best variant that the context allows. Immutable. Contexts that do not allow that
 // variant cannot use it (CK_NO_KERNEL). Packing is not noted: the context of a list is CK_BAD_ARGUMENT.
 typedef struct ck_packed ck_packed;
-ck_status ck_packed_create_f32(const ck_context *context, size_t n, size_t k, const float *b,
-                               ck_orientation orientation, ck_packed **out);
-// column_scales: n scales for the dequantizing product, copied.
-ck_status ck_packed_create_s8(const ck_context *context, size_t n, size_t k, const int8_t *b,
-                              ck_orientation orientation, const float *column_scales, ck_packed **out);
+typedef struct ck_weights {
+  const void *data; // [k, n] or [n, k]; 4-bit: [n, k / 2] bytes, even k in the low half, CK_TRANSPOSED only
+  ck_orientation orientation;
+  const float *column_scales;   // n, copied; NULL: the epilogue's, or none
+  const uint16_t *group_scales; // 4-bit: f16 [n, k / group]
+  const uint8_t *zero_points;   // u4: [n, k / group], 0 ..< 16
+} ck_weights;
+// CK_BAD_SHAPE when the group does not divide k, or k is over the bound of exact sums.
+// placement: where the panels go on a machine with several NUMA nodes. Workers of a team like the context's read what is
+// on their own node when it is partitioned or replicated. CK_PLACE_NODE is CK_BAD_ARGUMENT.
+ck_status ck_packed_create(const ck_context *context, ck_product product, size_t n, size_t k, ck_weights weights,
+                           ck_placement placement, ck_packed **out);
 void ck_packed_destroy(ck_packed *packed);
-size_t ck_packed_bytes(const ck_packed *packed);
+size_t ck_packed_bytes(const ck_packed *packed);    // of one copy of the panels
+uint32_t ck_packed_copies(const ck_packed *packed); // 1, or one for each NUMA node
+// Its column scales multiply the sums when the epilogue has none.
+ck_status ck_matmul_packed(const ck_context *context, size_t m, ck_left a, const ck_packed *b, ck_result c);
 
-ck_status ck_matmul_f32_packed(const ck_context *context, size_t m, const float *a, ck_orientation orientation_a,
-                               const ck_packed *b, float *c, ck_store store, const float *bias);
-// A [m, k].
-ck_status ck_matmul_s8_packed(const ck_context *context, size_t m, const int8_t *a, const ck_packed *b, int32_t *c);
-// C[i, j] = sum[i, j] * (row_scales[i] * column_scales[j]) + bias[j], the last two steps fused where the sum is.
-ck_status ck_matmul_s8_packed_dequantized(const ck_context *context, size_t m, const int8_t *a, const float *row_scales,
-                                          const ck_packed *b, float *c, const float *bias);
+// The products of training: all f32, bias or NULL.
+ck_status ck_matmul_f32(const ck_context *context, size_t m, size_t n, size_t k, const float *a,
+                        ck_orientation orientation_a, const float *b, ck_orientation orientation_b, float *c,
+                        ck_store store, const float *bias);
 
 // Best first, those of this build.
-const ck_variant *ck_matmul_f32_variants(size_t *count);
-const ck_variant *ck_matmul_s8_variants(size_t *count);
+const ck_variant *ck_matmul_variants(ck_product product, size_t *count);
 #endif

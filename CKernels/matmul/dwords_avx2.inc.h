@@ -1,5 +1,6 @@
 // Packing of 32-bit units for AVX2: an f32, or two neighbouring elements of one row widened to s16, which is the
 // K-group of vpmaddwd. Include inside CK_TARGET_BEGIN(...).
+#include "runtime/target.h"
 #include <immintrin.h>
 #include <string.h>
 
@@ -27,37 +28,44 @@ CK_INLINE void ck_transpose8(__m256i r[8]) {
   for (int i = 0; i < 8; i++) r[i] = t[i];
 }
 
-// Eight units of one row, from `count` elements of `size` bytes (the rest is zero).
-CK_INLINE __m256i ck_units8(const char *from, size_t size, size_t count) {
-  char copy[32];
-  const size_t whole = size == 4 ? 8 : 16;
-  if (count < whole) {
-    memset(copy, 0, sizeof copy);
-    memcpy(copy, from, count * size);
-    from = copy;
-  }
-  if (size == 4) return _mm256_loadu_si256((const __m256i *)from);
+// Eight units of one row from 8 * unit bytes, unit being what a unit has in memory: 4 bytes of f32, 2 of what is
+// widened.
+typedef __m256i ck_units8(const char *from);
+
+CK_INLINE __m256i ck_units8_f32(const char *from) { return _mm256_loadu_si256((const __m256i *)from); }
+// Two bytes widened to s16.
+CK_INLINE __m256i ck_units8_s8(const char *from) {
   return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)from));
+}
+CK_INLINE __m256i ck_units8_u8(const char *from) {
+  return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)from));
 }
 
 // Rows contiguous along K -> unit g of row i at panel[g * width + i], i < rows <= 8. Stores eight lanes at a time in
-// increasing order of g: what lies past the rows is overwritten by the next g, or is CK_MATMUL_SLACK at the end.
-CK_INLINE void ck_pack_rows8(int32_t *panel, size_t width, const char *source, size_t stride, size_t rows, size_t size,
-                             size_t depth) {
-  const size_t per_unit = size == 4 ? 1 : 2;
-  for (size_t k = 0; k < depth; k += 8 * per_unit, source += 8 * per_unit * size, panel += 8 * width) {
-    const size_t count = ck_min(depth - k, 8 * per_unit), units = ck_ceil_div(count, per_unit);
+// increasing order of g: what lies past the rows is overwritten by the next g, or is CK_MATMUL_SLACK at the end. bytes:
+// of a row; the last unit is padded with zeros.
+CK_INLINE void ck_pack_rows8(int32_t *panel, size_t width, const char *source, size_t stride, size_t rows, size_t bytes,
+                             size_t unit, ck_units8 *load) {
+  size_t done = 0;
+  for (; done + 8 * unit <= bytes; done += 8 * unit, source += 8 * unit, panel += 8 * width) {
     __m256i r[8];
 #pragma clang loop unroll(full)
-    for (size_t i = 0; i < 8; i++)
-      r[i] = i < rows ? ck_units8(source + i * stride, size, count) : _mm256_setzero_si256();
+    for (size_t i = 0; i < 8; i++) r[i] = i < rows ? load(source + i * stride) : _mm256_setzero_si256();
     ck_transpose8(r);
-    if (units == 8) {
 #pragma clang loop unroll(full)
-      for (size_t g = 0; g < 8; g++) _mm256_storeu_si256((__m256i *)(panel + g * width), r[g]);
-    } else
-      for (size_t g = 0; g < units; g++) _mm256_storeu_si256((__m256i *)(panel + g * width), r[g]);
+    for (size_t g = 0; g < 8; g++) _mm256_storeu_si256((__m256i *)(panel + g * width), r[g]);
   }
+  if (done == bytes) return;
+  __m256i r[8];
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < 8; i++) {
+    char copy[32] = {0};
+    if (i < rows) memcpy(copy, source + i * stride, bytes - done);
+    r[i] = load(copy);
+  }
+  ck_transpose8(r);
+  for (size_t g = 0; g < ck_ceil_div(bytes - done, unit); g++)
+    _mm256_storeu_si256((__m256i *)(panel + g * width), r[g]);
 }
 
 // Lanes below count, for vpmaskmov.

@@ -1,87 +1,119 @@
 // The loops around the micro-kernel, for every type: blocks of K and of rows, panels of B and of A. No instruction set
 // is named here. K is never split between workers: an element of C has one chain of sums.
 #include "matmul/driver.h"
+#include "matmul/packed.h"
 
-// A range of panels of B, and where they are or go when packed.
+// A range of panels of B, and where they are or go when packed, one after the other with all of K each.
 typedef struct chunk {
   const ck_matmul_job *job;
   size_t first, panels;
-  char *packed; // k_blocks blocks of `panels` panels
+  char *packed;
 } chunk;
 
-static char *packed_panel(const chunk *chunk, size_t k_block, size_t panel) {
-  const ck_matmul_job *job = chunk->job;
-  const size_t whole = ck_matmul_panel_bytes(job->kernel, job->blocks.kc);
-  const size_t bytes = ck_matmul_panel_bytes(job->kernel, ck_matmul_depth(job, k_block));
-  return chunk->packed + k_block * chunk->panels * whole + panel * bytes;
-}
-
-// panel: index in all of B.
-static void pack_panel(const ck_matmul_job *job, char *to, size_t k_block, size_t panel) {
+// panel: index in all of B; k: where its depth starts.
+static void pack_panel(const ck_matmul_job *job, char *to, size_t panel, size_t k, size_t depth) {
   const ck_matmul_kernel *kernel = job->kernel;
-  const size_t column = panel * kernel->nr, k = k_block * job->blocks.kc;
-  kernel->pack_b(to, job->b.data + column * job->b.stride + k * job->b.k_stride, job->b.stride, job->b.k_stride,
-                 ck_min(kernel->nr, job->n - column), ck_matmul_depth(job, k_block));
+  const size_t column = panel * kernel->nr;
+  char *extra = kernel->b_extra ? to + ck_matmul_units(kernel, depth) * kernel->unit_bytes : NULL;
+  kernel->pack_b(to, extra, &job->b, column, ck_min(kernel->nr, job->n - column), k, depth);
 }
 
 static void pack_task(ck_worker *worker, const void *argument, size_t task) {
   const chunk *chunk = argument;
   const ck_matmul_job *job = chunk->job;
-  const size_t k_block = task / job->pack_tasks, part = task % job->pack_tasks;
-  const size_t end = ck_matmul_part(chunk->panels, job->pack_tasks, part + 1);
-  for (size_t panel = ck_matmul_part(chunk->panels, job->pack_tasks, part); panel < end; panel++)
-    pack_panel(job, packed_panel(chunk, k_block, panel), k_block, chunk->first + panel);
+  const size_t end = ck_matmul_part(chunk->panels, job->pack_tasks, task + 1);
+  const size_t bytes = ck_matmul_panel_bytes(job->kernel, job->k);
+  for (size_t panel = ck_matmul_part(chunk->panels, job->pack_tasks, task); panel < end; panel++)
+    pack_panel(job, chunk->packed + panel * bytes, chunk->first + panel, 0, job->k);
 }
 
-// A block of A: `rows` rows from `row` on, one block of K, in `count` panels of nearly equal height.
+// What one task works on: rows of A, one block of K after the other, in `count` panels of nearly equal height.
 typedef struct block {
-  char *packed;
-  size_t row, rows, k_block, count;
+  const ck_matmul_job *job;
+  char *scratch;
+  size_t row, rows, count;
+  size_t k_block, depth;
+  float *scales;           // of the rows, when A is quantized on the way
+  char *sums;              // partial sums of element (row, 0) of C, or C itself
+  size_t sums_stride;      // elements
+  size_t panel;            // index in all of B of the first panel that the task multiplies
 } block;
 
-static void pack_block(const ck_matmul_job *job, const block *block) {
+static void measure_rows(const block *block) {
+  const ck_matmul_job *job = block->job;
+  for (size_t i = 0; i < block->rows; i++)
+    block->scales[i] = job->kernel->row_scale((const float *)(job->a.data + (block->row + i) * job->a.stride), job->k);
+}
+
+static void pack_block(const block *block) {
+  const ck_matmul_job *job = block->job;
   const ck_matmul_kernel *kernel = job->kernel;
-  const size_t k = block->k_block * job->blocks.kc, depth = ck_matmul_depth(job, block->k_block);
-  const size_t row_bytes = ck_round_up(depth, kernel->kgroup) * kernel->a_bytes;
+  const size_t extent = ck_matmul_row_extent(kernel, block->depth);
+  const size_t elements = ck_matmul_row_bytes(kernel, block->depth);
+  ck_matmul_source source = job->a;
   for (size_t p = 0; p < block->count; p++) {
     const size_t start = ck_matmul_part(block->rows, block->count, p);
     const size_t rows = ck_matmul_part(block->rows, block->count, p + 1) - start;
-    kernel->pack_a(block->packed + start * row_bytes,
-                   job->a.data + (block->row + start) * job->a.stride + k * job->a.k_stride, job->a.stride,
-                   job->a.k_stride, rows, depth);
+    char *panel = block->scratch + start * extent;
+    if (job->quantizes) source.scales = block->scales + start;
+    job->pack_a(panel, kernel->a_extra ? panel + rows * elements : NULL, &source, block->row + start, rows,
+                block->k_block * job->kc, block->depth);
   }
 }
 
-// C[block's rows, `count` panels from `panel` on] with packed panels of B at b. While the panels of A pass, the panel
-// of B that follows is fetched.
-static void multiply(const ck_matmul_job *job, const block *block, const char *b, size_t panel, size_t count) {
+// B's panels as the tiles find them.
+typedef struct panels {
+  const char *b, *extra, *ahead; // ahead: what will be needed after these, or b
+  size_t stride, count, ahead_bytes;
+} panels;
+
+// C[block's rows, panels from `panel` on]. While the panels of A pass, the panel of B that follows is fetched.
+static void multiply(const block *block, panels panels, size_t panel) {
+  const ck_matmul_job *job = block->job;
   const ck_matmul_kernel *kernel = job->kernel;
-  const size_t depth = ck_matmul_depth(job, block->k_block), column = panel * kernel->nr;
-  const size_t row_bytes = ck_round_up(depth, kernel->kgroup) * kernel->a_bytes;
+  if (kernel->expand && block->count > 1) {
+    char *wide = block->scratch + job->wide_at;
+    kernel->expand(wide, panels.b, ck_matmul_units(kernel, block->depth));
+    kernel = kernel->dense;
+    panels.b = wide;
+  }
+  const size_t column = panel * kernel->nr, extent = ck_matmul_row_extent(job->kernel, block->depth);
+  const size_t columns = ck_min(panels.count * kernel->nr, job->n - column);
+  const bool first = block->k_block == 0, last = block->k_block + 1 == job->k_blocks;
+  char *sums = block->sums + (job->partials ? column - block->panel * kernel->nr : column) * 4;
+  char *result = job->c + (block->row * job->n + column) * job->c_element;
+  const size_t result_stride = job->n * job->c_element;
+  const bool finishes = last && job->finish_tile, follows = column + columns < job->n;
+  float *buffer = (float *)(block->scratch + job->sums_at);
   ck_matmul_tile tile = {
-      .b = b,
-      .b_stride = ck_matmul_panel_bytes(kernel, depth),
-      .groups = ck_ceil_div(depth, kernel->kgroup),
-      .c_stride = job->n,
-      .columns = (uint32_t)ck_min(count * kernel->nr, job->n - column),
-      .first = block->k_block == 0 && !job->accumulate,
-      .last = block->k_block + 1 == job->blocks.k_blocks,
-      .bias = job->bias ? job->bias + column : NULL,
-      .column_scale = job->column_scale ? job->column_scale + column : NULL,
+      .b = panels.b,
+      .b_stride = panels.stride,
+      .extra = first || job->own_panels ? panels.extra : NULL,
+      .units = ck_matmul_units(kernel, block->depth),
+      .from_stride = block->sums_stride,
+      .to_stride = finishes ? panels.count * kernel->nr : block->sums_stride,
+      .next_stride = finishes ? result_stride : block->sums_stride * 4,
+      .columns = (uint32_t)columns,
   };
-  char *c = job->c + (block->row * job->n + column) * 4;
-  const bool follows = column + count * kernel->nr < job->n;
-  const size_t share = follows ? tile.b_stride / block->count : 0;
-  tile.ahead_step = share * CK_MATMUL_STEP / ck_max(tile.groups, 1);
+  const size_t share = panels.ahead_bytes / block->count / 64 * 64;
+  tile.ahead_step = share * CK_MATMUL_STEP / ck_max(tile.units, 1);
+  char *next = finishes ? result : sums;
   for (size_t p = 0, start = 0; p < block->count; p++) {
     const size_t end = ck_matmul_part(block->rows, block->count, p + 1);
-    tile.a = block->packed + start * row_bytes;
-    tile.c = c + start * job->n * 4;
+    char *here = sums + start * block->sums_stride * 4;
+    tile.a = block->scratch + start * extent;
+    tile.from = first && !job->accumulate ? NULL : here;
+    tile.to = finishes ? (char *)buffer : here;
     tile.rows = (uint32_t)(end - start);
-    tile.row_scale = job->row_scale ? job->row_scale + block->row + start : NULL;
-    tile.next = p + 1 < block->count ? c + end * job->n * 4 : follows ? c + count * kernel->nr * 4 : c;
-    tile.ahead = b + (follows ? count * tile.b_stride : 0) + p * share;
+    tile.next = p + 1 < block->count ? next + end * tile.next_stride
+                                     : next + (follows ? columns * (finishes ? job->c_element : 4) : 0);
+    tile.ahead = panels.ahead + p * share;
     kernel->tile(&tile);
+    if (finishes) {
+      const float *scales = block->scales ? block->scales + start : job->finish.epilogue.row_scales;
+      if (scales && !block->scales) scales += block->row + start;
+      job->finish_tile(&job->finish, buffer, tile.to_stride, scales, block->row + start, end - start, column, columns);
+    }
     start = end;
   }
 }
@@ -94,22 +126,45 @@ static void multiply_task(ck_worker *worker, const void *argument, size_t task) 
   const size_t m = task % job->m_blocks, n = task / job->m_blocks;
   const size_t first = ck_matmul_part(chunk->panels, job->n_blocks, n);
   const size_t end = ck_matmul_part(chunk->panels, job->n_blocks, n + 1);
-  block block = {.packed = ck_worker_scratch(worker), .row = ck_matmul_part(job->m, job->m_blocks, m)};
+  if (first == end) return;
+  block block = {.job = job,
+                 .scratch = ck_worker_scratch(worker),
+                 .row = ck_matmul_part(job->m, job->m_blocks, m),
+                 .panel = chunk->first + first};
   block.rows = ck_matmul_part(job->m, job->m_blocks, m + 1) - block.row;
   block.count = ck_ceil_div(block.rows, kernel->mr);
-  char *own = block.packed + ck_matmul_block_bytes(kernel, job->m_block, job->blocks.kc);
+  block.sums_stride = job->partials ? (end - first) * kernel->nr : job->n;
+  block.sums = job->partials ? block.scratch + job->partials_at : job->c + block.row * job->n * 4;
+  if (job->quantizes) {
+    block.scales = (float *)(block.scratch + job->scales_at);
+    measure_rows(&block);
+  }
   const size_t most = block.count == 1 ? ck_matmul_panels(kernel->mr, block.rows) : 1;
-  for (; first < end && block.k_block < job->blocks.k_blocks; block.k_block++) {
-    pack_block(job, &block);
-    const size_t bytes = ck_matmul_panel_bytes(kernel, ck_matmul_depth(job, block.k_block));
+  const size_t whole = ck_matmul_panel_bytes(kernel, job->k);
+  for (; block.k_block < job->k_blocks; block.k_block++) {
+    block.depth = ck_matmul_depth(job, block.k_block);
+    pack_block(&block);
+    const size_t k = block.k_block * job->kc, units = ck_matmul_units(kernel, block.depth);
     for (size_t panel = first, count = most; panel < end; panel += count) {
       while (count > end - panel) count /= 2;
-      const char *b = own;
-      if (job->own_panels)
-        for (size_t p = 0; p < count; p++) pack_panel(job, own + p * bytes, block.k_block, chunk->first + panel + p);
-      else
-        b = packed_panel(chunk, block.k_block, panel);
-      multiply(job, &block, b, chunk->first + panel, count);
+      panels panels = {.count = count};
+      if (job->own_panels) {
+        panels.stride = ck_matmul_panel_bytes(kernel, block.depth);
+        char *own = block.scratch + job->panels_at;
+        for (size_t p = 0; p < count; p++)
+          pack_panel(job, own + p * panels.stride, chunk->first + panel + p, k, block.depth);
+        panels.b = panels.ahead = own;
+        panels.extra = own + units * kernel->unit_bytes;
+      } else {
+        panels.stride = whole;
+        panels.b = chunk->packed + panel * whole + k / kernel->unit * kernel->unit_bytes;
+        panels.extra = chunk->packed + panel * whole + ck_matmul_units(kernel, job->k) * kernel->unit_bytes;
+        const bool more = panel + count < end;
+        panels.ahead = more ? panels.b + count * whole : panels.b;
+        panels.ahead_bytes = more ? units * kernel->unit_bytes : 0;
+      }
+      if (!kernel->b_extra) panels.extra = NULL;
+      multiply(&block, panels, chunk->first + panel);
     }
   }
 }
@@ -119,9 +174,14 @@ void ck_matmul_program(ck_worker *worker, const void *argument) {
   const size_t panels = ck_ceil_div(job->n, job->kernel->nr);
   for (size_t first = 0; first < panels; first += job->chunk) {
     chunk chunk = {.job = job, .first = first, .panels = ck_min(job->chunk, panels - first)};
-    // A panel packed ahead is only read.
-    chunk.packed = job->packed ? (char *)job->packed : ck_shared_scratch(worker);
-    if (!job->packed && !job->own_panels) ck_for(worker, job->blocks.k_blocks * job->pack_tasks, pack_task, &chunk);
+    if (job->packed) {
+      // Panels packed ahead are only read, and each worker begins with those of its own node.
+      chunk.packed = (char *)ck_placed_at(job->packed->panels, ck_worker_node(worker));
+      ck_for_parts(worker, job->m_blocks * job->n_blocks, multiply_task, &chunk);
+      continue;
+    }
+    chunk.packed = ck_shared_scratch(worker);
+    if (!job->own_panels) ck_for(worker, job->pack_tasks, pack_task, &chunk);
     ck_for(worker, job->m_blocks * job->n_blocks, multiply_task, &chunk);
   }
 }
@@ -129,5 +189,5 @@ void ck_matmul_program(ck_worker *worker, const void *argument) {
 void ck_matmul_pack_program(ck_worker *worker, const void *argument) {
   const ck_matmul_job *job = argument;
   chunk chunk = {.job = job, .panels = ck_ceil_div(job->n, job->kernel->nr), .packed = job->c};
-  ck_for(worker, job->blocks.k_blocks * job->pack_tasks, pack_task, &chunk);
+  ck_for_parts(worker, job->pack_tasks, pack_task, &chunk); // who packs a panel first touches it
 }

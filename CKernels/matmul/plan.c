@@ -1,16 +1,26 @@
 // Blocking from the sizes of the caches, and the split between workers. Van Zee and van de Geijn, "BLIS: A framework
 // for rapidly instantiating BLAS functionality" (2015), and Low et al., "Analytical modeling is enough for
-// high-performance BLIS" (2016): a panel of B stays in L1, a block of A in L2.
+// high-performance BLIS" (2016): a panel of A fits L1, a block of A half of L2, and panels of B stream past them.
 #include "matmul/driver.h"
+
+enum {
+  FEW_PANELS = 2,          // of A
+  PARTIAL_BYTES = 4 << 20, // of a task's sums, when C cannot hold them between blocks of K
+};
 
 // Packing one element costs about as much as this many multiply-adds.
 static const double pack_cost = 10;
 
-ck_matmul_blocks ck_matmul_split_k(const ck_matmul_kernel *kernel, ck_caches caches, size_t k) {
-  const size_t most = ck_max(caches.l1d * 3 / 4 / ((size_t)kernel->nr * kernel->b_bytes), 64);
-  const size_t blocks = ck_max(ck_ceil_div(k, most), 1);
-  const size_t kc = ck_max(ck_round_up(ck_ceil_div(k, blocks), 8), 8);
-  return (ck_matmul_blocks){.kc = kc, .k_blocks = ck_max(ck_ceil_div(k, kc), 1)};
+// Blocks of K of nearly equal depth, whole units, a multiple of 8.
+static void split_k(ck_matmul_job *job, ck_caches caches) {
+  const ck_matmul_kernel *kernel = job->kernel;
+  const size_t grain = ck_max(kernel->unit, 8);
+  size_t most = caches.l1d * 7 / 8 / kernel->mr / kernel->a_bytes;
+  // Few panels of A may fill half of L2: B comes from memory then, and is faster in one go.
+  if (job->m <= FEW_PANELS * kernel->mr) most = ck_max(most, caches.l2 / 2 / (ck_max(job->m, 1) * kernel->a_bytes));
+  const size_t blocks = ck_max(ck_ceil_div(job->k, ck_max(most, grain)), 1);
+  job->kc = ck_max(ck_round_up(ck_ceil_div(job->k, blocks), grain), grain);
+  job->k_blocks = ck_max(ck_ceil_div(job->k, job->kc), 1);
 }
 
 // Chooses m_blocks x n_blocks: the shortest time of the busiest worker, plus some of one task's time, since other work
@@ -39,11 +49,11 @@ static void split(ck_matmul_job *job, size_t m_least, size_t panels, size_t work
 
 ck_needs ck_matmul_plan(ck_matmul_job *job, ck_caches caches, size_t workers) {
   const ck_matmul_kernel *kernel = job->kernel;
-  if (!job->packed) job->blocks = ck_matmul_split_k(kernel, caches, job->k);
-  const size_t kc = job->blocks.kc, k_blocks = job->blocks.k_blocks, panels = ck_ceil_div(job->n, kernel->nr);
-  const size_t panel_bytes = ck_matmul_panel_bytes(kernel, kc);
+  split_k(job, caches);
+  const size_t kc = job->kc, panels = ck_ceil_div(job->n, kernel->nr);
+  const size_t whole = ck_matmul_panel_bytes(kernel, job->k);
   const double work = (double)job->m * (double)job->n * (double)job->k;
-  const double bytes = (double)kernel->element * (double)job->k * ((double)job->m + (double)job->n);
+  const double bytes = (double)job->m * (double)job->k * kernel->a_bytes + (double)panels * (double)whole;
   ck_needs needs = {.work_ns = work / (double)kernel->rate + bytes / (job->packed ? 20 : 12)};
   if (needs.work_ns < 2e3) workers = 1; // too small for a team, even in a list
   const size_t most = ck_max(caches.l2 / 2 / (kc * kernel->a_bytes), kernel->mr);
@@ -51,16 +61,27 @@ ck_needs ck_matmul_plan(ck_matmul_job *job, ck_caches caches, size_t workers) {
   job->m_block = ck_ceil_div(job->m, job->m_blocks);
   job->own_panels = !job->packed && job->m_blocks == 1;
   job->chunk = panels;
-  needs.worker_bytes = ck_matmul_block_bytes(kernel, job->m_block, kc);
-  if (job->own_panels)
-    needs.worker_bytes += ck_matmul_panels(kernel->mr, ck_min(job->m, kernel->mr)) * panel_bytes;
-  else if (!job->packed) {
-    const size_t budget = ck_max(caches.l3 / 2, (size_t)8 << 20) / (k_blocks * panel_bytes);
+  if (!job->packed && !job->own_panels) {
+    const size_t budget = ck_max(caches.l3 / 2, (size_t)8 << 20) / whole;
     const size_t chunks = ck_ceil_div(panels, ck_max(budget, ck_min(panels, 4 * workers)));
     job->chunk = ck_ceil_div(panels, chunks);
     job->n_blocks = ck_min(job->n_blocks, job->chunk);
-    job->pack_tasks = ck_min(ck_ceil_div(4 * workers, k_blocks), job->chunk);
-    needs.shared_bytes = job->chunk * k_blocks * panel_bytes;
+    job->pack_tasks = ck_min(4 * workers, job->chunk);
+    needs.shared_bytes = job->chunk * whole;
   }
+  job->partials = job->k_blocks > 1 && job->c_element < 4;
+  if (job->partials) {
+    const size_t columns = ck_max(PARTIAL_BYTES / 4 / job->m_block, kernel->nr);
+    job->n_blocks = ck_min(ck_max(job->n_blocks, ck_ceil_div(job->chunk * kernel->nr, columns)), job->chunk);
+  }
+  job->panels_at = ck_matmul_block_bytes(kernel, job->m_block, kc);
+  job->wide_at = job->panels_at;
+  if (job->own_panels)
+    job->wide_at += ck_matmul_panels(kernel->mr, ck_min(job->m, kernel->mr)) * ck_matmul_panel_bytes(kernel, kc);
+  job->sums_at = job->wide_at + (kernel->expand ? ck_matmul_panel_bytes(kernel->dense, kc) : 0);
+  job->scales_at = job->sums_at + (size_t)kernel->mr * kernel->nr * 4 + CK_MATMUL_SLACK;
+  job->partials_at = job->scales_at + (job->quantizes ? ck_round_up(job->m_block * 4, 64) : 0);
+  const size_t task_columns = ck_ceil_div(job->chunk, job->n_blocks) * kernel->nr;
+  needs.worker_bytes = job->partials_at + (job->partials ? job->m_block * task_columns * 4 : 0) + CK_MATMUL_SLACK;
   return needs;
 }

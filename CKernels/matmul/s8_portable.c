@@ -1,65 +1,53 @@
-// s8 x s8 -> s32 anywhere: 4 x 8, widened to s16 when packed.
-#include "matmul/tile_rows.inc.h"
-#include "matmul/types.h"
-#include <string.h>
+// s8 x s8 -> s32 anywhere.
+#include "matmul/s8_portable.inc.h"
+#include "quantize/scale.h"
 
-enum { MR = 4, NR = 8 };
+CK_INLINE void put_wide(char *to, const char *from) {
+  const ck_element a = *(const int8_t *)from;
+  memcpy(to, &a, sizeof a);
+}
 
-CK_INLINE void tile_body(const ck_matmul_tile *tile, const size_t rows, const size_t panels) {
-  int32_t sum[MR * NR];
-  const size_t columns = NR * panels;
-  const int16_t *a = tile->a;
-  const char *b = tile->b;
-  memset(sum, 0, sizeof sum);
-  for (size_t k = 0; k < tile->groups; k++, a += rows, b += NR * sizeof *a)
-    for (size_t p = 0; p < panels; p++) {
-      int16_t bv[NR];
-      memcpy(bv, b + p * tile->b_stride, sizeof bv);
-      for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < NR; j++) sum[i * columns + p * NR + j] += a[i] * bv[j];
-    }
+static void pack_a(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows, size_t from,
+                   size_t depth) {
+  ck_pack_elements(panel, rows, sizeof(ck_element), source, first, rows, from, depth, put_wide);
+}
+
+// As ck_quantize_rows_f32_s8 does: 1 for a row of zeros, NaN for one that is not finite.
+static float row_scale(const float *row, size_t k) {
+  int32_t greatest = 0;
+  for (size_t i = 0; i < k; i++) {
+    int32_t bits;
+    memcpy(&bits, row + i, sizeof bits);
+    bits &= 0x7fffffff;
+    greatest = bits > greatest ? bits : greatest;
+  }
+  return ck_quantization_scale(greatest);
+}
+
+static void quantize_a(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows, size_t from,
+                       size_t depth) {
   for (size_t i = 0; i < rows; i++) {
-    char *c = (char *)tile->c + i * tile->c_stride * 4;
-    for (size_t j = 0; j < tile->columns; j++) {
-      int32_t s = sum[i * columns + j], before;
-      memcpy(&before, c + 4 * j, sizeof before);
-      if (!tile->first) s += before;
-      if (tile->last && tile->row_scale) {
-        const float scale = tile->row_scale[i] * tile->column_scale[j];
-        const float value = (float)s * scale + (tile->bias ? tile->bias[j] : 0);
-        memcpy(c + 4 * j, &value, sizeof value);
-      } else
-        memcpy(c + 4 * j, &s, sizeof s);
+    const float *row = (const float *)(source->data + (first + i) * source->stride) + from;
+    const float inverse = ck_quantization_inverse(source->scales[i]);
+    ck_element *to = (ck_element *)panel + i;
+    for (size_t k = 0; k < depth; k++, to += rows) {
+      const float scaled = row[k] * inverse;
+      *to = inverse != 0 ? (ck_element)ck_quantization_round(scaled) : 0;
     }
   }
 }
 
-static void tile(const ck_matmul_tile *tile) {
-  switch (CK_TILE_KEY(tile, NR)) { CK_TILE_CASES_4(tile_body) }
-}
-
-static void pack_a(void *panel, const void *source, size_t stride, size_t k_stride, size_t rows, size_t depth) {
-  int16_t *to = panel;
-  for (size_t k = 0; k < depth; k++)
-    for (size_t i = 0; i < rows; i++) *to++ = ((const int8_t *)source)[i * stride + k * k_stride];
-}
-
-static void pack_b(void *panel, const void *source, size_t stride, size_t k_stride, size_t columns, size_t depth) {
-  int16_t *to = panel;
-  memset(panel, 0, depth * NR * sizeof *to);
-  for (size_t k = 0; k < depth; k++, to += NR)
-    for (size_t j = 0; j < columns; j++) to[j] = ((const int8_t *)source)[j * stride + k * k_stride];
-}
-
 const ck_matmul_kernel ck_matmul_s8_portable = {
-    .element = 1,
-    .mr = MR,
-    .nr = NR,
+    .mr = CK_MR,
+    .nr = CK_NR,
     .kgroup = 1,
-    .a_bytes = 2,
-    .b_bytes = 2,
+    .a_bytes = sizeof(ck_element),
+    .unit = 1,
+    .unit_bytes = CK_UNIT_BYTES,
+    .sums = CK_S32,
     .rate = 3,
-    .pack_a = pack_a,
+    .pack_a = {[CK_S8] = pack_a, [CK_F32] = quantize_a},
     .pack_b = pack_b,
-    .tile = tile,
+    .row_scale = row_scale,
+    .tile = ck_tile,
 };

@@ -6,57 +6,73 @@
 #include "runtime/isa.h"
 #include "runtime/worker.h"
 
-typedef enum ck_matmul_type : uint8_t { CK_MATMUL_F32 = 0, CK_MATMUL_S8, CK_MATMUL_TYPES } ck_matmul_type;
-
-// One tile of C: `rows` x `columns`, from a panel of A and one or more neighbouring panels of B.
-// Elements of C have four bytes; between blocks of K they hold the type's accumulator (s32 for s8), whatever the
-// epilogue finally makes of them.
+// One tile of sums: `rows` x `columns`, from a panel of A and one or more neighbouring panels of B. Sums have four
+// bytes (f32, or s32 for exact products).
 typedef struct ck_matmul_tile {
-  const void *a;   // panel of A: for each group of K, `rows` x kgroup elements
-  const void *b;   // panel of B: for each group of K, nr x kgroup elements, then b_extra bytes
-  size_t b_stride; // bytes from one panel of B to the next
-  size_t groups;   // of K
-  void *c;
-  size_t c_stride;                       // elements
-  const void *next;                      // the next tile of C, to prefetch
-  const char *ahead;                     // what part of B will be needed soon, to prefetch into L2: from here on,
-  size_t ahead_step;                     // this many bytes for every CK_MATMUL_STEP groups
-  uint32_t rows, columns;                // columns of all panels; only the last panel may be partial
-  bool first, last;                      // first: sums start from 0, not from C. last: the epilogue follows
-  const float *bias;                     // epilogue: of this tile's first column, or NULL
-  const float *row_scale, *column_scale; // dequantize when row_scale is not NULL
+  const void *a;      // panel of A: for each K-group, `rows` x kgroup elements; then a_extra
+  const void *b;      // panel of B: `units` units
+  size_t b_stride;    // bytes from one panel of B to the next
+  const void *extra;  // b_extra bytes of the first panel, those of the next b_stride further; NULL: already summed
+  size_t units;       // of K
+  const void *from;   // what the sums start from, or NULL for zero
+  void *to;           // where they go; may be `from`
+  size_t from_stride; // elements
+  size_t to_stride;
+  const void *next;       // where the next tile's results go, to prefetch
+  size_t next_stride;     // bytes
+  const char *ahead;      // what part of B will be needed soon, to prefetch into L2: from here on,
+  size_t ahead_step;      // this many bytes for every CK_MATMUL_STEP units
+  uint32_t rows, columns; // columns of all panels; only the last panel may be partial
 } ck_matmul_tile;
 
-// Packs one panel. Element (x, k) is at source + x * stride + k * k_stride (bytes), x < count <= mr or nr, k < depth.
-// Past the end of K the panel is filled with what adds nothing; missing columns of B likewise.
-typedef void ck_matmul_pack(void *panel, const void *source, size_t stride, size_t k_stride, size_t count,
-                            size_t depth);
+// An operand in memory: element (x, k) is at data + x * stride + k * k_stride (bytes), x a row of A or a column of B.
+typedef struct ck_matmul_source {
+  const char *data;
+  size_t stride, k_stride;
+  const float *scales;          // A, quantized on the way: of the panel's rows
+  const uint16_t *group_scales; // B of 4 bits: f16 [x, k / group]
+  const uint8_t *zero_points;   // u4: [x, k / group]
+  size_t groups;                // k / group
+} ck_matmul_source;
+
+// Packs one panel: (x, k) for first <= x < first + count (at most mr or nr), from <= k < from + depth. Past the end of
+// K the panel is filled with what adds nothing; missing columns of B likewise. extra: where b_extra or a_extra bytes
+// go, or NULL when there are none.
+typedef void ck_matmul_pack(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t count,
+                            size_t from, size_t depth);
 
 typedef struct ck_matmul_kernel {
-  uint8_t element;          // bytes of an element of A and B in memory
-  uint8_t mr, nr, kgroup;   // a panel of A has at most mr rows; one of B exactly nr columns
-  uint8_t a_bytes, b_bytes; // of one packed element
-  uint16_t b_extra;         // bytes that follow a panel of B, such as column sums
-  float rate;               // multiply-adds per ns, roughly: decides what is too small for a team
-  ck_matmul_pack *pack_a, *pack_b;
+  uint8_t mr, nr;      // a panel of A has at most mr rows; one of B exactly nr columns
+  uint8_t kgroup;      // steps of K that stand side by side in a panel of A
+  uint8_t a_bytes;     // of one packed element of A
+  uint16_t unit;       // steps of K in a unit of B's panels, a multiple of kgroup
+  uint16_t unit_bytes; // of nr columns
+  uint16_t b_extra;    // bytes that follow a panel of B, such as column sums
+  uint16_t a_extra;    // bytes for each row and unit that follow a panel of A, such as sums over groups
+  ck_type sums;        // CK_F32 or CK_S32
+  float rate;          // multiply-adds per ns, roughly: decides what is too small for a team
+  ck_matmul_pack *pack_a[CK_TYPES]; // by A's type in memory, NULL where there is none
+  ck_matmul_pack *pack_b;
+  float (*row_scale)(const float *row, size_t k); // for A in f32 that is quantized on the way
   void (*tile)(const ck_matmul_tile *tile);
+  // Panels that are smaller in memory than in arithmetic: with several panels of A, units are expanded once into the
+  // panel that `dense` multiplies, with the same result; a single panel of A goes through `tile`. Both have the same
+  // mr, nr and panels of A.
+  void (*expand)(void *to, const void *panel, size_t units);
+  const struct ck_matmul_kernel *dense;
 } ck_matmul_kernel;
 
-// With few rows a tile takes several panels of B, so that there are enough independent sums: the largest power of two
-// that keeps rows x panels within mr.
-static inline size_t ck_matmul_panels(size_t mr, size_t rows) {
-  size_t panels = 1;
-  while (panels * 2 * rows <= mr) panels *= 2;
-  return panels;
-}
+// With few rows a tile takes two neighbouring panels of B, so that there are enough independent sums. More panels would
+// be more streams from memory, which is slower: on Zen 4 one or two bring 32 GB/s a core, four 30, eight 28.
+static inline size_t ck_matmul_panels(size_t mr, size_t rows) { return rows <= 5 && rows * 2 <= mr ? 2 : 1; }
 
 // The packing of A may write this much past its panel.
 enum { CK_MATMUL_SLACK = 64 };
-// Kernels that prefetch do so once in this many groups of K.
+// Kernels that prefetch do so once in this many units.
 enum { CK_MATMUL_STEP = 4 };
 
 // NULL when none fits; needs is set to the instruction sets of the one returned.
-const ck_matmul_kernel *ck_matmul_best(ck_matmul_type type, ck_isa allowed, ck_isa *needs);
+const ck_matmul_kernel *ck_matmul_best(ck_product product, ck_isa allowed, ck_isa *needs);
 
 #define CK_INLINE static inline __attribute__((always_inline))
 #endif

@@ -1,0 +1,102 @@
+// The tile of every dense product on AVX-512: 14 x 32. 28 vectors of sums, two of B and two broadcasts of A fill the 32
+// registers; per K-group 16 loads feed 28 multiply-adds, so that neither the load ports nor the latency of the chains
+// is the limit. A K-group of A is 4 bytes (one f32, two bf16, four bytes), one of B is what its types make of it:
+//   ck_dot(sum, a, b)      sum plus a K-group of A, broadcast, times one of B, in all 16 lanes
+//   ck_load_b(p, v)        vector v of a unit of B
+//   CK_UNIT_BYTES          of a unit of B
+//   CK_ADD_EXTRA(sum, p)   sum plus what follows the panel for this vector; undefined where nothing does
+// Include inside CK_TARGET_BEGIN(...), after these.
+#include "matmul/dwords_avx512.inc.h"
+#include "matmul/tile_rows.inc.h"
+
+enum { CK_MR = 14, CK_NR = 32 };
+
+// One K-group: 2 * panels vectors of B against `rows` groups of A.
+CK_INLINE void ck_tile_step(__m512i *sum, const char *a, const char *b, const size_t b_stride, const size_t rows,
+                            const size_t panels) {
+  __m512i bv[2 * 2];
+#pragma clang loop unroll(full)
+  for (size_t v = 0; v < 2 * panels; v++) {
+    const char *p = b + v / 2 * b_stride;
+    bv[v] = ck_load_b(p, v % 2);
+    if (v % 2 * 64 < CK_UNIT_BYTES) __builtin_prefetch(p + v % 2 * 64 + ck_stream_ahead(rows), 0, 2);
+  }
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < rows; i++) {
+    int32_t group;
+    memcpy(&group, a + i * 4, sizeof group);
+    const __m512i av = _mm512_set1_epi32(group);
+#pragma clang loop unroll(full)
+    for (size_t v = 0; v < 2 * panels; v++) sum[i * 2 * panels + v] = ck_dot(sum[i * 2 * panels + v], av, bv[v]);
+  }
+}
+
+CK_INLINE void ck_tile_body(const ck_matmul_tile *tile, const size_t rows, const size_t panels) {
+  __m512i sum[CK_MR * 2];
+  const size_t vectors = 2 * panels, b_stride = tile->b_stride;
+  const char *a = tile->a, *b = tile->b;
+  __mmask16 mask[2 * 2];
+#pragma clang loop unroll(full)
+  for (size_t v = 0; v < vectors; v++)
+    mask[v] = v + 2 < vectors ? 0xffff : ck_mask16(tile->columns > 16 * v ? tile->columns - 16 * v : 0);
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < rows * vectors; i++) sum[i] = _mm512_setzero_si512();
+  if (tile->from) {
+    const char *from = tile->from;
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < rows; i++, from += tile->from_stride * 4)
+#pragma clang loop unroll(full)
+      for (size_t v = 0; v < vectors; v++) sum[i * vectors + v] = _mm512_maskz_loadu_epi32(mask[v], from + 64 * v);
+  }
+#if defined(CK_ADD_EXTRA)
+  if (tile->extra)
+#pragma clang loop unroll(full)
+    for (size_t v = 0; v < vectors; v++) {
+      const char *extra = (const char *)tile->extra + v / 2 * b_stride + v % 2 * 64;
+#pragma clang loop unroll(full)
+      for (size_t i = 0; i < rows; i++) sum[i * vectors + v] = CK_ADD_EXTRA(sum[i * vectors + v], extra);
+    }
+#endif
+  ck_prefetch prefetch = ck_prefetch_start(tile);
+  size_t u = 0;
+#pragma clang loop unroll(disable)
+  for (; u + CK_MATMUL_STEP <= tile->units; u += CK_MATMUL_STEP) {
+    ck_prefetch_step(&prefetch);
+#pragma clang loop unroll(full)
+    for (size_t s = 0; s < CK_MATMUL_STEP; s++, a += rows * 4, b += CK_UNIT_BYTES)
+      ck_tile_step(sum, a, b, b_stride, rows, panels);
+  }
+#pragma clang loop unroll(disable)
+  for (; u < tile->units; u++, a += rows * 4, b += CK_UNIT_BYTES) ck_tile_step(sum, a, b, b_stride, rows, panels);
+  char *to = tile->to;
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < rows; i++, to += tile->to_stride * 4)
+#pragma clang loop unroll(full)
+    for (size_t v = 0; v < vectors; v++) _mm512_mask_storeu_epi32(to + 64 * v, mask[v], sum[i * vectors + v]);
+}
+
+static void ck_tile(const ck_matmul_tile *tile) {
+  switch (CK_TILE_KEY(tile, CK_NR)) { CK_TILE_CASES_14(ck_tile_body) }
+}
+
+// Rows of A, contiguous along K, as K-groups; flip: what every byte is xored with.
+CK_INLINE void ck_pack_a_rows(void *panel, const char *at, size_t stride, size_t rows, size_t bytes, __m512i flip) {
+  if (rows == CK_MR)
+    ck_pack_rows16(panel, CK_MR, at, stride, CK_MR, bytes, flip);
+  else
+    ck_pack_rows16(panel, rows, at, stride, rows, bytes, flip);
+}
+
+// The same for columns of B.
+CK_INLINE void ck_pack_b_rows(void *panel, const char *at, size_t stride, size_t columns, size_t bytes) {
+  const __m512i none = _mm512_setzero_si512();
+  const size_t low = ck_min(columns, 16), high = columns - low;
+  int32_t *to = panel;
+  if (columns == CK_NR) {
+    ck_pack_rows16(to, CK_NR, at, stride, 16, bytes, none);
+    ck_pack_rows16(to + 16, CK_NR, at + 16 * stride, stride, 16, bytes, none);
+  } else {
+    ck_pack_rows16(to, CK_NR, at, stride, low, bytes, none);
+    ck_pack_rows16(to + 16, CK_NR, at + low * stride, stride, high, bytes, none);
+  }
+}

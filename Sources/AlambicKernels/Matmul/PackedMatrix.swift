@@ -1,0 +1,163 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// M, N and K are the names that the field uses.
+
+import CKernels
+
+/// The right-hand operand of a product, packed ahead in the layout of the best variant that a context allows: weights are
+/// packed once and multiplied many times. Immutable.
+///
+/// It can be used with every context that allows that variant, whatever its number of threads.
+public final class PackedMatrix: @unchecked Sendable {
+    /// Where the packed form goes on a machine with several NUMA nodes.
+    public enum Location: Sendable, CaseIterable {
+        /// Each part on the node of the worker that reads it first.
+        case partitioned
+        /// A copy on every node.
+        case replicated
+        /// Page by page over all nodes.
+        case interleaved
+
+        var raw: ck_placement {
+            switch self {
+            case .partitioned: CK_PLACE_PARTITIONED
+            case .replicated: CK_PLACE_REPLICATED
+            case .interleaved: CK_PLACE_INTERLEAVED
+            }
+        }
+    }
+
+    /// Columns of the product: outputs of a linear layer.
+    public let N: Int
+    /// What is summed over: inputs of a linear layer.
+    public let K: Int
+    /// The product that it is packed for.
+    public let product: Product
+    let handle: OpaquePointer
+
+    /// Bytes of memory that one copy of the packed form takes.
+    public var bytes: Int { ck_packed_bytes(handle) }
+    /// How many copies there are: 1, or one for each NUMA node.
+    public var copies: Int { Int(ck_packed_copies(handle)) }
+
+    private init(
+        _ product: Product, N: Int, K: Int, _ weights: ck_weights, _ location: Location, _ context: Context
+    ) throws(KernelError) {
+        precondition(!context.isRecording, "matrices are packed at once, not by a list of operations")
+        var packed: OpaquePointer?
+        let status = ck_packed_create(context.handle, product.raw, N, K, weights, location.raw, &packed)
+        guard let packed else { throw KernelError(status, "packing of \(N)x\(K) for \(product)") }
+        (self.N, self.K, self.product, handle) = (N, K, product, packed)
+    }
+
+    /// Packs the right-hand side of a product with whole elements.
+    ///
+    /// - Parameters:
+    ///   - product: any but those with 4-bit weights.
+    ///   - b: N x K elements of the product's type for B (`UInt16` for bf16 and f16).
+    ///   - orientation: `.transposed` for `[N, K]` (a linear layer's weights), `.asIs` for `[K, N]`.
+    ///   - scales: N scales that multiply the columns of the result, copied; nil for none.
+    /// - Throws: `.badShape` when an integer product's K is over 131071, beyond which sums may not fit in 32 bits, and
+    ///   `.noMemory` when there is none left.
+    public convenience init<Element: MatrixElement>(
+        _ product: Product, _ b: Span<Element>, N: Int, K: Int, orientation: Orientation = .transposed,
+        scales: Span<Float>? = nil, location: Location = .partitioned, on context: Context
+    ) throws(KernelError) {
+        precondition(
+            holds(b.count, N, K) && holds(scales, N),
+            "packing of \(N)x\(K): \(b.count) elements\(describe(scales, "scales"))")
+        precondition(
+            !product.hasFourBitWeights && product.takes(right: Element.self),
+            "packing of \(Element.self) elements for \(product)")
+        var weights = ck_weights()
+        weights.data = UnsafeRawPointer(b.base)
+        weights.orientation = orientation.value
+        weights.column_scales = AlambicKernels.base(scales)
+        try self.init(product, N: N, K: K, weights, location, context)
+    }
+
+    /// Packs 4-bit weights in groups along K.
+    ///
+    /// The weight of column n at k is `(q - zeroPoint) · scale`, with q in 0 ..< 16.
+    ///
+    /// - Parameters:
+    ///   - product: one with 4-bit weights.
+    ///   - nibbles: `[N, K / 2]`; q of an even k in the low half of a byte.
+    ///   - scales: f16 bits, `[N, K / group]`.
+    ///   - zeroPoints: `[N, K / group]` in 0 ..< 16 for products with zero points of their own, else nil.
+    /// - Throws: `.badShape` when the group does not divide K or K is over 131071; `.noMemory`.
+    public convenience init(
+        _ product: Product, nibbles: Span<UInt8>, scales: Span<UInt16>, zeroPoints: Span<UInt8>? = nil, N: Int, K: Int,
+        location: Location = .partitioned, on context: Context
+    ) throws(KernelError) {
+        precondition(product.hasFourBitWeights, "packing of 4-bit weights for \(product)")
+        guard K.isMultiple(of: product.group) else {
+            throw KernelError(.badShape, "packing of \(N)x\(K) for \(product): K is not a multiple of the group")
+        }
+        let groups = K / product.group
+        let zeroCount =
+            switch zeroPoints {
+            case .some(let points): points.count
+            case .none: 0
+            }
+        precondition(
+            holds(nibbles.count, N, K / 2) && holds(scales.count, N, groups)
+                && zeroCount == (product.hasZeroPoints ? N * groups : 0),
+            """
+            packing of \(N)x\(K) for \(product): \(nibbles.count) bytes, \(scales.count) scales, \
+            \(zeroCount) zero points
+            """)
+        var weights = ck_weights()
+        weights.data = UnsafeRawPointer(nibbles.base)
+        weights.orientation = CK_TRANSPOSED
+        weights.group_scales = scales.base
+        weights.zero_points = AlambicKernels.base(zeroPoints)
+        try self.init(product, N: N, K: K, weights, location, context)
+    }
+
+    /// Packs an f32 matrix of K x N elements, stored as `[N, K]` when transposed (a linear layer's weights), else `[K, N]`.
+    ///
+    /// The context may not be that of an ``OperationList``. Throws `.noMemory` when there is none left.
+    public convenience init(
+        f32 b: Span<Float>, N: Int, K: Int, orientation: Orientation = .transposed, on context: Context
+    ) throws(KernelError) {
+        try self.init(.f32, b, N: N, K: K, orientation: orientation, on: context)
+    }
+
+    /// Packs an int8 matrix stored as `[N, K]`, with N scales, which are copied.
+    ///
+    /// The context may not be that of an ``OperationList``. Throws `.badShape` when K is over 131071, beyond which sums may not
+    /// fit in 32 bits, and `.noMemory` when there is none left.
+    public convenience init(
+        s8 b: Span<Int8>, N: Int, K: Int, scales: Span<Float>, on context: Context
+    ) throws(KernelError) {
+        try self.init(.s8, b, N: N, K: K, scales: scales, on: context)
+    }
+
+    deinit { ck_packed_destroy(handle) }
+}
+
+extension Product {
+    /// Whether B's elements in memory are of this type.
+    func takes<Element: MatrixElement>(right: Element.Type) -> Bool {
+        switch self {
+        case .f32: right == Float.self
+        case .bf16, .f16: right == UInt16.self
+        case .s8, .u8s8, .f32s8, .bf16s8: right == Int8.self
+        default: false
+        }
+    }
+
+    /// Whether A's elements in memory may be of this type: the product's own, or f32 that is converted on the way.
+    func takes<Element: MatrixElement>(left: Element.Type) -> Bool {
+        switch self {
+        case .f32, .f32s8: left == Float.self
+        case .bf16, .f16, .bf16s8, .bf16s4g32, .bf16s4g128, .bf16u4g32, .bf16u4g128:
+            left == UInt16.self || left == Float.self
+        case .s8, .s8s4g32, .s8s4g128, .s8u4g32, .s8u4g128: left == Int8.self || left == Float.self
+        case .u8s8: left == UInt8.self
+        }
+    }
+
+    /// What 16 bits of A or B stand for.
+    var halves: HalfFormat { self == .f16 ? .f16 : .bf16 }
+}
