@@ -23,7 +23,7 @@ typedef struct finish_part {
 static const float no_scale = 1;
 
 // Functions whose second operand is in memory.
-static inline bool takes_operand(ck_function function) { return function >= CK_FUNCTION_GELU_TANH_GRADIENT; }
+static inline bool takes_operand(ck_epilogue_function function) { return function >= CK_EPILOGUE_GELU_TANH_GRADIENT; }
 static inline bool is_float(ck_type type) { return type == CK_F32 || type == CK_BF16 || type == CK_F16; }
 
 #define CK_BODY "matmul/epilogue.inc.h"
@@ -50,7 +50,7 @@ ck_status ck_finish_prepare(ck_finish *finish, const ck_epilogue *epilogue, void
   if (!is_float(type) && type != CK_S8) return CK_BAD_ARGUMENT;
   if (sums != CK_F32 && sums != CK_S32) return CK_BAD_ARGUMENT;
   if (!is_float(e.operand_type)) return CK_BAD_ARGUMENT;
-  if (e.function < CK_FUNCTION_NONE || e.function >= CK_FUNCTIONS) return CK_BAD_ARGUMENT;
+  if (e.function < CK_EPILOGUE_NONE || e.function >= CK_EPILOGUE_FUNCTIONS) return CK_BAD_ARGUMENT;
   if (takes_operand(e.function) && !e.operand) return CK_BAD_ARGUMENT;
   if (type == CK_S8) {
     if (!(e.result_scale > 0 && e.result_scale < __builtin_inff())) return CK_BAD_ARGUMENT;

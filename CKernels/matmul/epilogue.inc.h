@@ -76,21 +76,21 @@ CK_VECTOR vfloat CK_NAME(finish_keep)(uint32_t bits, vfloat x, float scale) {
 #endif
 }
 
-CK_VECTOR vfloat CK_NAME(finish_call)(ck_function function, vfloat v, vfloat operand) {
+CK_VECTOR vfloat CK_NAME(finish_call)(ck_epilogue_function function, vfloat v, vfloat operand) {
   switch (function) {
-  case CK_FUNCTION_GELU_TANH:
+  case CK_EPILOGUE_GELU_TANH:
     return vgelu_tanh(v);
-  case CK_FUNCTION_GELU_ERF:
+  case CK_EPILOGUE_GELU_ERF:
     return vgelu_erf(v);
-  case CK_FUNCTION_SILU:
+  case CK_EPILOGUE_SILU:
     return vsilu(v);
-  case CK_FUNCTION_GELU_TANH_GRADIENT:
+  case CK_EPILOGUE_GELU_TANH_GRADIENT:
     return v * vgelu_tanh_derivative(operand);
-  case CK_FUNCTION_GELU_ERF_GRADIENT:
+  case CK_EPILOGUE_GELU_ERF_GRADIENT:
     return v * vgelu_erf_derivative(operand);
-  case CK_FUNCTION_SILU_GATE:
+  case CK_EPILOGUE_SILU_GATE:
     return v * vsilu(operand);
-  case CK_FUNCTION_MULTIPLY:
+  case CK_EPILOGUE_MULTIPLY:
     return v * operand;
   default:
     return v;
@@ -118,7 +118,7 @@ CK_VECTOR vint CK_NAME(finish_whole)(const ck_finish *finish) {
 }
 
 // One pass: pairs of rows, `vectors` (1 or 2) whole vectors of each, from column j of the part on.
-CK_VECTOR void CK_NAME(finish_pairs)(const finish_part *part, size_t j, size_t vectors, ck_function function,
+CK_VECTOR void CK_NAME(finish_pairs)(const finish_part *part, size_t j, size_t vectors, ck_epilogue_function function,
                                      bool residual, ck_type type) {
   const ck_finish *finish = part->finish;
   const ck_epilogue *epilogue = &finish->epilogue;
@@ -168,29 +168,29 @@ CK_VECTOR void CK_NAME(finish_pairs)(const finish_part *part, size_t j, size_t v
     }                                                                                                                  \
     return j;                                                                                                          \
   }
-FINISH_ONE_PASS(finish_f32, CK_FUNCTION_NONE, false, CK_F32)
-FINISH_ONE_PASS(finish_bf16, CK_FUNCTION_NONE, false, CK_BF16)
-FINISH_ONE_PASS(finish_f16, CK_FUNCTION_NONE, false, CK_F16)
-FINISH_ONE_PASS(finish_s8, CK_FUNCTION_NONE, false, CK_S8)
-FINISH_ONE_PASS(finish_residual_f32, CK_FUNCTION_NONE, true, CK_F32)
-FINISH_ONE_PASS(finish_residual_bf16, CK_FUNCTION_NONE, true, CK_BF16)
-FINISH_ONE_PASS(finish_gelu_tanh_f32, CK_FUNCTION_GELU_TANH, false, CK_F32)
-FINISH_ONE_PASS(finish_gelu_tanh_bf16, CK_FUNCTION_GELU_TANH, false, CK_BF16)
-FINISH_ONE_PASS(finish_silu_f32, CK_FUNCTION_SILU, false, CK_F32)
-FINISH_ONE_PASS(finish_silu_bf16, CK_FUNCTION_SILU, false, CK_BF16)
+FINISH_ONE_PASS(finish_f32, CK_EPILOGUE_NONE, false, CK_F32)
+FINISH_ONE_PASS(finish_bf16, CK_EPILOGUE_NONE, false, CK_BF16)
+FINISH_ONE_PASS(finish_f16, CK_EPILOGUE_NONE, false, CK_F16)
+FINISH_ONE_PASS(finish_s8, CK_EPILOGUE_NONE, false, CK_S8)
+FINISH_ONE_PASS(finish_residual_f32, CK_EPILOGUE_NONE, true, CK_F32)
+FINISH_ONE_PASS(finish_residual_bf16, CK_EPILOGUE_NONE, true, CK_BF16)
+FINISH_ONE_PASS(finish_gelu_tanh_f32, CK_EPILOGUE_GELU_TANH, false, CK_F32)
+FINISH_ONE_PASS(finish_gelu_tanh_bf16, CK_EPILOGUE_GELU_TANH, false, CK_BF16)
+FINISH_ONE_PASS(finish_silu_f32, CK_EPILOGUE_SILU, false, CK_F32)
+FINISH_ONE_PASS(finish_silu_bf16, CK_EPILOGUE_SILU, false, CK_BF16)
 #undef FINISH_ONE_PASS
 
 typedef size_t CK_NAME(finish_one_pass)(const finish_part *part);
 static CK_NAME(finish_one_pass) * CK_NAME(finish_way)(const finish_part *part) {
-  static CK_NAME(finish_one_pass) *const ways[CK_FUNCTIONS][2][CK_TYPES] = {
-      [CK_FUNCTION_NONE] = {{[CK_F32] = CK_NAME(finish_f32),
+  static CK_NAME(finish_one_pass) *const ways[CK_EPILOGUE_FUNCTIONS][2][CK_TYPES] = {
+      [CK_EPILOGUE_NONE] = {{[CK_F32] = CK_NAME(finish_f32),
                              [CK_BF16] = CK_NAME(finish_bf16),
                              [CK_F16] = CK_NAME(finish_f16),
                              [CK_S8] = CK_NAME(finish_s8)},
                             {[CK_F32] = CK_NAME(finish_residual_f32), [CK_BF16] = CK_NAME(finish_residual_bf16)}},
-      [CK_FUNCTION_GELU_TANH] = {{[CK_F32] = CK_NAME(finish_gelu_tanh_f32),
+      [CK_EPILOGUE_GELU_TANH] = {{[CK_F32] = CK_NAME(finish_gelu_tanh_f32),
                                   [CK_BF16] = CK_NAME(finish_gelu_tanh_bf16)}},
-      [CK_FUNCTION_SILU] = {{[CK_F32] = CK_NAME(finish_silu_f32), [CK_BF16] = CK_NAME(finish_silu_bf16)}},
+      [CK_EPILOGUE_SILU] = {{[CK_F32] = CK_NAME(finish_silu_f32), [CK_BF16] = CK_NAME(finish_silu_bf16)}},
   };
   const ck_epilogue *epilogue = &part->finish->epilogue;
   if (epilogue->saved || part->mask) return NULL;
@@ -252,20 +252,20 @@ static void CK_NAME(finish_write)(const CK_NAME(finish_stage) * s, void *to, ck_
 #undef FINISH_EACH
 
 // Four vectors at a time, so that one's chain of operations does not wait for another's.
-static void CK_NAME(finish_apply)(ck_function function, size_t count, vfloat *v, const vfloat *operand) {
+static void CK_NAME(finish_apply)(ck_epilogue_function function, size_t count, vfloat *v, const vfloat *operand) {
 #define FINISH_APPLY(function)                                                                                         \
   case function:                                                                                                       \
     for (size_t i = 0; i < count; i += 4)                                                                              \
       for (size_t k = i; k < i + 4; ++k) v[k] = CK_NAME(finish_call)(function, v[k], operand[k]);                      \
     return;
   switch (function) {
-    FINISH_APPLY(CK_FUNCTION_GELU_TANH)
-    FINISH_APPLY(CK_FUNCTION_GELU_ERF)
-    FINISH_APPLY(CK_FUNCTION_SILU)
-    FINISH_APPLY(CK_FUNCTION_GELU_TANH_GRADIENT)
-    FINISH_APPLY(CK_FUNCTION_GELU_ERF_GRADIENT)
-    FINISH_APPLY(CK_FUNCTION_SILU_GATE)
-    FINISH_APPLY(CK_FUNCTION_MULTIPLY)
+    FINISH_APPLY(CK_EPILOGUE_GELU_TANH)
+    FINISH_APPLY(CK_EPILOGUE_GELU_ERF)
+    FINISH_APPLY(CK_EPILOGUE_SILU)
+    FINISH_APPLY(CK_EPILOGUE_GELU_TANH_GRADIENT)
+    FINISH_APPLY(CK_EPILOGUE_GELU_ERF_GRADIENT)
+    FINISH_APPLY(CK_EPILOGUE_SILU_GATE)
+    FINISH_APPLY(CK_EPILOGUE_MULTIPLY)
   default:
     return;
   }
@@ -298,7 +298,7 @@ static void CK_NAME(finish_stages)(const finish_part *part, size_t i, size_t row
   }
   for (size_t at = total; at < all; ++at) v[at] = other[at] = 0;
   if (epilogue->saved) CK_NAME(finish_write)(&s, epilogue->saved, epilogue->operand_type, epilogue);
-  if (epilogue->function != CK_FUNCTION_NONE) {
+  if (epilogue->function != CK_EPILOGUE_NONE) {
     if (takes_operand(epilogue->function)) CK_NAME(finish_read)(&s, epilogue->operand, epilogue->operand_type, other);
     CK_NAME(finish_apply)(epilogue->function, all, v, takes_operand(epilogue->function) ? other : v);
   }
