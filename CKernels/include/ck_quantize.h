@@ -1,11 +1,12 @@
 // Symmetric 8-bit quantization of rows, and back.
 //
-//   scale[i] = max_j |x[i,j]| / 127      q[i,j] = clamp(round_half_even(x[i,j] / scale[i]), -127, 127)
+//   scale[i] = max_j |x[i,j]| / 127      q[i,j] = round_half_even(x[i,j] * (1 / scale[i])), in -127 ... 127
 //   y[i,j]   = q[i,j] * scale[i]
 //
-// A row whose scale is 0 (all zeros, or so small that max / 127 underflows) gets scale 1 and q = 0. A row with a NaN or
-// an infinity gets scale NaN and q = 0, so that whatever is computed from it is NaN and can be noticed.
-// q and scale are equal on every instruction set. Rows are dense, row-major.
+// Each operation is rounded to f32. A scale below 2^-126 (a row of zeros, or so small that the inverse may overflow)
+// becomes 1, and q = 0. A row with a NaN or an infinity gets scale NaN and q = 0, so that whatever is computed from it
+// is NaN and can be noticed. q and scale are equal on every instruction set, and are those of a matrix product that
+// quantizes on the way (ck_matmul.h). Rows are dense, row-major.
 #ifndef CK_QUANTIZE_H
 #define CK_QUANTIZE_H
 #include "ck_runtime.h"

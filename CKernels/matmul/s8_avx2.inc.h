@@ -11,17 +11,31 @@ CK_INLINE __m256i ck_dot(__m256i sum, __m256i a, __m256i b) { return _mm256_add_
 
 enum { GROUP = 2 };
 
+// `rows` bytes at p, the rest zero; from 4 on as two loads that may overlap.
+CK_INLINE int64_t load_rows(const char *p, size_t rows) {
+  uint64_t bytes = 0;
+  if (rows >= 4) {
+    uint32_t low, high;
+    memcpy(&low, p, sizeof low);
+    memcpy(&high, p + rows - 4, sizeof high);
+    bytes = low | (uint64_t)high << 8 * (rows - 4);
+  } else
+    for (size_t i = 0; i < rows; i++) bytes |= (uint64_t)(uint8_t)p[i] << 8 * i;
+  return (int64_t)bytes;
+}
+
 // Two bytes of a row are a unit of s16; load widens them.
 CK_INLINE void pack_bytes_a(void *panel, const ck_matmul_source *source, size_t first, size_t rows, size_t from,
                             size_t depth, ck_units8 *load) {
   const char *at = source->data + first * source->stride + from * source->k_stride;
   if (source->k_stride == 1) return ck_pack_a_rows(panel, at, source->stride, rows, depth, GROUP, load);
-  // [k, m]: the rows of one step of K stand side by side, and so do the pairs.
+  // [k, m]: the rows of one step of K stand side by side.
   char *to = panel;
-  for (size_t k = 0; k < depth; k += GROUP, to += rows * GROUP * 2) {
-    char pairs[16] = {0};
-    for (size_t s = 0; s < ck_min(GROUP, depth - k); s++, at += source->k_stride)
-      for (size_t i = 0; i < rows; i++) pairs[i * GROUP + s] = at[i];
+  for (size_t k = 0; k < depth; k += GROUP, at += GROUP * source->k_stride, to += rows * GROUP * 2) {
+    const __m128i even = _mm_cvtsi64_si128(load_rows(at, rows));
+    const __m128i odd = _mm_cvtsi64_si128(k + 1 < depth ? load_rows(at + source->k_stride, rows) : 0);
+    char pairs[16];
+    _mm_storeu_si128((__m128i *)pairs, _mm_unpacklo_epi8(even, odd));
     _mm256_storeu_si256((__m256i *)to, load(pairs));
   }
 }

@@ -3,6 +3,8 @@
 #include "vector/math.inc.h"
 
 typedef int8_t CK_NAME(ck_vbytes) __attribute__((ext_vector_type(CK_LANES)));
+typedef int8_t CK_NAME(ck_vbytes4) __attribute__((ext_vector_type(4 * CK_LANES)));
+typedef int32_t CK_NAME(ck_vint4) __attribute__((ext_vector_type(4 * CK_LANES)));
 
 // Bits of the greatest |x|: as integers, finite < infinity < NaN, so one comparison finds all three.
 CK_VECTOR int32_t CK_NAME(greatest)(const float *x, size_t columns) {
@@ -21,37 +23,45 @@ CK_VECTOR int32_t CK_NAME(greatest)(const float *x, size_t columns) {
   return __builtin_reduce_max(all);
 }
 
-CK_VECTOR CK_NAME(ck_vbytes) CK_NAME(nearest)(vfloat x, float scale) {
-  vfloat q = x / scale;
-  q = vmin((vfloat)(127.0f), vmax((vfloat)(-127.0f), q));
-  // Adding CK_ROUNDER rounds half to even, and leaves the integer in the low bits.
-  vint bits = (vint)(q + CK_ROUNDER);
-  return __builtin_convertvector(bits, CK_NAME(ck_vbytes));
+// The bits of x * inverse + CK_ROUNDER: the sum rounds half to even, and leaves the integer in the low byte. |x *
+// inverse| is below 127.5, since scale is max / 127, rounded, or more.
+CK_VECTOR vint CK_NAME(nearest)(vfloat x, float inverse) {
+  vfloat scaled = x * inverse;
+  return (vint)(scaled + CK_ROUNDER);
+}
+
+// Four vectors at a time, so that whole vectors of bytes are stored.
+CK_VECTOR CK_NAME(ck_vbytes4) CK_NAME(nearest4)(const float *x, float inverse) {
+  vint a = CK_NAME(nearest)(vload(x), inverse), b = CK_NAME(nearest)(vload(x + CK_LANES), inverse);
+  vint c = CK_NAME(nearest)(vload(x + 2 * CK_LANES), inverse), d = CK_NAME(nearest)(vload(x + 3 * CK_LANES), inverse);
+  struct {
+    vint v[4];
+  } all = {{a, b, c, d}};
+  CK_NAME(ck_vint4) wide;
+  __builtin_memcpy(&wide, &all, sizeof wide);
+  return __builtin_convertvector(wide, CK_NAME(ck_vbytes4));
 }
 
 static void CK_NAME(quantize_row)(size_t columns, const float *x, int8_t *q, float *scale) {
-  int32_t bits = CK_NAME(greatest)(x, columns);
-  if (bits >= 0x7f800000) {
-    *scale = __builtin_nanf("");
+  *scale = ck_quantization_scale(CK_NAME(greatest)(x, columns));
+  const float inverse = ck_quantization_inverse(*scale);
+  if (inverse == 0) { // not finite, and 0 * infinity is not 0
     __builtin_memset(q, 0, columns);
     return;
   }
-  float greatest;
-  __builtin_memcpy(&greatest, &bits, sizeof greatest);
-  float s = greatest / 127.0f;
-  if (s == 0) {
-    *scale = 1;
-    __builtin_memset(q, 0, columns);
-    return;
-  }
-  *scale = s;
   size_t i = 0;
+  for (; i + 4 * CK_LANES <= columns; i += 4 * CK_LANES) {
+    CK_NAME(ck_vbytes4) bytes = CK_NAME(nearest4)(x + i, inverse);
+    __builtin_memcpy(q + i, &bytes, sizeof bytes);
+  }
   for (; i + CK_LANES <= columns; i += CK_LANES) {
-    CK_NAME(ck_vbytes) bytes = CK_NAME(nearest)(vload(x + i), s);
+    vint bits = CK_NAME(nearest)(vload(x + i), inverse);
+    CK_NAME(ck_vbytes) bytes = __builtin_convertvector(bits, CK_NAME(ck_vbytes));
     __builtin_memcpy(q + i, &bytes, sizeof bytes);
   }
   if (i < columns) {
-    CK_NAME(ck_vbytes) bytes = CK_NAME(nearest)(vload_part(x + i, columns - i, 0), s);
+    vint bits = CK_NAME(nearest)(vload_part(x + i, columns - i, 0), inverse);
+    CK_NAME(ck_vbytes) bytes = __builtin_convertvector(bits, CK_NAME(ck_vbytes));
     __builtin_memcpy(q + i, &bytes, columns - i);
   }
 }

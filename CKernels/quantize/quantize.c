@@ -1,5 +1,6 @@
 // Driver of the quantization of rows: checks, splits into groups of rows, chooses a width.
 #include "ck_quantize.h"
+#include "quantize/scale.h" // before any region with a target of its own
 #include "vector/widths.h"
 
 #define CK_BODY "quantize/body.inc.h"

@@ -6,10 +6,11 @@ extension Kernels {
 }
 
 /// Symmetric 8-bit quantization, row by row: `scales[i] = maxⱼ |x[i, j]| / 127` and
-/// `q[i, j] = x[i, j] / scales[i]`, rounded half to even, in -127 ... 127.
+/// `q[i, j] = x[i, j] · (1 / scales[i])`, rounded half to even, in -127 ... 127.
 ///
-/// A row of zeros (or so small that the scale underflows) has scale 1. A row with a NaN or an infinity has scale NaN and zeros,
-/// so that all that comes of it is NaN and can be noticed. Both results are the same on every instruction set.
+/// A row of zeros (or so small that the scale would be below 2⁻¹²⁶) has scale 1 and zeros. A row with a NaN or an infinity has
+/// scale NaN and zeros, so that all that comes of it is NaN and can be noticed. Both results are the same on every instruction
+/// set, and in matrix products that quantize on the way.
 ///
 /// - Parameters:
 ///   - x: rows x columns, row-major.

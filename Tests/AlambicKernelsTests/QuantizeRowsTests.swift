@@ -15,12 +15,8 @@ import Testing
                 continue
             }
             var scale = (values.map(abs).max() ?? 0) / 127
-            if scale == 0 {
-                scale = 1
-                q += [Int8](repeating: 0, count: columns)
-            } else {
-                q += values.map { Int8(max(-127, min(127, ($0 / scale).rounded(.toNearestOrEven)))) }
-            }
+            if scale < .leastNormalMagnitude { scale = 1 }
+            q += values.map { Int8(($0 * (1 / scale)).rounded(.toNearestOrEven)) }
             scales.append(scale)
         }
         return (q, scales)
@@ -73,7 +69,8 @@ import Testing
                 let tiny = Float.leastNonzeroMagnitude
                 for value: Float in [
                     .nan, .infinity, -.infinity, 0, -0.0, .greatestFiniteMagnitude, -.greatestFiniteMagnitude,
-                    tiny, tiny * 190, .leastNormalMagnitude,
+                    tiny, tiny * 190, .leastNormalMagnitude, .leastNormalMagnitude * 126.99,
+                    .leastNormalMagnitude * 127,
                 ] {
                     for rest: Float in [0, 0.75, -tiny] {
                         var x = [Float](repeating: rest, count: 2 * columns)
