@@ -1,0 +1,114 @@
+// Products of 16-bit floats in f32 arithmetic on AVX-512: panels of B keep their 2 bytes an element, are widened in
+// registers for one panel of A and into an f32 panel for several; A is widened when packed. Before including define
+//   ck_widen16(h)    16 halves (__m256i) as f32
+//   ck_round16(x)    what 16 f32 become on their way through the 16-bit format, widened again
+#define CK_UNIT_BYTES 64
+CK_INLINE __m512i ck_load_b(const char *p, size_t v) {
+  return _mm512_castps_si512(ck_widen16(_mm256_loadu_si256((const __m256i *)(p + 32 * v))));
+}
+CK_INLINE __m512i ck_dot(__m512i sum, __m512i a, __m512i b) {
+  return _mm512_castps_si512(_mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), _mm512_castsi512_ps(sum)));
+}
+#include "matmul/tile_avx512.inc.h"
+
+static void expand(void *to, const void *panel, size_t units) {
+  const char *from = panel;
+  float *wide = to;
+  for (size_t u = 0; u < units; u++, from += CK_UNIT_BYTES, wide += CK_NR) {
+    __builtin_prefetch(from + 2048);
+    _mm512_storeu_si512(wide, ck_load_b(from, 0));
+    _mm512_storeu_si512(wide + 16, ck_load_b(from, 1));
+  }
+}
+
+// A with rows contiguous along K goes through a strip of f32.
+CK_INLINE void ck_pack_a_wide(void *panel, const char *at, size_t stride, size_t rows, size_t depth, const bool is_f32) {
+  enum { STRIP = 64 };
+  _Alignas(64) float strip[16 * STRIP];
+  float *to = panel;
+  const size_t element = is_f32 ? 4 : 2;
+  for (size_t k = 0; k < depth; k += STRIP, at += STRIP * element) {
+    const size_t steps = ck_min(STRIP, depth - k);
+    for (size_t i = 0; i < rows; i++)
+      for (size_t s = 0; s < steps; s += 16) {
+        const char *from = at + i * stride + s * element;
+        const __mmask16 mask = ck_mask16(steps - s);
+        _mm512_store_ps(strip + i * STRIP + s, is_f32 ? ck_round16(_mm512_maskz_loadu_ps(mask, from))
+                                                      : ck_widen16(_mm256_maskz_loadu_epi16(mask, from)));
+      }
+    ck_pack_a_rows(to, (const char *)strip, STRIP * sizeof(float), rows, steps * sizeof(float), _mm512_setzero_si512());
+    to += rows * steps;
+  }
+}
+
+static void pack_a(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows, size_t from,
+                   size_t depth) {
+  const char *at = source->data + first * source->stride + from * source->k_stride;
+  if (source->k_stride == 2) return ck_pack_a_wide(panel, at, source->stride, rows, depth, false);
+  const __mmask16 mask = ck_mask16(rows);
+  float *to = panel;
+  for (size_t k = 0; k < depth; k++, at += source->k_stride, to += rows)
+    _mm512_storeu_ps(to, ck_widen16(_mm256_maskz_loadu_epi16(mask, at)));
+}
+
+static void pack_a_f32(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows, size_t from,
+                       size_t depth) {
+  const char *at = source->data + first * source->stride + from * source->k_stride;
+  if (source->k_stride == 4) return ck_pack_a_wide(panel, at, source->stride, rows, depth, true);
+  const __mmask16 mask = ck_mask16(rows);
+  float *to = panel;
+  for (size_t k = 0; k < depth; k++, at += source->k_stride, to += rows)
+    _mm512_storeu_ps(to, ck_round16(_mm512_maskz_loadu_ps(mask, at)));
+}
+
+// 16 columns x 2 steps of K (one dword each) -> two rows of 16 halves.
+CK_INLINE void ck_split_pair(char *to, __m512i pair) {
+  _mm256_storeu_si256((__m256i *)to, _mm512_cvtepi32_epi16(pair));
+  _mm256_storeu_si256((__m256i *)(to + CK_UNIT_BYTES), _mm512_cvtepi32_epi16(_mm512_srli_epi32(pair, 16)));
+}
+
+// B in [n, k]: transposed as dwords of two steps, then taken apart.
+CK_INLINE void ck_pack_b_columns(char *to, const char *at, size_t stride, size_t columns, size_t depth) {
+  for (size_t k = 0; k < depth; k += 32, at += 64, to += 32 * CK_UNIT_BYTES) {
+    const size_t steps = ck_min(32, depth - k);
+    const __mmask32 mask = steps == 32 ? ~0u : (1u << steps) - 1;
+    __m512i r[16];
+#pragma clang loop unroll(full)
+    for (size_t j = 0; j < 16; j++)
+      r[j] = j < columns ? _mm512_maskz_loadu_epi16(mask, at + j * stride) : _mm512_setzero_si512();
+    ck_transpose16(r);
+    for (size_t g = 0; g < steps / 2; g++) ck_split_pair(to + 2 * g * CK_UNIT_BYTES, r[g]);
+    if (steps % 2)
+      _mm256_storeu_si256((__m256i *)(to + (steps - 1) * CK_UNIT_BYTES), _mm512_cvtepi32_epi16(r[steps / 2]));
+  }
+}
+
+static void pack_b(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t columns, size_t from,
+                   size_t depth) {
+  const char *at = source->data + first * source->stride + from * source->k_stride;
+  char *to = panel;
+  if (source->k_stride == 2) {
+    ck_pack_b_columns(to, at, source->stride, ck_min(columns, 16), depth);
+    ck_pack_b_columns(to + 32, at + 16 * source->stride, source->stride, columns > 16 ? columns - 16 : 0, depth);
+    return;
+  }
+  const __mmask32 mask = columns < CK_NR ? (1u << columns) - 1 : ~0u;
+  for (size_t k = 0; k < depth; k++, at += source->k_stride, to += CK_UNIT_BYTES)
+    _mm512_storeu_si512(to, _mm512_maskz_loadu_epi16(mask, at));
+}
+
+#define CK_WIDE_KERNEL(TYPE)                                                                                           \
+  {.mr = CK_MR,                                                                                                        \
+   .nr = CK_NR,                                                                                                        \
+   .kgroup = 1,                                                                                                        \
+   .a_bytes = 4,                                                                                                       \
+   .unit = 1,                                                                                                          \
+   .unit_bytes = CK_UNIT_BYTES,                                                                                        \
+   .sums = CK_F32,                                                                                                     \
+   .rate = 45,                                                                                                         \
+   .pack_a = {[TYPE] = pack_a, [CK_F32] = pack_a_f32},                                                                 \
+   .pack_b = pack_b,                                                                                                   \
+   .tile = ck_tile,                                                                                                    \
+   .expand = expand,                                                                                                   \
+   .dense = &ck_matmul_f32_avx512}
+extern const ck_matmul_kernel ck_matmul_f32_avx512;
