@@ -21,9 +21,9 @@
 
 // How far ahead in its panels of B a tile of so many rows fetches into L2, in bytes. With few rows B comes from memory:
 // the fewer, the more the hardware sees by itself and the less far it must be; with many it is in L2 already and this
-// costs nothing. Measured on Zen 4, of the roofline at M = 1, 4, 8: 1.0, 0.95 to 1.0, 0.93 to 0.96 as it is; M = 8
-// drops to 0.80 at 4096 bytes, M = 1 to 0.83 at 8192, and M = 4 to 0.70 at either.
-CK_INLINE size_t ck_stream_ahead(size_t rows) { return rows <= 3 ? 2048 : rows <= 5 ? 1024 : 8192; }
+// costs nothing. Measured on Zen 4: at 1024 bytes M = 1 and 4 run at 0.95 to 1.0 of the roofline, at 2048 f16 drops to
+// 0.66, at 8192 f32 to 0.77 and M = 4 to 0.70; M = 8 has 0.93 to 0.96 at 8192 and 0.80 at 4096.
+CK_INLINE size_t ck_stream_ahead(size_t rows) { return rows <= 5 ? 1024 : 8192; }
 
 // Spreads over a tile what the next one will wait for: its rows of C, and the part of the next panel of B that falls to
 // this tile. Hardware foresees neither, since both jump.
