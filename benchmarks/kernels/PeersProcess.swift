@@ -70,8 +70,10 @@ final class PeerProcess {
         FileManager.default.isExecutableFile(atPath: $0)
     }
 
-    static func environment(of program: PeerProgram, threads: Int) -> [String: String] {
-        var values = ProcessInfo.processInfo.environment.filter { key, _ in
+    static func environment(
+        of program: PeerProgram, threads: Int, inherited: [String: String] = ProcessInfo.processInfo.environment
+    ) -> [String: String] {
+        var values = inherited.filter { key, _ in
             !withheld.contains { key.hasPrefix($0) }
         }
         for key in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"] { values[key] = "\(threads)" }

@@ -59,10 +59,13 @@ enum PeerReport {
         let rules = widths.enumerated().map { column, width in
             String(repeating: "-", count: width + 1) + (right.contains(column) ? ":" : "-")
         }
-        let ahead = found.count { ($0.ratio ?? 0) < 1 }
+        let ratios = found.map { ($0.ratio ?? .infinity, $0.best?.limitFraction ?? 0) }
+        let ahead = ratios.count { $0.0 < 1 }
+        let level = ratios.count { $0.0 >= 1 && $0.0 <= 1.02 && $0.1 > 0.93 }
         var text = "\nours against the best peer (least times in the same rounds; below 1 ours is faster):\n"
         text += line(header) + "|" + rules.joined(separator: "|") + "|\n" + body.map(line).joined()
-        text += "ahead of every peer on \(ahead) of \(found.count) rows\n"
+        text += "of \(found.count) rows \(ahead) ahead of every peer, "
+        text += "\(level) within 2 % of one that is above 0.93 of the limit, \(found.count - ahead - level) behind\n"
         return text + ways(found)
     }
 

@@ -13,10 +13,16 @@ typedef void gemm_32(int, int, int, int32_t, int32_t, int32_t, float, const floa
                      float, float *, int32_t);
 typedef void gemm_64(int, int, int, int64_t, int64_t, int64_t, float, const float *, int64_t, const float *, int64_t,
                      float, float *, int64_t);
+typedef void gemv_32(int, int, int32_t, int32_t, float, const float *, int32_t, const float *, int32_t, float, float *,
+                     int32_t);
+typedef void gemv_64(int, int, int64_t, int64_t, float, const float *, int64_t, const float *, int64_t, float, float *,
+                     int64_t);
 typedef char *text_function(void);
 
 static gemm_32 *sgemm_32;
 static gemm_64 *sgemm_64;
+static gemv_32 *sgemv_32;
+static gemv_64 *sgemv_64;
 static text_function *config, *core;
 static peer_job job;
 static float *a, **b, *c;
@@ -29,8 +35,14 @@ static void version(char *text, size_t capacity) {
   snprintf(text, capacity, "%s", name);
 }
 
-static const char *prepare(const peer_job *asked, char *detail, size_t capacity) {
-  if (asked->type != PEER_F32) return "OpenBLAS multiplies f32 only";
+static void release(void) {
+  for (int i = 0; i < job.copies; i++) peer_free(b[i]);
+  peer_free(a);
+  peer_free(c);
+  free(b);
+}
+
+static void build(const peer_job *asked) {
   job = *asked;
   a = peer_allocate((size_t)(job.M * job.K) * 4);
   c = peer_allocate((size_t)(job.M * job.N) * 4);
@@ -43,11 +55,23 @@ static const char *prepare(const peer_job *asked, char *detail, size_t capacity)
     else
       memcpy(b[i], b[0], (size_t)(job.N * job.K) * 4);
   }
-  snprintf(detail, capacity, "%s kernels", core());
-  return NULL;
+}
+
+// A single row is a product of a matrix and a vector, for which the library has a routine of its own.
+static void run_row(int copy) {
+  int trans = job.b_transposed ? NO_TRANS : TRANS;
+  int64_t rows = job.b_transposed ? job.N : job.K, columns = job.b_transposed ? job.K : job.N;
+  if (sgemv_64)
+    sgemv_64(ROW_MAJOR, trans, rows, columns, 1, b[copy], columns, a, 1, 0, c, 1);
+  else
+    sgemv_32(ROW_MAJOR, trans, (int32_t)rows, (int32_t)columns, 1, b[copy], (int32_t)columns, a, 1, 0, c, 1);
 }
 
 static void run(int copy) {
+  if (job.M == 1) {
+    run_row(copy);
+    return;
+  }
   int ta = job.a_transposed ? TRANS : NO_TRANS, tb = job.b_transposed ? TRANS : NO_TRANS;
   int64_t m = job.M, n = job.N, k = job.K, lda = job.a_transposed ? m : k, ldb = job.b_transposed ? k : n;
   if (sgemm_64)
@@ -57,14 +81,38 @@ static void run(int copy) {
              (int32_t)n);
 }
 
-static double result(int64_t m, int64_t n) { return c[m * job.N + n]; }
-
-static void release(void) {
-  for (int i = 0; i < job.copies; i++) peer_free(b[i]);
-  peer_free(a);
-  peer_free(c);
-  free(b);
+static int64_t least_time(void) {
+  int64_t least = INT64_MAX;
+  for (int i = 0; i < 4; i++) {
+    int64_t before = peer_nanoseconds();
+    run(i % job.copies);
+    int64_t taken = peer_nanoseconds() - before;
+    if (i > 0 && taken < least) least = taken;
+  }
+  return least;
 }
+
+static const char *prepare(const peer_job *asked, char *detail, size_t capacity) {
+  if (asked->type != PEER_F32) return "OpenBLAS multiplies f32 only";
+  peer_job chosen = *asked;
+  build(&chosen);
+  if (asked->packed) { // weights may be stored either way: the faster one
+    int64_t transposed = least_time();
+    release();
+    chosen.b_transposed = false;
+    build(&chosen);
+    if (transposed < least_time()) {
+      release();
+      chosen.b_transposed = true;
+      build(&chosen);
+    }
+  }
+  snprintf(detail, capacity, "%s kernels, %s, weights %s", core(), job.M == 1 ? "sgemv" : "sgemm",
+           job.b_transposed ? "N x K" : "K x N");
+  return NULL;
+}
+
+static double result(int64_t m, int64_t n) { return c[m * job.N + n]; }
 
 int main(int count, char **arguments) {
   if (count != 2) {
@@ -84,10 +132,13 @@ int main(int count, char **arguments) {
   }
   sgemm_64 = (gemm_64 *)dlsym(library, "scipy_cblas_sgemm64_");
   sgemm_32 = (gemm_32 *)dlsym(library, "cblas_sgemm");
+  sgemv_64 = (gemv_64 *)dlsym(library, "scipy_cblas_sgemv64_");
+  sgemv_32 = (gemv_32 *)dlsym(library, "cblas_sgemv");
   config = (text_function *)dlsym(library, sgemm_64 ? "scipy_openblas_get_config64_" : "openblas_get_config");
   core = (text_function *)dlsym(library, sgemm_64 ? "scipy_openblas_get_corename64_" : "openblas_get_corename");
-  if ((!sgemm_64 && !sgemm_32) || !config || !core) {
-    fprintf(stderr, "%s is not an OpenBLAS with cblas_sgemm\n", arguments[1]);
+  bool usable = (sgemm_64 && sgemv_64) || (sgemm_32 && sgemv_32);
+  if (!usable || !config || !core) {
+    fprintf(stderr, "%s is not an OpenBLAS with cblas_sgemm and cblas_sgemv\n", arguments[1]);
     return 1;
   }
   return peer_serve(&(peer_library){version, prepare, run, result, release});

@@ -155,7 +155,7 @@ static void prepare(const peer_library *library, session *now, const char *line)
   printf("ok %s\n", detail);
 }
 
-static int64_t nanoseconds(void) {
+int64_t peer_nanoseconds(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
   return time.tv_sec * 1000000000LL + time.tv_nsec;
@@ -165,15 +165,15 @@ static int64_t nanoseconds(void) {
 static void run(const peer_library *library, session *now, long count) {
   int64_t first = 0;
   for (int i = 0; i < (now->cold ? 1 : 2); i++) {
-    int64_t before = nanoseconds();
+    int64_t before = peer_nanoseconds();
     library->run(now->turn++ % now->job.copies);
-    first = nanoseconds() - before;
+    first = peer_nanoseconds() - before;
   }
   int64_t inner = now->cold || first >= 20000 ? 1 : 20000 / (first < 1 ? 1 : first) + 1;
   for (long i = 0; i < count; i++) {
-    int64_t before = nanoseconds();
+    int64_t before = peer_nanoseconds();
     for (int64_t j = 0; j < inner; j++) library->run(now->turn++ % now->job.copies);
-    int64_t each = (nanoseconds() - before) / inner;
+    int64_t each = (peer_nanoseconds() - before) / inner;
     printf("%s%lld", i ? " " : "", (long long)(each < 1 ? 1 : each));
   }
   printf("\n");

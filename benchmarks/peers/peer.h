@@ -44,4 +44,5 @@ size_t peer_size(peer_type type);
 // Zeroed memory on huge pages where the system has them; the peer that pays for small pages is not the one to beat.
 void *peer_allocate(size_t bytes);
 void peer_free(void *memory);
+int64_t peer_nanoseconds(void);
 #endif
