@@ -60,7 +60,8 @@ struct InstalledPeers: Sendable {
                 .init(
                     name: "onnxruntime", executable: python.path,
                     arguments: [scripts.appendingPathComponent("onnxruntime_peer.py").path],
-                    environment: Self.keptHeap))
+                    // numpy makes the operands and checks the results: no threads of its own beside the pool's.
+                    environment: Self.keptHeap.merging(["OPENBLAS_NUM_THREADS": "1"]) { $1 }))
         } else {
             missing.append("onnxruntime: `make peers` installs it, with pip")
         }

@@ -23,7 +23,8 @@ final class PeerProcess {
     private let process = Process()
     private let requests = Pipe()
     private let answers = Pipe()
-    private let complaints: URL
+    /// Reads what the peer writes to its standard error. The file has no name any more: it goes when both of us have gone.
+    private let complaints: FileHandle
     private var buffer: [UInt8] = []
     /// Longer than any right answer.
     private static let longestLine = 1 << 20
@@ -34,8 +35,12 @@ final class PeerProcess {
     /// Starts it with so many threads, on the given hardware threads where `taskset` can do that.
     init(_ program: PeerProgram, threads: Int, units: [Int] = []) throws(PeerFailure) {
         self.program = program
-        complaints = FileManager.default.temporaryDirectory.appendingPathComponent(
-            "bench-peer-\(UUID().uuidString).log")
+        let log = FileManager.default.temporaryDirectory.appendingPathComponent("bench-peer-\(UUID().uuidString).log")
+        guard FileManager.default.createFile(atPath: log.path, contents: nil),
+            let written = try? FileHandle(forWritingTo: log), let read = try? FileHandle(forReadingFrom: log)
+        else { throw PeerFailure(description: "\(program.name): cannot write \(log.path)") }
+        try? FileManager.default.removeItem(at: log)
+        complaints = read
         // A peer that is gone is found by the failing write, not by a signal that would end this process.
         signal(SIGPIPE, SIG_IGN)
         var words = [program.executable] + program.arguments
@@ -45,23 +50,19 @@ final class PeerProcess {
         process.executableURL = URL(fileURLWithPath: words[0])
         process.arguments = Array(words.dropFirst())
         process.environment = Self.environment(of: program, threads: threads)
-        guard FileManager.default.createFile(atPath: complaints.path, contents: nil),
-            let log = try? FileHandle(forWritingTo: complaints)
-        else { throw PeerFailure(description: "\(program.name): cannot write \(complaints.path)") }
         process.standardInput = requests
         process.standardOutput = answers
-        process.standardError = log
-        for file in [requests.fileHandleForWriting, answers.fileHandleForReading] {
+        process.standardError = written
+        for file in [requests.fileHandleForWriting, answers.fileHandleForReading, complaints] {
             _ = fcntl(file.fileDescriptor, F_SETFD, FD_CLOEXEC)
         }
         do {
             try process.run()
         } catch {
-            try? FileManager.default.removeItem(at: complaints)
             throw PeerFailure(
                 description: "\(program.name): cannot start \(program.executable): \(error.localizedDescription)")
         }
-        try? log.close()
+        try? written.close()
     }
 
     deinit { stop() }
@@ -130,7 +131,7 @@ final class PeerProcess {
     /// What is known of a peer that has ended by itself.
     private func gone(_ request: String) -> PeerFailure {
         kill()
-        let text = (try? String(contentsOf: complaints, encoding: .utf8)) ?? ""
+        let text = String(decoding: complaints.availableData, as: UTF8.self)
         let last = text.split(whereSeparator: \.isNewline).last { !$0.allSatisfy(\.isWhitespace) }
         let how =
             process.terminationReason == .uncaughtSignal
@@ -160,6 +161,5 @@ final class PeerProcess {
             waitForEnd(seconds: 1)
             kill()
         }
-        try? FileManager.default.removeItem(at: complaints)
     }
 }

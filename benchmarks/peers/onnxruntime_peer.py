@@ -3,7 +3,7 @@
 import numpy as np
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
-from protocol import Candidate, Unsupported, serve
+from protocol import Candidate, Unsupported, pin, serve, threads
 
 ort.set_default_logger_severity(3)
 THREADS = {"count": 0}
@@ -15,7 +15,9 @@ TYPES = {np.dtype(np.float32): TensorProto.FLOAT, np.dtype(np.float16): TensorPr
 def set_threads(count):
     """One pool for all sessions: a session each for every set of weights would start threads of its own."""
     if THREADS["count"] == 0:
+        before = threads()
         ort.set_global_thread_pool_sizes(count, 1)
+        pin(threads() - before)
     elif THREADS["count"] != count:
         raise Unsupported("the thread count of a process is fixed when it starts")
     THREADS["count"] = count

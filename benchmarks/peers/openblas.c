@@ -96,6 +96,12 @@ static const char *prepare(const peer_job *asked, char *detail, size_t capacity)
   if (asked->type != PEER_F32) return "OpenBLAS multiplies f32 only";
   peer_job chosen = *asked;
   build(&chosen);
+  static bool pinned = false;
+  if (!pinned) {
+    run(0); // a product starts the workers that loading the library did not
+    peer_pin_threads();
+    pinned = true;
+  }
   if (asked->packed) { // weights may be stored either way: the faster one
     int64_t transposed = least_time();
     release();

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "peer.h"
+#include <dirent.h>
 #include <math.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +57,29 @@ void *peer_allocate(size_t bytes) {
 }
 
 void peer_free(void *memory) { free(memory); }
+
+static int ascending(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
+
+void peer_pin_threads(void) {
+  int units[CPU_SETSIZE], tasks[CPU_SETSIZE], unit_count = 0, task_count = 0;
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed)) return;
+  for (int i = 0; i < CPU_SETSIZE; i++)
+    if (CPU_ISSET(i, &allowed)) units[unit_count++] = i;
+  DIR *folder = opendir("/proc/self/task");
+  if (!folder) return;
+  for (struct dirent *entry; (entry = readdir(folder)) && task_count < CPU_SETSIZE;)
+    if (entry->d_name[0] != '.') tasks[task_count++] = atoi(entry->d_name);
+  closedir(folder);
+  if (unit_count != task_count || unit_count < 2) return;
+  qsort(tasks, (size_t)task_count, sizeof *tasks, ascending);
+  for (int i = 0; i < unit_count; i++) {
+    cpu_set_t own;
+    CPU_ZERO(&own);
+    CPU_SET(units[i], &own);
+    sched_setaffinity(tasks[i], sizeof own, &own);
+  }
+}
 
 // Whether element (m, n) is the product, within what the type's roundings allow: exactly for integers; for floats K
 // roundings of the sum in f32 at worst, and one of the output. The reference is an integer, so it is exact.

@@ -45,4 +45,8 @@ size_t peer_size(peer_type type);
 void *peer_allocate(size_t bytes);
 void peer_free(void *memory);
 int64_t peer_nanoseconds(void);
+
+// Each thread of this process on a hardware thread of its own, where there are as many of one as of the other. OpenMP
+// runtimes do this themselves (OMP_PROC_BIND); without it two workers may share a core for a whole run.
+void peer_pin_threads(void);
 #endif

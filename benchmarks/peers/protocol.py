@@ -5,6 +5,7 @@ one is kept. Every candidate is checked on a small shape and on the real one bef
 """
 
 import math
+import os
 import sys
 import time
 
@@ -109,6 +110,22 @@ def nanoseconds(runs, turn, count):
     for i in range(turn, turn + count):
         runs[i % len(runs)]()
     return time.perf_counter_ns() - before
+
+
+def threads():
+    """The ids of this process's threads."""
+    return set(map(int, os.listdir("/proc/self/task"))) if os.path.isdir("/proc/self/task") else set()
+
+
+def pin(workers):
+    """This thread and the given ones on a hardware thread each, where there are as many of one as of the other.
+
+    OpenMP runtimes do this themselves (OMP_PROC_BIND). Without it two workers may share a core for a whole run.
+    """
+    units = sorted(os.sched_getaffinity(0))
+    if workers and len(units) == len(workers) + 1:
+        for task, unit in zip([0] + sorted(workers), units):
+            os.sched_setaffinity(task, {unit})
 
 
 class Session:
