@@ -4,8 +4,9 @@ DATA ?=
 OUT ?= out/demo
 BENCH_ARGUMENTS ?=
 TEST_ARGUMENTS ?=
+TORCH ?=
 
-.PHONY: help deps demo bench test test-consumer lint format sanitize test-c docs clean
+.PHONY: help deps demo bench peers test test-consumer lint format sanitize test-c docs clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +20,9 @@ demo: deps ## train, distil, prune, quantize and report, on this machine (DATA=F
 
 bench: deps ## every kernel's speed as a fraction of this machine's limit (BENCH_ARGUMENTS="matmul --threads 1")
 	$(SWIFT) run bench $(BENCH_ARGUMENTS)
+
+peers: ## set up the competitors of `bench --peers` in .build/peers: torch, onnxruntime, oneDNN, OpenBLAS
+	@TORCH="$(TORCH)" sh scripts/peers.sh
 
 test: deps ## the whole test suite (TEST_ARGUMENTS="--filter Matmul"; ALAMBIC_DATA=DIR adds tests on real data)
 	$(SWIFT) build --build-tests

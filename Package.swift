@@ -90,5 +90,6 @@ let package = Package(
         .testTarget(name: "AlambicParallelTests", dependencies: ["AlambicParallel", "AlambicTestSupport"]),
         .testTarget(name: "AlambicTests", dependencies: ["Alambic", "AlambicTestSupport"]),
         .testTarget(name: "AlambicCommandTests", dependencies: ["AlambicCommand", "AlambicTestSupport"]),
+        .testTarget(name: "BenchPeersTests", dependencies: ["bench", "AlambicKernels"]),
     ]
 )

@@ -13,6 +13,7 @@ struct BenchArguments {
     var output = Output.md
     var outPath: String?
     var list = false
+    var peers = false
 
     static let help = """
         usage: swift run bench [CASE…] [options]
@@ -27,6 +28,7 @@ struct BenchArguments {
           --repetitions N      samples per measurement (default 15; fewer when one takes long)
           --output FORMAT      md, json, jsonl or csv (default md)
           --out FILE           write there instead of standard output
+          --peers              competitors on the same shapes in turn, each in its own process (`make peers` sets them up)
           --list               name the cases, their variants and shapes, and stop
           --help               this text
         """
@@ -66,6 +68,7 @@ struct BenchArguments {
                 output = format
             case "--out": outPath = try value()
             case "--list": list = true
+            case "--peers": peers = true
             case _ where word.hasPrefix("-"):
                 throw BenchError.usage("unknown option \(word); see `bench --help`")
             default: cases.append(word)

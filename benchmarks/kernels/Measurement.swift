@@ -20,6 +20,8 @@ struct Measurement: Codable, Sendable {
     var opsPerS: Double
     var bytesPerS: Double
     var limitFraction: Double
+    /// What a competitor ran inside, such as the operator it chose; nil in our own rows.
+    var detail: String?
 
     /// What makes two measurements comparable.
     var key: String { [`case`, shape, dtype, variant, "\(threads)"].joined(separator: " ") }

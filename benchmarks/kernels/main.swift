@@ -22,6 +22,7 @@ func runBench(_ words: [String]) throws -> Int32 {
         }
         return 0
     }
+    let peers = arguments.peers ? try PeerSet(tell: complain) : nil
     let threads = arguments.threads ?? (machine.defaultWorkers > 1 ? [1, machine.defaultWorkers] : [1])
     let harness = Harness(repetitions: arguments.repetitions)
     var limits: [Int: Limits] = [:]
@@ -43,10 +44,21 @@ func runBench(_ words: [String]) throws -> Int32 {
                     progress("\(benchCase.name) \(shape) \(benchCase.dtype) \(variant.name), \(count) threads")
                     let context = try machine.context(threads: count, allowing: variant.needs)
                     let workload = try benchCase.prepare(shape, context)
-                    rows.append(
+                    func measure(_ harness: Harness) throws -> Measurement {
                         try harness.measure(
                             workload, case: benchCase, shape: shape, variant: variant.name, isa: "\(variant.needs)",
-                            threads: count, limits: limit))
+                            threads: count, limits: limit)
+                    }
+                    // The best variant meets the peers; the others are measured alone.
+                    if let peers, variant.name == arguments.variants(of: benchCase).first?.name,
+                        let turns = try peers.rows(
+                            case: benchCase.name, dtype: benchCase.dtype, shape: shape, context: context,
+                            isCold: benchCase.isCold, ours: { try measure(Harness(repetitions: $0)) })
+                    {
+                        rows += turns
+                    } else {
+                        rows.append(try measure(harness))
+                    }
                 }
                 if let peer = benchCase.peer {
                     progress("\(benchCase.name) \(shape) \(benchCase.dtype) \(peer.name), \(count) threads")
@@ -59,11 +71,13 @@ func runBench(_ words: [String]) throws -> Int32 {
             }
         }
     }
+    peers?.stop()
     progress(nil)
     if rows.isEmpty {
         throw BenchError.usage("nothing to run: no selected case has such a variant or shape; see `bench --list`")
     }
-    let text = try Report.render(record, rows, as: arguments.output)
+    var text = try Report.render(record, rows, as: arguments.output)
+    if arguments.output == .md { text += PeerReport.text(rows) }
     if let path = arguments.outPath {
         do {
             try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
