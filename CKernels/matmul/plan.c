@@ -1,10 +1,12 @@
 // Blocking from the sizes of the caches, and the split between workers. Van Zee and van de Geijn, "BLIS: A framework
 // for rapidly instantiating BLAS functionality" (2015), and Low et al., "Analytical modeling is enough for
-// high-performance BLIS" (2016): a panel of A fits L1, a block of A half of L2, and panels of B stream past them.
+// high-performance BLIS" (2016). A block of A takes half of L2, and panels of B stream past it. Unlike there, no panel
+// stays in L1: both come from L2 in a straight line, which costs nothing, and deeper blocks of K save passes over C.
 #include "matmul/driver.h"
 
 enum {
-  FEW_PANELS = 2,          // of A
+  FEW_PANELS = 2,   // of A
+  BLOCK_PANELS = 9, // of A in a block: the fewer, the deeper, and the fewer passes over C
   PARTIAL_BYTES = 4 << 20, // of a task's sums, when C cannot hold them between blocks of K
 };
 
@@ -15,7 +17,7 @@ static const double pack_cost = 10;
 static void split_k(ck_matmul_job *job, ck_caches caches) {
   const ck_matmul_kernel *kernel = job->kernel;
   const size_t grain = ck_max(kernel->unit, 8);
-  size_t most = caches.l1d * 7 / 8 / kernel->mr / kernel->a_bytes;
+  size_t most = caches.l2 / 2 / (BLOCK_PANELS * kernel->mr * kernel->a_bytes);
   // Few panels of A may fill half of L2: B comes from memory then, and is faster in one go.
   if (job->m <= FEW_PANELS * kernel->mr) most = ck_max(most, caches.l2 / 2 / (ck_max(job->m, 1) * kernel->a_bytes));
   const size_t blocks = ck_max(ck_ceil_div(job->k, ck_max(most, grain)), 1);
