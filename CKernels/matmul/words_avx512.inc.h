@@ -1,14 +1,8 @@
 // Packing of 16-bit elements as K-groups of two, which vdpbf16ps multiplies. Include after matmul/tile_avx512.inc.h.
+#include "matmul/halves_avx512.inc.h"
 
-// f32 -> bf16 in the low halves of lanes: to nearest, ties to even; NaN becomes quiet (as vector/halves.inc.h).
-CK_INLINE __m512i ck_narrow16(__m512 x) {
-  const __m512i bits = _mm512_castps_si512(x);
-  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-  const __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
-  const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
-  const __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x00400000));
-  return _mm512_srli_epi32(_mm512_mask_mov_epi32(rounded, nan, quiet), 16);
-}
+// f32 -> bf16 in the low halves of lanes.
+CK_INLINE __m512i ck_narrow16(__m512 x) { return _mm512_srli_epi32((__m512i)vround_bf16((vfloat)x), 16); }
 
 // Two rows of 16 words -> pairs (low[j], high[j]).
 CK_INLINE __m512i ck_pair(__m256i low, __m256i high) {
