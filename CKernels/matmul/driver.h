@@ -58,7 +58,7 @@ static inline size_t ck_matmul_row_extent(const ck_matmul_kernel *kernel, size_t
   return ck_matmul_row_bytes(kernel, depth) + kernel->a_extra * ck_matmul_units(kernel, depth);
 }
 static inline size_t ck_matmul_block_bytes(const ck_matmul_kernel *kernel, size_t rows, size_t depth) {
-  return ck_round_up(rows * ck_matmul_row_extent(kernel, depth) + CK_MATMUL_SLACK, 64);
+  return ck_round_up(rows * ck_matmul_row_extent(kernel, depth), 64) + ck_ceil_div(rows, kernel->mr) * CK_MATMUL_SLACK;
 }
 // Where part i of `parts` even parts of `total` starts.
 static inline size_t ck_matmul_part(size_t total, size_t parts, size_t i) {

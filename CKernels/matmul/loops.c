@@ -3,6 +3,8 @@
 #include "matmul/driver.h"
 #include "matmul/packed.h"
 
+enum { PACK_STEPS = 128 }; // of K at a time, a multiple of every unit
+
 // A range of panels of B, and where they are or go when packed, one after the other with all of K each.
 typedef struct chunk {
   const ck_matmul_job *job;
@@ -45,20 +47,29 @@ static void measure_rows(const block *block) {
     block->scales[i] = job->kernel->row_scale((const float *)(job->a.data + (block->row + i) * job->a.stride), job->k);
 }
 
+// Panel p of A, whose first row is row `start` of the block. What packing writes past a panel lies between it and the
+// next.
+static char *panel_of_a(const block *block, size_t p, size_t start) {
+  return block->scratch + start * ck_matmul_row_extent(block->job->kernel, block->depth) + p * CK_MATMUL_SLACK;
+}
+
 static void pack_block(const block *block) {
   const ck_matmul_job *job = block->job;
   const ck_matmul_kernel *kernel = job->kernel;
-  const size_t extent = ck_matmul_row_extent(kernel, block->depth);
   const size_t elements = ck_matmul_row_bytes(kernel, block->depth);
   ck_matmul_source source = job->a;
-  for (size_t p = 0; p < block->count; p++) {
-    const size_t start = ck_matmul_part(block->rows, block->count, p);
-    const size_t rows = ck_matmul_part(block->rows, block->count, p + 1) - start;
-    char *panel = block->scratch + start * extent;
-    if (job->quantizes) source.scales = block->scales + start;
-    job->pack_a(panel, kernel->a_extra ? panel + rows * elements : NULL, &source, block->row + start, rows,
-                block->k_block * job->kc, block->depth);
-  }
+  // Where rows are neighbours in memory, all panels take their part of a line while it is in the cache.
+  const size_t step = source.stride < source.k_stride ? PACK_STEPS : block->depth;
+  for (size_t k = 0; k < block->depth; k += step)
+    for (size_t p = 0, start = 0; p < block->count; p++) {
+      const size_t end = ck_matmul_part(block->rows, block->count, p + 1), rows = end - start;
+      char *panel = panel_of_a(block, p, start);
+      char *extra = panel + rows * (elements + k / kernel->unit * kernel->a_extra);
+      if (job->quantizes) source.scales = block->scales + start;
+      job->pack_a(panel + rows * k * kernel->a_bytes, kernel->a_extra ? extra : NULL, &source, block->row + start, rows,
+                  block->k_block * job->kc + k, ck_min(step, block->depth - k));
+      start = end;
+    }
 }
 
 // B's panels as the tiles find them.
@@ -77,7 +88,7 @@ static void multiply(const block *block, panels panels, size_t panel) {
     kernel = kernel->dense;
     panels.b = wide;
   }
-  const size_t column = panel * kernel->nr, extent = ck_matmul_row_extent(job->kernel, block->depth);
+  const size_t column = panel * kernel->nr;
   const size_t columns = ck_min(panels.count * kernel->nr, job->n - column);
   const bool first = block->k_block == 0, last = block->k_block + 1 == job->k_blocks;
   char *sums = block->sums + (job->partials ? column - block->panel * kernel->nr : column) * 4;
@@ -101,7 +112,7 @@ static void multiply(const block *block, panels panels, size_t panel) {
   for (size_t p = 0, start = 0; p < block->count; p++) {
     const size_t end = ck_matmul_part(block->rows, block->count, p + 1);
     char *here = sums + start * block->sums_stride * 4;
-    tile.a = block->scratch + start * extent;
+    tile.a = panel_of_a(block, p, start);
     tile.from = first && !job->accumulate ? NULL : here;
     tile.to = finishes ? (char *)buffer : here;
     tile.rows = (uint32_t)(end - start);
