@@ -81,7 +81,7 @@ typedef struct ck_epilogue {
   ck_type operand_type;                    // of the three: CK_F32, CK_BF16 or CK_F16
   ck_epilogue_function function;
   float dropout; // rate, 0 for none; see ck_dropout.h
-  uint32_t stream;
+  uint64_t stream;
   uint64_t seed;
   float result_scale; // for s8
   int32_t result_zero;

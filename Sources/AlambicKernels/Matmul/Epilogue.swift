@@ -121,9 +121,9 @@ public struct Epilogue: ~Escapable {
         return self
     }
 
-    /// Dropout at a rate from 0 ..< 1, with the mask of ``dropout(_:seed:stream:first:rate:into:on:)``.
+    /// Dropout at a rate from 0 ..< 1, with the mask of the operation `dropout`.
     @_lifetime(copy self)
-    public consuming func dropout(rate: Float, seed: UInt64, stream: UInt32) -> Epilogue {
+    public consuming func dropout(rate: Float, seed: UInt64, stream: UInt64) -> Epilogue {
         precondition(rate >= 0 && rate < 1, "dropout at rate \(rate)")
         (raw.dropout, raw.seed, raw.stream) = (rate, seed, stream)
         return self
