@@ -7,6 +7,7 @@
 #include "ck_attention.h"
 #include "ck_bitmask.h"
 #include "ck_columnsum.h"
+#include "ck_convert.h"
 #include "ck_crossentropy.h"
 #include "ck_dropout.h"
 #include "ck_each.h"

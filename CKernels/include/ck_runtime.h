@@ -92,7 +92,14 @@ size_t ck_list_count(const ck_list *list);
 ck_status ck_run(ck_list *list); // keeps the list, so that it can run again
 
 // Large buffers: 64-byte aligned, zeroed, huge pages where allowed, placed by node.
-typedef CK_ENUM(ck_placement){CK_PLACE_DEFAULT = 0, CK_PLACE_INTERLEAVED, CK_PLACE_NODE} ck_placement;
+typedef CK_ENUM(ck_placement){
+    CK_PLACE_DEFAULT = 0, // each page on the node of who touches it first
+    CK_PLACE_INTERLEAVED, // page by page over all nodes
+    CK_PLACE_NODE,        // all on one node
+    CK_PLACE_PARTITIONED, // equal parts, each on the node of the worker that is to read it
+    CK_PLACE_REPLICATED,  // a copy on each node
+} ck_placement;
+// The first three placements; the others depend on a team, and are for operations that keep packed operands.
 ck_status ck_memory_create(const ck_topology *topology, size_t bytes, ck_placement placement, uint32_t node,
                            void **out);
 void ck_memory_destroy(void *memory, size_t bytes);

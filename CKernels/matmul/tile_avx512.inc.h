@@ -22,13 +22,13 @@ enum { CK_MR = 14, CK_NR = 32 };
 // One K-group of a unit: 2 * panels vectors of B against `rows` groups of A.
 CK_INLINE void ck_tile_step(__m512i *sum, const char *a, const char *b, const size_t b_stride, const size_t rows,
                             const size_t panels, const size_t group) {
-  __m512i bv[2 * 8];
+  __m512i bv[2 * 2];
 #pragma clang loop unroll(full)
   for (size_t v = 0; v < 2 * panels; v++) {
     const char *p = b + v / 2 * b_stride;
     bv[v] = CK_LOAD_B(p, v % 2, group);
-    if (group == 0 && rows <= CK_STREAM_ROWS && v % 2 * 64 < CK_UNIT_BYTES)
-      __builtin_prefetch(p + v % 2 * 64 + CK_STREAM_AHEAD);
+    if (group == 0 && v % 2 * 64 < CK_UNIT_BYTES)
+      __builtin_prefetch(p + v % 2 * 64 + ck_stream_ahead(rows), 0, 2);
   }
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < rows; i++) {
@@ -50,7 +50,7 @@ CK_INLINE void ck_tile_body(const ck_matmul_tile *tile, const size_t rows, const
   __m512i sum[CK_MR * 2];
   const size_t vectors = 2 * panels, b_stride = tile->b_stride;
   const char *a = tile->a, *b = tile->b;
-  __mmask16 mask[2 * 8];
+  __mmask16 mask[2 * 2];
 #pragma clang loop unroll(full)
   for (size_t v = 0; v < vectors; v++)
     mask[v] = v + 2 < vectors ? 0xffff : ck_mask16(tile->columns > 16 * v ? tile->columns - 16 * v : 0);

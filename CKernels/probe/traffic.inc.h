@@ -9,11 +9,21 @@ static float CK_NAME(traffic)(ck_probe_pattern pattern, size_t from, size_t to, 
   const vector one = s0 + 1.0f;
 #define AT(p, i) (*(vector *)((p) + (i)))
   switch (pattern) {
-  case CK_PROBE_READ:
-    for (size_t i = from; i < to; i += unroll) {
-      s0 += AT(a, i), s1 += AT(a, i + step), s2 += AT(a, i + 2 * step), s3 += AT(a, i + 3 * step);
+  case CK_PROBE_READ: {
+    // Two streams, a little ahead of each fetched: faster than one, and than four.
+    const size_t half = (to - from) / 2 / unroll * unroll;
+    for (size_t i = from; i < from + half; i += 2 * step) {
+      __builtin_prefetch(a + i + 512, 0, 2);
+      __builtin_prefetch(a + i + half + 512, 0, 2);
+#if CK_LANES == 16
+      __builtin_prefetch(a + i + 528, 0, 2);
+      __builtin_prefetch(a + i + half + 528, 0, 2);
+#endif
+      s0 += AT(a, i), s1 += AT(a, i + step), s2 += AT(a, i + half), s3 += AT(a, i + half + step);
     }
+    for (size_t i = from + 2 * half; i < to; i += step) s0 += AT(a, i);
     break;
+  }
   case CK_PROBE_WRITE:
     for (size_t i = from; i < to; i += step) AT(a, i) = one;
     break;

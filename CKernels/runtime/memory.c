@@ -22,7 +22,7 @@ static const size_t most = SIZE_MAX;
 
 enum { LINE = 64, MAPPED_FROM = 1 << 18, HUGE_PAGE = 1 << 21 };
 
-static bool is_mapped(size_t bytes) {
+bool ck_memory_has_pages(size_t bytes) {
 #if defined(CK_GUARDED)
   return false;
 #else
@@ -50,7 +50,7 @@ static void *map(size_t bytes) {
 
 // What a request of `bytes` really occupies: at least a line, whole pages when mapped. 0 when it overflows.
 static size_t extent(size_t bytes) {
-  size_t grain = is_mapped(bytes) ? 1 << 16 : LINE;
+  size_t grain = ck_memory_has_pages(bytes) ? 1 << 16 : LINE;
   if (bytes > most - grain) return 0;
   return ck_round_up(bytes == 0 ? 1 : bytes, grain);
 }
@@ -58,12 +58,14 @@ static size_t extent(size_t bytes) {
 ck_status ck_memory_create(const ck_topology *topology, size_t bytes, ck_placement placement, uint32_t node,
                            void **out) {
   *out = NULL;
+  // The other placements are of a team's, not of a machine's: runtime/placed.h.
+  if (placement < CK_PLACE_DEFAULT || placement > CK_PLACE_NODE) return CK_BAD_ARGUMENT;
   if (placement == CK_PLACE_NODE && node >= ck_topology_describe(topology).nodes) return CK_BAD_ARGUMENT;
   size_t whole = extent(bytes);
   if (whole == 0) return CK_NO_MEMORY;
-  void *start = is_mapped(bytes) ? map(whole) : aligned_alloc(LINE, whole);
+  void *start = ck_memory_has_pages(bytes) ? map(whole) : aligned_alloc(LINE, whole);
   if (start == NULL) return CK_NO_MEMORY;
-  if (!is_mapped(bytes))
+  if (!ck_memory_has_pages(bytes))
     memset(start, 0, whole);
   else if (placement != CK_PLACE_DEFAULT)
     ck_topology_place(topology, start, whole, placement, node);
@@ -73,7 +75,7 @@ ck_status ck_memory_create(const ck_topology *topology, size_t bytes, ck_placeme
 
 void ck_memory_destroy(void *memory, size_t bytes) {
   if (memory == NULL) return;
-  if (is_mapped(bytes))
+  if (ck_memory_has_pages(bytes))
     munmap(memory, extent(bytes));
   else
     free(memory);

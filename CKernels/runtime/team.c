@@ -65,8 +65,8 @@ struct ck_team {
   const ck_topology *topology;
   ck_team_options options;
   ck_caches caches;
-  uint32_t workers; // granted
-  uint32_t *units;  // plan, one per worker asked for
+  uint32_t workers;        // granted
+  uint32_t *units, *nodes; // plan, one per worker asked for
   pin *pins;
   pthread_t launcher;
   bool has_launcher;
@@ -174,7 +174,7 @@ static void run_alone(ck_team *team, const request *request) {
   frame here = {team, working};
   working = &here;
   ck_floating floating = ck_floating_enter();
-  ck_worker worker = {0, 1, &team->crew, team->arenas[0].start, team->shared.start};
+  ck_worker worker = {.count = 1, .crew = &team->crew, .scratch = team->arenas[0].start, .shared = team->shared.start};
   ck_worker_run(&worker, request->steps, request->count);
   ck_floating_leave(floating);
   working = here.outer;
@@ -202,7 +202,7 @@ static void work(void *argument, uint32_t index, uint32_t count) {
   ck_floating_enter();
   frame here = {team, NULL};
   working = &here;
-  ck_worker worker = {.index = index, .count = count, .crew = &team->crew};
+  ck_worker worker = {.index = index, .count = count, .node = team->nodes[index], .crew = &team->crew};
   uint32_t job = ck_gate_value(&team->job);
   if (atomic_fetch_add(&team->starting, 1) + 1 == count) ck_gate_set(&team->started, 1);
   for (;;) {
@@ -287,6 +287,7 @@ static void release(ck_team *team) {
   free(team->arenas);
   free(team->pins);
   free(team->units);
+  free(team->nodes);
   free(team);
 }
 
@@ -307,6 +308,7 @@ static bool make_plan(ck_team *team) {
   if (plan == NULL) return false;
   ck_topology_plan(team->topology, first + asked, plan, plan + first + asked);
   memcpy(team->units, plan + first, asked * sizeof *plan);
+  memcpy(team->nodes, plan + first + asked + first, asked * sizeof *plan);
   free(plan);
   return true;
 }
@@ -326,13 +328,16 @@ ck_status ck_team_create(const ck_topology *topology, ck_team_options options, c
   pthread_mutex_init(&team->mutex, NULL);
   ck_gate_init(&team->started);
   ck_gate_init(&team->job);
-  // With a core for each worker, pausing answers soonest; without, it would hold up the worker it waits for.
-  bool crowded = options.workers > ck_topology_default_workers(topology);
-  ck_crew_init(&team->crew, (ck_spin){crowded ? 16 : 200, BARRIER_SPIN_NS});
   team->units = calloc(options.workers, sizeof *team->units);
+  team->nodes = calloc(options.workers, sizeof *team->nodes);
   team->pins = calloc(options.workers, sizeof *team->pins);
   team->arenas = calloc(options.workers, sizeof *team->arenas);
-  if (team->units == NULL || team->pins == NULL || team->arenas == NULL || !make_plan(team)) {
+  // With a core for each worker, pausing answers soonest; without, it would hold up the worker it waits for.
+  bool crowded = options.workers > ck_topology_default_workers(topology);
+  ck_spin spin = {crowded ? 16 : 200, BARRIER_SPIN_NS};
+  bool made = ck_crew_init(&team->crew, options.workers, team->nodes, spin);
+  made = made && team->units != NULL && team->nodes != NULL && team->pins != NULL && team->arenas != NULL;
+  if (!made || !make_plan(team)) {
     release(team);
     return CK_NO_MEMORY;
   }
@@ -377,6 +382,8 @@ uint32_t ck_team_queued(ck_team *team) {
 }
 
 ck_caches ck_team_caches(const ck_team *team) { return team->caches; }
+const ck_topology *ck_team_topology(const ck_team *team) { return team->topology; }
+const uint32_t *ck_team_nodes(const ck_team *team) { return team->nodes; }
 
 ck_pinning ck_team_pinning(const ck_team *team, uint32_t worker, char *reason, size_t capacity) {
   if (worker >= team->workers) {

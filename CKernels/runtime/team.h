@@ -12,6 +12,8 @@ typedef struct ck_step {
 // Runs the steps in order, with a barrier between, and returns when the last is done. `needs` covers all of them.
 ck_status ck_team_run(ck_team *team, const ck_step *steps, size_t count, ck_needs needs);
 ck_caches ck_team_caches(const ck_team *team);
+const ck_topology *ck_team_topology(const ck_team *team);
+const uint32_t *ck_team_nodes(const ck_team *team); // of each worker, by the topology's plan
 
 struct ck_context {
   ck_isa isa;
@@ -20,6 +22,8 @@ struct ck_context {
 };
 ck_status ck_list_append(ck_list *list, ck_program *program, const void *job, size_t job_bytes, ck_needs needs);
 
+// Whether ck_memory_create gives a buffer of this size pages of its own: smaller ones cannot be placed.
+bool ck_memory_has_pages(size_t bytes);
 // Scratch: page-aligned, not zeroed by us (fresh pages are zero), so that the first worker to touch it places it.
 void *ck_pages_create(size_t bytes);
 void ck_pages_destroy(void *pages, size_t bytes);

@@ -24,8 +24,19 @@ ck_status ck_submit(const ck_context *context, ck_program *program, const void *
 typedef void ck_body(ck_worker *worker, const void *job, size_t task);
 void ck_for(ck_worker *worker, size_t tasks, ck_body *body, const void *job);
 void ck_barrier(ck_worker *worker);
+// The same with affinity: part p is first offered to worker p * count / parts, who thus reads the memory of its own
+// node when the parts are those of a partitioned array (runtime/placed.h). Workers who are done take what others have
+// left.
+void ck_for_parts(ck_worker *worker, size_t parts, ck_body *body, const void *job);
+// The first part of a worker: the least p with p * workers / parts >= worker; `parts` for worker == workers.
+static inline size_t ck_first_part(size_t parts, uint32_t workers, uint32_t worker) {
+  size_t rest = parts % workers; // in two terms, so that no product overflows
+  return parts / workers * worker + (rest * worker + workers - 1) / workers;
+}
 uint32_t ck_worker_index(const ck_worker *worker);
 uint32_t ck_worker_count(const ck_worker *worker);
+// The NUMA node by the topology's plan, 0 ..< info.nodes; 0 for a run alone on a caller.
+uint32_t ck_worker_node(const ck_worker *worker);
 void *ck_worker_scratch(ck_worker *worker); // 64-byte aligned, worker_bytes of the running job, contents undefined
 void *ck_shared_scratch(ck_worker *worker); // 64-byte aligned, shared_bytes of the running job, contents undefined
 

@@ -4,6 +4,7 @@
 #include "runtime/gate.h"
 #include "runtime/quota.h"
 #include "runtime/worker.h"
+#include "tests/check.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,22 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define GUARDED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define GUARDED 1
-#endif
-#endif
-
-static int failures;
-#define CHECK(condition)                                                                                               \
-  do {                                                                                                                 \
-    if (!(condition)) {                                                                                                \
-      ++failures;                                                                                                      \
-      printf("FAILED %s:%d: %s\n", __FILE__, __LINE__, #condition);                                                    \
-    }                                                                                                                  \
-  } while (0)
+int failures;
 
 typedef struct sum_job {
   const uint32_t *in;
@@ -244,6 +230,8 @@ int main(void) {
   CHECK(ck_memory_create(topology, SIZE_MAX - 5, CK_PLACE_DEFAULT, 0, &large) == CK_NO_MEMORY && large == NULL);
   CHECK(ck_memory_create(topology, 5, CK_PLACE_NODE, 99, &large) == CK_BAD_ARGUMENT && large == NULL);
   check_quota();
+  check_parts(topology);
+  check_placed(topology);
   ck_topology_destroy(topology);
   printf(failures == 0 ? "all passed\n" : "%d failures\n", failures);
   return failures != 0;

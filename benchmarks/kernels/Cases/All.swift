@@ -5,5 +5,6 @@ let allCases: [BenchCase] = [
     .norm, .normBackward, .softmaxRows, .geluForward, .geluGradient, .residual, .columnSums,
     .embeddingGather, .embeddingScatter, .crossEntropyRows, .distillationRows, .vocabularyLoss,
     .dropoutForward, .uniformNumbers, .normalNumbers,
+    .convertToBF16, .convertFromBF16, .convertToF16, .convertFromF16,
     .adamW, .momentum, .gradientNorm, .quantizeRowsToInt8, .bitmaskExpand,
 ]
