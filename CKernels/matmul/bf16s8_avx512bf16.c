@@ -13,7 +13,7 @@ CK_INLINE __m512i ck_load_b(const char *p, size_t v, size_t group) {
   const __m512i odd = _mm512_castps_si512(ck_quad_f32(quads, 2 * group + 1));
   // The upper half of an f32 that is a whole number up to 128 is the same number as bf16, and its lower half is zero.
   const __m512i half = _mm512_broadcast_i32x4(_mm_setr_epi8(2, 3, 0, 0, 6, 7, 0, 0, 10, 11, 0, 0, 14, 15, 0, 0));
-  return _mm512_mask_shuffle_epi8(odd, 0x3333333333333333, even, half);
+  return ck_shuffle_into(odd, 0x3333333333333333, even, half);
 }
 CK_INLINE __m512i ck_dot(__m512i sum, __m512i a, __m512i b) {
   return _mm512_castps_si512(_mm512_dpbf16_ps(_mm512_castsi512_ps(sum), (__m512bh)a, (__m512bh)b));

@@ -31,7 +31,7 @@ CK_INLINE void ck_tile_step(__m256i *sum, const char *a, const char *b, const si
 #pragma clang loop unroll(full)
   for (size_t v = 0; v < vectors; v++) {
     const char *p = b + v / 2 * b_stride;
-    if (rows <= CK_STREAM_ROWS && v % 2 == 0) __builtin_prefetch(p + CK_STREAM_AHEAD);
+    if (v % 2 == 0) __builtin_prefetch(p + ck_stream_ahead(rows), 0, 2);
     bv[v % 2] = ck_load_b(p, v % 2);
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < (panels > 1 ? rows : 0); i++)
