@@ -8,6 +8,9 @@
 #include <immintrin.h>
 
 enum { CK_QUAD = 4 };
+// Of the bytes that are fetched ahead few are needed while others are on their way. Measured on Zen 4 for M = 1: 31 GB/s
+// a core from 4096 on, 28 at 3072 and 21 at 2048.
+#define CK_STREAM_AHEAD(rows) 8192
 
 // What the packed bytes of a column are xored with: three of them are unsigned.
 CK_INLINE __m512i ck_quad_flip(void) { return _mm512_set1_epi32(0x00808080); }

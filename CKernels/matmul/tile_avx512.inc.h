@@ -5,6 +5,7 @@
 //   ck_load_b(p, v)        vector v of a unit of B
 //   CK_UNIT_BYTES          of a unit of B
 //   CK_UNIT_GROUPS         K-groups in a unit of B, when not one; then ck_load_b(p, v, g) makes vector v of group g
+//   CK_STREAM_AHEAD(rows)  instead of ck_stream_ahead, if that suits
 //   CK_ADD_EXTRA(sum, p)   sum plus what follows the panel for this vector; undefined where nothing does
 // Include inside CK_TARGET_BEGIN(...), after these.
 #include "matmul/dwords_avx512.inc.h"
@@ -15,6 +16,10 @@
 #define CK_LOAD_B(p, v, group) ck_load_b(p, v)
 #else
 #define CK_LOAD_B ck_load_b
+#endif
+
+#if !defined(CK_STREAM_AHEAD)
+#define CK_STREAM_AHEAD ck_stream_ahead
 #endif
 
 enum { CK_MR = 14, CK_NR = 32 };
@@ -38,7 +43,7 @@ CK_INLINE void ck_tile_step(__m512i *sum, const char *a, const char *b, const si
     const char *p = b + v / 2 * b_stride;
     bv[v] = CK_LOAD_B(p, v % 2, group);
     if (group == 0 && v % 2 * 64 < CK_UNIT_BYTES)
-      __builtin_prefetch(p + v % 2 * 64 + ck_stream_ahead(rows), 0, 2);
+      __builtin_prefetch(p + v % 2 * 64 + CK_STREAM_AHEAD(rows), 0, 2);
   }
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < rows; i++) {
