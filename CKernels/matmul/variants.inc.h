@@ -26,3 +26,9 @@ CK_MATMUL(U8S8, u8s8, AVX512VNNI, avx512vnni)
 CK_MATMUL(U8S8, u8s8, AVX2, avx2)
 #endif
 CK_MATMUL(U8S8, u8s8, PORTABLE, portable)
+#if defined(__x86_64__)
+CK_MATMUL(F32S8, f32s8, AVX512, avx512)
+#endif
+#if defined(__x86_64__)
+CK_MATMUL(BF16S8, bf16s8, AVX512BF16, avx512bf16)
+#endif
