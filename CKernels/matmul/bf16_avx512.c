@@ -4,11 +4,7 @@
 #include "runtime/target.h"
 #include <immintrin.h>
 CK_TARGET_BEGIN(CK_TARGET_AVX512)
-#include "matmul/halves_avx512.inc.h"
-CK_INLINE __m512 ck_widen16(__m256i h) { return (__m512)vwiden_bf16((vhalf)h); }
-CK_INLINE __m512 ck_round16(__m512 x) {
-  return (__m512)_mm512_and_si512((__m512i)vround_bf16((vfloat)x), _mm512_set1_epi32((int)0xffff0000));
-}
+#include "matmul/bf16_hooks_avx512.inc.h"
 #include "matmul/wide_avx512.inc.h"
 CK_TARGET_END
 

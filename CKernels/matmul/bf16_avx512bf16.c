@@ -15,16 +15,12 @@ CK_INLINE __m512i ck_dot(__m512i sum, __m512i a, __m512i b) {
 
 static void pack_a(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows, size_t from,
                    size_t depth) {
-  const char *at = source->data + first * source->stride + from * source->k_stride;
-  if (source->k_stride == 2) return ck_pack_a_rows(panel, at, source->stride, rows, depth * 2, _mm512_setzero_si512());
-  ck_pack_a_words(panel, at, source->k_stride, rows, depth);
+  ck_pack_a_bf16(panel, source, first, rows, from, depth);
 }
 
 static void pack_a_f32(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows, size_t from,
                        size_t depth) {
-  const char *at = source->data + first * source->stride + from * source->k_stride;
-  if (source->k_stride == 4) return ck_pack_a_narrowed(panel, at, source->stride, rows, depth);
-  ck_pack_a_words_f32(panel, at, source->k_stride, rows, depth);
+  ck_pack_a_bf16_from_f32(panel, source, first, rows, from, depth);
 }
 
 static void pack_b(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t columns, size_t from,

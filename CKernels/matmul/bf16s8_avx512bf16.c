@@ -20,16 +20,43 @@ CK_INLINE __m512i ck_dot(__m512i sum, __m512i a, __m512i b) {
 }
 #include "matmul/tile_avx512.inc.h"
 #include "matmul/quads_pack_avx512.inc.h"
+#include "matmul/words_avx512.inc.h"
+
+// A's part of the last unit, past the end of K.
+CK_INLINE void fill(int32_t *panel, size_t rows, size_t depth) {
+  const size_t groups = ck_ceil_div(depth, 2);
+  memset(panel + groups * rows, 0, groups % 2 * rows * 4);
+}
 
 static void pack_a(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows, size_t from,
                    size_t depth) {
-  const char *at = source->data + first * source->stride + from * source->k_stride;
-  ck_pack_a_rows(panel, at, source->stride, rows, depth * 2, _mm512_setzero_si512());
-  const size_t groups = ck_ceil_div(depth, 2);
-  memset((int32_t *)panel + groups * rows, 0, groups % 2 * rows * 4);
+  ck_pack_a_bf16(panel, source, first, rows, from, depth);
+  fill(panel, rows, depth);
+}
+
+static void pack_a_f32(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows, size_t from,
+                       size_t depth) {
+  ck_pack_a_bf16_from_f32(panel, source, first, rows, from, depth);
+  fill(panel, rows, depth);
+}
+
+// Two K-groups a unit, each a unit of the dense panel.
+static void expand(void *to, const void *panel, size_t units) {
+  const char *from = panel;
+  char *wide = to;
+  for (size_t u = 0; u < units; u++, from += CK_UNIT_BYTES) {
+    __builtin_prefetch(from + 2048);
+    __builtin_prefetch(from + 2112);
+#pragma clang loop unroll(full)
+    for (size_t g = 0; g < CK_UNIT_GROUPS; g++, wide += 128) {
+      _mm512_storeu_si512(wide, ck_load_b(from, 0, g));
+      _mm512_storeu_si512(wide + 64, ck_load_b(from, 1, g));
+    }
+  }
 }
 CK_TARGET_END
 
+extern const ck_matmul_kernel ck_matmul_bf16_avx512bf16;
 const ck_matmul_kernel ck_matmul_bf16s8_avx512bf16 = {
     .mr = CK_MR,
     .nr = CK_NR,
@@ -39,8 +66,10 @@ const ck_matmul_kernel ck_matmul_bf16s8_avx512bf16 = {
     .unit_bytes = CK_UNIT_BYTES,
     .sums = CK_F32,
     .rate = 90,
-    .pack_a = {[CK_BF16] = pack_a},
+    .pack_a = {[CK_BF16] = pack_a, [CK_F32] = pack_a_f32},
     .pack_b = pack_b,
     .tile = ck_tile,
+    .expand = expand,
+    .dense = &ck_matmul_bf16_avx512bf16,
 };
 #endif

@@ -21,17 +21,5 @@ static void pack_a(void *panel, void *extra, const ck_matmul_source *source, siz
 }
 CK_TARGET_END
 
-const ck_matmul_kernel ck_matmul_f32s8_avx512 = {
-    .mr = CK_MR,
-    .nr = CK_NR,
-    .kgroup = CK_QUAD,
-    .a_bytes = 4,
-    .unit = CK_QUAD,
-    .unit_bytes = CK_UNIT_BYTES,
-    .sums = CK_F32,
-    .rate = 45,
-    .pack_a = {[CK_F32] = pack_a},
-    .pack_b = pack_b,
-    .tile = ck_tile,
-};
+const ck_matmul_kernel ck_matmul_f32s8_avx512 = CK_F32S8_KERNEL([CK_F32] = pack_a);
 #endif

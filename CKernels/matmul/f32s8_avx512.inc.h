@@ -15,3 +15,33 @@ CK_INLINE __m512i ck_dot(__m512i sum, __m512i a, __m512i b) {
 CK_INLINE void ck_quad_fill(float *panel, size_t rows, size_t depth) {
   memset(panel + depth * rows, 0, (ck_round_up(depth, CK_QUAD) - depth) * rows * sizeof(float));
 }
+
+static void expand(void *to, const void *panel, size_t units) {
+  const char *from = panel;
+  float *wide = to;
+  for (size_t u = 0; u < units; u++, from += CK_UNIT_BYTES) {
+    __builtin_prefetch(from + 2048);
+    __builtin_prefetch(from + 2112);
+#pragma clang loop unroll(full)
+    for (size_t g = 0; g < CK_UNIT_GROUPS; g++, wide += CK_NR) {
+      _mm512_storeu_si512(wide, ck_load_b(from, 0, g));
+      _mm512_storeu_si512(wide + 16, ck_load_b(from, 1, g));
+    }
+  }
+}
+
+#define CK_F32S8_KERNEL(...)                                                                                           \
+  {.mr = CK_MR,                                                                                                        \
+   .nr = CK_NR,                                                                                                        \
+   .kgroup = CK_QUAD,                                                                                                  \
+   .a_bytes = 4,                                                                                                       \
+   .unit = CK_QUAD,                                                                                                    \
+   .unit_bytes = CK_UNIT_BYTES,                                                                                        \
+   .sums = CK_F32,                                                                                                     \
+   .rate = 45,                                                                                                         \
+   .pack_a = {__VA_ARGS__},                                                                                            \
+   .pack_b = pack_b,                                                                                                   \
+   .tile = ck_tile,                                                                                                    \
+   .expand = expand,                                                                                                   \
+   .dense = &ck_matmul_f32_avx512}
+extern const ck_matmul_kernel ck_matmul_f32_avx512;

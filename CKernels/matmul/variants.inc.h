@@ -28,7 +28,12 @@ CK_MATMUL(U8S8, u8s8, AVX2, avx2)
 CK_MATMUL(U8S8, u8s8, PORTABLE, portable)
 #if defined(__x86_64__)
 CK_MATMUL(F32S8, f32s8, AVX512, avx512)
+CK_MATMUL(F32S8, f32s8, AVX2, avx2)
 #endif
+CK_MATMUL(F32S8, f32s8, PORTABLE, portable)
 #if defined(__x86_64__)
 CK_MATMUL(BF16S8, bf16s8, AVX512BF16, avx512bf16)
+CK_MATMUL(BF16S8, bf16s8, AVX512, avx512)
+CK_MATMUL(BF16S8, bf16s8, AVX2, avx2)
 #endif
+CK_MATMUL(BF16S8, bf16s8, PORTABLE, portable)

@@ -1,6 +1,5 @@
-// Products of 16-bit floats in f32 arithmetic on AVX2, as wide_avx512.inc.h. Before including define
-//   ck_widen8(h)    8 halves (__m128i) as f32
-//   ck_round8(x)    what 8 f32 become on their way through the 16-bit format, widened again
+// Products of 16-bit floats in f32 arithmetic on AVX2, as wide_avx512.inc.h. Before including define what
+// wide_a_avx2.inc.h asks for.
 #define CK_UNIT_BYTES 32
 CK_INLINE __m256i ck_load_b(const char *p, size_t v) {
   return _mm256_castps_si256(ck_widen8(_mm_loadu_si128((const __m128i *)(p + 16 * v))));
@@ -9,6 +8,7 @@ CK_INLINE __m256i ck_dot(__m256i sum, __m256i a, __m256i b) {
   return _mm256_castps_si256(_mm256_fmadd_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), _mm256_castsi256_ps(sum)));
 }
 #include "matmul/tile_avx2.inc.h"
+#include "matmul/wide_a_avx2.inc.h"
 
 static void expand(void *to, const void *panel, size_t units) {
   const char *from = panel;
@@ -18,42 +18,6 @@ static void expand(void *to, const void *panel, size_t units) {
     _mm256_storeu_si256((__m256i *)wide, ck_load_b(from, 0));
     _mm256_storeu_si256((__m256i *)(wide + 32), ck_load_b(from, 1));
   }
-}
-
-// The first `count` of 8 elements, others zero.
-CK_INLINE __m128i ck_halves8(const char *from, size_t count) {
-  if (count >= 8) return _mm_loadu_si128((const __m128i *)from);
-  char copy[16] = {0};
-  memcpy(copy, from, count * 2);
-  return _mm_loadu_si128((const __m128i *)copy);
-}
-
-CK_INLINE __m256i ck_units8_half(const char *from) {
-  return _mm256_castps_si256(ck_widen8(_mm_loadu_si128((const __m128i *)from)));
-}
-CK_INLINE __m256i ck_units8_rounded(const char *from) {
-  return _mm256_castps_si256(ck_round8(_mm256_loadu_ps((const float *)from)));
-}
-
-static void pack_a(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows, size_t from,
-                   size_t depth) {
-  const char *at = source->data + first * source->stride + from * source->k_stride;
-  if (source->k_stride == 2)
-    return ck_pack_a_rows(panel, at, source->stride, rows, depth * 2, 2, ck_units8_half);
-  float *to = panel;
-  for (size_t k = 0; k < depth; k++, at += source->k_stride, to += rows)
-    _mm256_storeu_ps(to, ck_widen8(ck_halves8(at, rows)));
-}
-
-static void pack_a_f32(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows, size_t from,
-                       size_t depth) {
-  const char *at = source->data + first * source->stride + from * source->k_stride;
-  if (source->k_stride == 4)
-    return ck_pack_a_rows(panel, at, source->stride, rows, depth * 4, 4, ck_units8_rounded);
-  const __m256i mask = ck_mask8(rows);
-  float *to = panel;
-  for (size_t k = 0; k < depth; k++, at += source->k_stride, to += rows)
-    _mm256_storeu_ps(to, ck_round8(_mm256_maskload_ps((const float *)at, mask)));
 }
 
 // B in [n, k]: eight columns by eight steps of K, transposed as 16-bit units.

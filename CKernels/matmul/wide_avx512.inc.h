@@ -1,7 +1,6 @@
 // Products of 16-bit floats in f32 arithmetic on AVX-512: panels of B keep their 2 bytes an element, are widened in
-// registers for one panel of A and into an f32 panel for several; A is widened when packed. Before including define
-//   ck_widen16(h)    16 halves (__m256i) as f32
-//   ck_round16(x)    what 16 f32 become on their way through the 16-bit format, widened again
+// registers for one panel of A and into an f32 panel for several; A is widened when packed. Before including define what
+// wide_a_avx512.inc.h asks for.
 #define CK_UNIT_BYTES 64
 CK_INLINE __m512i ck_load_b(const char *p, size_t v) {
   return _mm512_castps_si512(ck_widen16(_mm256_loadu_si256((const __m256i *)(p + 32 * v))));
@@ -10,6 +9,7 @@ CK_INLINE __m512i ck_dot(__m512i sum, __m512i a, __m512i b) {
   return _mm512_castps_si512(_mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), _mm512_castsi512_ps(sum)));
 }
 #include "matmul/tile_avx512.inc.h"
+#include "matmul/wide_a_avx512.inc.h"
 
 static void expand(void *to, const void *panel, size_t units) {
   const char *from = panel;
@@ -19,46 +19,6 @@ static void expand(void *to, const void *panel, size_t units) {
     _mm512_storeu_si512(wide, ck_load_b(from, 0));
     _mm512_storeu_si512(wide + 16, ck_load_b(from, 1));
   }
-}
-
-// A with rows contiguous along K goes through a strip of f32.
-CK_INLINE void ck_pack_a_wide(void *panel, const char *at, size_t stride, size_t rows, size_t depth, const bool is_f32) {
-  enum { STRIP = 64 };
-  _Alignas(64) float strip[16 * STRIP];
-  float *to = panel;
-  const size_t element = is_f32 ? 4 : 2;
-  for (size_t k = 0; k < depth; k += STRIP, at += STRIP * element) {
-    const size_t steps = ck_min(STRIP, depth - k);
-    for (size_t i = 0; i < rows; i++)
-      for (size_t s = 0; s < steps; s += 16) {
-        const char *from = at + i * stride + s * element;
-        const __mmask16 mask = ck_mask16(steps - s);
-        _mm512_store_ps(strip + i * STRIP + s, is_f32 ? ck_round16(_mm512_maskz_loadu_ps(mask, from))
-                                                      : ck_widen16(_mm256_maskz_loadu_epi16(mask, from)));
-      }
-    ck_pack_a_rows(to, (const char *)strip, STRIP * sizeof(float), rows, steps * sizeof(float), _mm512_setzero_si512());
-    to += rows * steps;
-  }
-}
-
-static void pack_a(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows, size_t from,
-                   size_t depth) {
-  const char *at = source->data + first * source->stride + from * source->k_stride;
-  if (source->k_stride == 2) return ck_pack_a_wide(panel, at, source->stride, rows, depth, false);
-  const __mmask16 mask = ck_mask16(rows);
-  float *to = panel;
-  for (size_t k = 0; k < depth; k++, at += source->k_stride, to += rows)
-    _mm512_storeu_ps(to, ck_widen16(_mm256_maskz_loadu_epi16(mask, at)));
-}
-
-static void pack_a_f32(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows, size_t from,
-                       size_t depth) {
-  const char *at = source->data + first * source->stride + from * source->k_stride;
-  if (source->k_stride == 4) return ck_pack_a_wide(panel, at, source->stride, rows, depth, true);
-  const __mmask16 mask = ck_mask16(rows);
-  float *to = panel;
-  for (size_t k = 0; k < depth; k++, at += source->k_stride, to += rows)
-    _mm512_storeu_ps(to, ck_round16(_mm512_maskz_loadu_ps(mask, at)));
 }
 
 // 16 columns x 2 steps of K (one dword each) -> two rows of 16 halves.

@@ -1,8 +1,7 @@
 // Products of 16-bit floats in plain C: panels of B keep their 2 bytes an element and are widened step by step. Before
 // including define
 //   ck_widen4(h)    4 halves (vhalf) as f32
-//   ck_widen(h)     one half as f32
-//   ck_narrow(x)    f32 to a half
+// and what wide_a_portable.inc.h asks for.
 #define CK_UNIT_BYTES 16
 typedef float ck_lanes __attribute__((vector_size(16)));
 typedef float ck_element;
@@ -13,6 +12,7 @@ CK_INLINE ck_lanes ck_load_b(const char *p, size_t v) {
 }
 CK_INLINE ck_lanes ck_dot(ck_lanes sum, ck_element a, ck_lanes b) { return sum + a * b; }
 #include "matmul/tile_portable.inc.h"
+#include "matmul/wide_a_portable.inc.h"
 
 static void expand(void *to, const void *panel, size_t units) {
   const char *from = panel;
@@ -23,29 +23,7 @@ static void expand(void *to, const void *panel, size_t units) {
   }
 }
 
-CK_INLINE void put_half(char *to, const char *from) {
-  uint16_t half;
-  memcpy(&half, from, sizeof half);
-  const float wide = ck_widen(half);
-  memcpy(to, &wide, sizeof wide);
-}
-CK_INLINE void put_rounded(char *to, const char *from) {
-  float x;
-  memcpy(&x, from, sizeof x);
-  x = ck_widen(ck_narrow(x));
-  memcpy(to, &x, sizeof x);
-}
 CK_INLINE void put(char *to, const char *from) { memcpy(to, from, 2); }
-
-static void pack_a(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows, size_t from,
-                   size_t depth) {
-  ck_pack_elements(panel, rows, sizeof(float), source, first, rows, from, depth, put_half);
-}
-
-static void pack_a_f32(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows, size_t from,
-                       size_t depth) {
-  ck_pack_elements(panel, rows, sizeof(float), source, first, rows, from, depth, put_rounded);
-}
 
 static void pack_b(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t columns, size_t from,
                    size_t depth) {

@@ -62,3 +62,21 @@ CK_INLINE void ck_pack_b_words(void *panel, const char *at, size_t step, size_t 
     _mm512_storeu_si512(to + 64, ck_pair(b0, b1));
   }
 }
+
+// A of bf16, and of f32 that is rounded, both in any orientation.
+CK_INLINE void ck_pack_a_bf16(void *panel, const ck_matmul_source *source, size_t first, size_t rows, size_t from,
+                              size_t depth) {
+  const char *at = source->data + first * source->stride + from * source->k_stride;
+  if (source->k_stride == 2)
+    ck_pack_a_rows(panel, at, source->stride, rows, depth * 2, _mm512_setzero_si512());
+  else
+    ck_pack_a_words(panel, at, source->k_stride, rows, depth);
+}
+CK_INLINE void ck_pack_a_bf16_from_f32(void *panel, const ck_matmul_source *source, size_t first, size_t rows,
+                                       size_t from, size_t depth) {
+  const char *at = source->data + first * source->stride + from * source->k_stride;
+  if (source->k_stride == 4)
+    ck_pack_a_narrowed(panel, at, source->stride, rows, depth);
+  else
+    ck_pack_a_words_f32(panel, at, source->k_stride, rows, depth);
+}
