@@ -30,6 +30,15 @@ public enum TrafficPattern: String, Sendable, CaseIterable {
     /// Reads four buffers, writes three of them: AdamW's traffic.
     case optimizer
 
+    /// Buffers that one pass touches.
+    var buffers: Int {
+        switch self {
+        case .read, .write, .streamingWrite, .update: 1
+        case .copy, .streamingCopy: 2
+        case .optimizer: 4
+        }
+    }
+
     var raw: ck_probe_pattern {
         switch self {
         case .read: CK_PROBE_READ
@@ -69,21 +78,20 @@ public final class TrafficProbe {
         self.buffers = buffers
         sink = try Memory(count: max(context.threads, 1))
         // Every page is touched by the worker that will use it, before anything is timed.
-        for buffer in buffers { try run(.write, from: buffer, on: context) }
+        for turn in 0..<buffers.count { try run(.write, turn: turn, on: context) }
     }
 
     /// One pass over the buffers. Returns the bytes read plus written; time this call to learn the rate.
+    ///
+    /// - Parameter turn: which buffers the pattern takes. Patterns that touch fewer than four go round all of them when every
+    ///   call has the next turn, so that no cache smaller than the four helps.
     @discardableResult
-    public func run(_ pattern: TrafficPattern, on context: Context) throws(KernelError) -> Int {
-        try run(pattern, from: buffers[0], on: context)
-    }
-
-    @discardableResult
-    private func run(_ pattern: TrafficPattern, from first: Memory<Float>, on context: Context) throws(KernelError)
-        -> Int
-    {
+    public func run(_ pattern: TrafficPattern, turn: Int = 0, on context: Context) throws(KernelError) -> Int {
         precondition(context.threads <= sink.count, "\(context.threads) workers, room for \(sink.count)")
-        let (second, third, fourth, results) = (buffers[1], buffers[2], buffers[3], sink)
+        precondition(turn >= 0, "turn \(turn) is negative")
+        let start = turn % buffers.count * pattern.buffers
+        func buffer(_ index: Int) -> Memory<Float> { buffers[(start + index) % buffers.count] }
+        let (first, second, third, fourth, results) = (buffer(0), buffer(1), buffer(2), buffer(3), sink)
         var a = first.mutableSpan
         var b = second.mutableSpan
         var c = third.mutableSpan

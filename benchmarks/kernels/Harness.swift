@@ -3,107 +3,102 @@ import Foundation
 
 /// Repeats workloads, with the machine's limits measured in between so that both see the same weather.
 struct Harness {
-    var repetitions: Int
-    /// No repetition is started after this many seconds in one measurement, once there are three.
-    var secondsPerMeasurement = 2.0
+    /// Exactly this many samples; nil for as many as the spread asks for.
+    var repetitions: Int?
+    /// Whether to stop before the next repetition: the user asked for it.
+    var isInterrupted: () -> Bool = { false }
 
-    /// Times `workload`; nil variant text names are given by the caller.
+    /// A limit fraction above this cannot be.
+    static let mostPossible = 1.02
+
+    /// What repeating a workload gave: nanoseconds of each repetition, and the limits met in between.
+    private struct Samples {
+        var runs: [Double] = []
+        /// Operations per second.
+        var peaks: [Double] = []
+        /// Bytes per second.
+        var bandwidths: [Double] = []
+
+        /// Seconds per operation and per byte, for the limits that were measured.
+        var probes: [[Double]] { [peaks, bandwidths].filter { !$0.isEmpty }.map { $0.map { 1 / $0 } } }
+    }
+
+    /// Times `workload`. The names of variant and instruction sets are given by the caller.
+    ///
+    /// A row above its limit is measured once more, with the probes of both attempts: only one that stays there is reported.
     func measure(
         _ workload: Workload, case benchCase: BenchCase, shape: BenchShape, variant: String, isa: String, threads: Int,
         limits: Limits
     ) throws -> Measurement {
-        var samples: [Int] = []
-        var peak = 0.0
-        var bandwidth = 0.0
+        func measurement(_ samples: Samples) -> Measurement {
+            let sorted = samples.runs.sorted().map { max(1, Int($0)) }
+            let least = Double(sorted[0])
+            // A warm working set need not come from memory: there, arithmetic alone bounds it.
+            let arithmetic = samples.peaks.max().map { workload.ops / $0 } ?? 0
+            let traffic = samples.bandwidths.max().map { workload.bytes / $0 } ?? 0
+            let fraction = max(arithmetic, traffic) * 1e9 / least
+            return Measurement(
+                case: benchCase.name, shape: shape.description, dtype: benchCase.dtype, variant: variant, isa: isa,
+                threads: threads, pattern: workload.pattern.rawValue, cold: benchCase.isCold, ops: workload.ops,
+                bytes: workload.bytes, samplesNs: Self.kept(samples.runs).map { max(1, Int($0)) }, minNs: sorted[0],
+                medianNs: sorted[sorted.count / 2], maxNs: sorted[sorted.count - 1],
+                opsPerS: workload.ops / least * 1e9, bytesPerS: workload.bytes / least * 1e9, limitFraction: fraction,
+                bound: fraction == 0 ? nil : arithmetic > traffic ? .arithmetic : .memory,
+                noisy: Spread.note(runs: samples.runs, probes: samples.probes))
+        }
+        let first = try collect(workload, isCold: benchCase.isCold, limits: limits)
+        let result = measurement(first)
+        if result.limitFraction <= Self.mostPossible || isInterrupted() { return result }
+        var second = try collect(workload, isCold: benchCase.isCold, limits: limits)
+        second.peaks += first.peaks
+        second.bandwidths += first.bandwidths
+        return measurement(second)
+    }
+
+    private func collect(_ workload: Workload, isCold: Bool, limits: Limits) throws -> Samples {
+        var samples = Samples()
         var turn = 0
-        // Warm up: page faults, first packing, frequency.
-        for _ in 0..<(benchCase.isCold ? 1 : 2) {
+        // Page faults, first packing, frequency; and how long a run takes.
+        var seconds = 0.0
+        for _ in 0..<2 where seconds < 0.5 {
+            let before = ContinuousClock.now
             try workload.run(turn % workload.copies)
             turn += 1
+            seconds = max(1e-9, (ContinuousClock.now - before) / .seconds(1))
         }
-        // Runs shorter than the clock is good for are timed in batches.
-        let inner = benchCase.isCold ? 1 : try batchSize(workload)
+        // Runs shorter than the clock is good for are timed in batches, which last at least 20 microseconds. Cold runs are not:
+        // each is timed alone.
+        let inner = isCold ? 1 : max(1, Int((20e-6 / seconds).rounded(.up)))
+        let expected = seconds * Double(inner)
+        let measuresPeak = try workload.ops > 0 && limits.peak(workload.peak) > 0
+        let measuresBandwidth = isCold && workload.bytes > 0
         let started = ContinuousClock.now
-        while samples.count < repetitions {
+        func isEnough() -> Bool {
+            if samples.runs.isEmpty { return false }
+            if isInterrupted() { return true }
+            if let repetitions { return samples.runs.count >= repetitions }
             let elapsed = (ContinuousClock.now - started) / .seconds(1)
-            if samples.count >= 3 && elapsed > secondsPerMeasurement { break }
-            if samples.count % 4 == 0 {
-                if workload.ops > 0 { peak = max(peak, try limits.peak(workload.peak)) }
-                if workload.bytes > 0 { bandwidth = max(bandwidth, try limits.bandwidth(workload.pattern)) }
+            return Spread.isEnough(runs: samples.runs, probes: samples.probes, elapsed: elapsed)
+        }
+        while !isEnough() {
+            // As many probes as repetitions: the best of few against the best of many would favour the kernel.
+            if measuresPeak { samples.peaks.append(try limits.peak(workload.peak, seconds: expected)) }
+            if measuresBandwidth {
+                samples.bandwidths.append(try limits.bandwidth(workload.pattern, bytes: workload.bytes))
             }
             let before = ContinuousClock.now
             for _ in 0..<inner {
                 try workload.run(turn % workload.copies)
                 turn += 1
             }
-            let nanoseconds = (ContinuousClock.now - before) / .nanoseconds(1)
-            samples.append(max(1, Int(nanoseconds / Double(inner))))
+            samples.runs.append((ContinuousClock.now - before) / .nanoseconds(1) / Double(inner))
         }
-        let sorted = samples.sorted()
-        let least = Double(sorted[0])
-        // A warm working set need not come from memory: there, arithmetic alone bounds it.
-        let arithmetic = workload.ops > 0 && peak > 0 ? workload.ops / peak : 0
-        let traffic = benchCase.isCold && bandwidth > 0 ? workload.bytes / bandwidth : 0
-        return Measurement(
-            case: benchCase.name, shape: shape.description, dtype: benchCase.dtype, variant: variant, isa: isa,
-            threads: threads, pattern: workload.pattern.rawValue, cold: benchCase.isCold, ops: workload.ops,
-            bytes: workload.bytes, samplesNs: Array(samples.prefix(64)), minNs: sorted[0],
-            medianNs: sorted[sorted.count / 2], maxNs: sorted[sorted.count - 1],
-            opsPerS: workload.ops / least * 1e9, bytesPerS: workload.bytes / least * 1e9,
-            limitFraction: max(arithmetic, traffic) * 1e9 / least)
+        return samples
     }
 
-    /// Runs per sample so that one sample lasts at least 20 microseconds.
-    private func batchSize(_ workload: Workload) throws -> Int {
-        let before = ContinuousClock.now
-        try workload.run(0)
-        let nanoseconds = max(1, (ContinuousClock.now - before) / .nanoseconds(1))
-        return max(1, Int((20_000 / nanoseconds).rounded(.up)))
-    }
-}
-
-/// Measures the physical limits of one thread count, on demand.
-final class Limits {
-    private let context: Context
-    private let probe: TrafficProbe
-    /// The best of each limit seen so far in this run.
-    private(set) var bestPeaks: [String: Double] = [:]
-    private(set) var bestBandwidths: [String: Double] = [:]
-
-    init(threads: Int, machine: Machine) throws {
-        context = try machine.context(threads: threads)
-        // Four buffers that together exceed the last-level cache eight times over.
-        let bytes = max(8 * max(machine.l3Bytes, 8 << 20), 64 << 20)
-        probe = try TrafficProbe(count: bytes / 4 / 4 / 64 * 64, on: context)
-    }
-
-    /// Operations per second for about two milliseconds; 0 where this machine has no such arithmetic.
-    func peak(_ type: PeakType) throws -> Double {
-        var best = 0.0
-        for _ in 0..<3 {
-            let before = ContinuousClock.now
-            guard let operations = try arithmeticProbe(type, iterations: 20_000, on: context) else { return 0 }
-            best = max(best, operations / ((ContinuousClock.now - before) / .seconds(1)))
-        }
-        bestPeaks[type.rawValue] = max(bestPeaks[type.rawValue] ?? 0, best)
-        return best
-    }
-
-    /// Bytes per second of one pass.
-    func bandwidth(_ pattern: TrafficPattern) throws -> Double {
-        let before = ContinuousClock.now
-        let bytes = try probe.run(pattern, on: context)
-        let rate = Double(bytes) / ((ContinuousClock.now - before) / .seconds(1))
-        bestBandwidths[pattern.rawValue] = max(bestBandwidths[pattern.rawValue] ?? 0, rate)
-        return rate
-    }
-
-    /// Measures everything once, for the machine line.
-    func measureAll(threads: Int) throws -> MachineRecord.Limits {
-        for _ in 0..<2 {
-            for type in PeakType.allCases { _ = try peak(type) }
-            for pattern in TrafficPattern.allCases { _ = try bandwidth(pattern) }
-        }
-        return .init(threads: threads, peaks: bestPeaks.filter { $0.value > 0 }, bandwidths: bestBandwidths)
+    /// At most 64 samples, spread evenly over the measurement.
+    static func kept(_ samples: [Double]) -> [Double] {
+        let most = Spread.mostSamples
+        return samples.count <= most ? samples : (0..<most).map { samples[$0 * samples.count / most] }
     }
 }

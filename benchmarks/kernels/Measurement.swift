@@ -1,7 +1,8 @@
-import Foundation
-
-/// One line of a result file: a kernel on a shape, with every repetition kept.
+/// One line of a result file: a kernel on a shape, with its repetitions.
 struct Measurement: Codable, Sendable {
+    /// Which limit is the longer one on this shape.
+    enum Bound: String, Codable, Sendable { case arithmetic, memory }
+
     var kind = "measurement"
     var `case`: String
     var shape: String
@@ -13,6 +14,7 @@ struct Measurement: Codable, Sendable {
     var cold: Bool
     var ops: Double
     var bytes: Double
+    /// At most 64 repetitions, evenly spread over the measurement; the other figures are those of all repetitions.
     var samplesNs: [Int]
     var minNs: Int
     var medianNs: Int
@@ -20,11 +22,21 @@ struct Measurement: Codable, Sendable {
     var opsPerS: Double
     var bytesPerS: Double
     var limitFraction: Double
+    // The fields below are optional: files written before they existed are of the same schema.
+    var bound: Bound?
+    /// How far the median of the repetitions or of the probes lay above the fastest, when it was far: 0.12 for 12 %.
+    var noisy: Double?
+    /// Whether this is a competitor's time.
+    var peer: Bool?
     /// What a competitor ran inside, such as the operator it chose; nil in our own rows.
     var detail: String?
 
+    /// What is measured, whoever does it.
+    var task: String { [`case`, dtype, shape, "\(threads)"].joined(separator: " ") }
     /// What makes two measurements comparable.
-    var key: String { [`case`, shape, dtype, variant, "\(threads)"].joined(separator: " ") }
+    var key: String {
+        [`case`, dtype, shape, variant, "\(threads) thread\(threads == 1 ? "" : "s")"].joined(separator: " ")
+    }
 }
 
 /// The first line of a result file: where it was measured, and what that machine can do at most.
@@ -36,7 +48,9 @@ struct MachineRecord: Codable, Sendable {
         /// Bytes per second by traffic pattern, read plus written.
         var bandwidths: [String: Double]
     }
-    var schema = 1
+    static let currentSchema = 1
+
+    var schema = MachineRecord.currentSchema
     var kind = "machine"
     var cpu: String
     var isa: [String]
@@ -53,41 +67,4 @@ struct MachineRecord: Codable, Sendable {
     var compiler: String
     var commit: String
     var date: String
-}
-
-/// A result file, read back.
-struct ResultFile {
-    var machine: MachineRecord
-    var measurements: [Measurement]
-
-    init(contentsOf path: String) throws(BenchError) {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw BenchError.failed("cannot read \(path): no such file, or no permission")
-        }
-        var machine: MachineRecord?
-        measurements = []
-        let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .convertFromSnakeCase
-        for (number, line) in data.split(separator: UInt8(ascii: "\n")).enumerated() {
-            if number == 0 {
-                machine = try? decoder.decode(MachineRecord.self, from: line)
-                guard machine?.schema == 1 else {
-                    throw BenchError.failed("\(path):1 is not the machine line of a bench result file of schema 1")
-                }
-            } else if let measurement = try? decoder.decode(Measurement.self, from: line) {
-                measurements.append(measurement)
-            } else {
-                throw BenchError.failed("\(path):\(number + 1) is not a measurement of schema 1")
-            }
-        }
-        guard let machine else {
-            throw BenchError.failed("\(path) is empty; write one with `--output jsonl --out FILE`")
-        }
-        self.machine = machine
-    }
-}
-
-enum BenchError: Error {
-    case usage(String)
-    case failed(String)
 }

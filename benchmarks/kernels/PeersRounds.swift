@@ -85,6 +85,8 @@ extension Measurement {
         row.variant = outcome.name
         row.isa = Self.peerISA
         row.detail = outcome.detail
+        row.peer = true
+        row.noisy = nil
         return row
     }
 

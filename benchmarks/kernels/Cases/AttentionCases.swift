@@ -9,6 +9,17 @@ extension BenchCase {
         2 * Double(shape[0] * shape[1]) * Double(shape[2]) * Double(shape[2] + 1) * Double(shape[3])
     }
 
+    /// Eight buffers of batch x length x columns floats, and as much again for what the drivers take.
+    private static let attentionMemory: @Sendable (BenchShape, Machine) -> Int? = { shape, _ in
+        shape.product.flatMap { $0 <= Int.max / 64 ? 64 * $0 : nil }
+    }
+
+    /// A table, and cold sets of one row for each token.
+    private static let embeddingMemory: @Sendable (BenchShape, Machine) -> Int? = { shape, machine in
+        guard let table = BenchShape(shape[1], shape[2]).product else { return nil }
+        return machine.floatsInRotation(BenchShape(shape[0], shape[2]), buffers: 1, besides: table)
+    }
+
     static let attention = BenchCase(
         name: "attention", dtype: "f32", summary: "causal attention, tiled; batch x heads x length x head width",
         variants: Kernels.attention, shapes: attentionShapes, isCold: false,
@@ -27,7 +38,7 @@ extension BenchCase {
                     into: output.mutableSpan,
                     logSumExp: logSumExp.mutableSpan, on: context)
             }
-        })
+        }, memory: attentionMemory)
 
     /// Five products where the forward pass has two.
     static let attentionBackward = BenchCase(
@@ -53,7 +64,7 @@ extension BenchCase {
                     dOutput: dOutput.span, qkv: qkv.span, output: output.span, logSumExp: logSumExp.span, batch: batch,
                     length: length, heads: heads, headWidth: width, into: dQKV.mutableSpan, on: context)
             }
-        })
+        }, memory: attentionMemory)
 
     static let embeddingGather = BenchCase(
         name: "embedding", dtype: "f32", summary: "rows of a table by token; tokens x vocabulary x width",
@@ -72,7 +83,7 @@ extension BenchCase {
                 try embedding(
                     ids: ids.span, table: table.span, length: tokens, columns: width, into: y.mutableSpan, on: context)
             }
-        })
+        }, takesProductShapes: false, memory: embeddingMemory)
 
     static let embeddingScatter = BenchCase(
         name: "embedding-backward", dtype: "f32", summary: "gradient rows added to a table, in a fixed order",
@@ -90,7 +101,7 @@ extension BenchCase {
                 let dY = gradients[copy]
                 try embeddingBackward(ids: ids.span, dY: dY.span, columns: width, into: table.mutableSpan, on: context)
             }
-        })
+        }, takesProductShapes: false, memory: embeddingMemory)
 
     static let crossEntropyRows = BenchCase(
         name: "crossentropy", dtype: "f32", summary: "softmax-cross-entropy in place: logits to gradient",
@@ -108,7 +119,7 @@ extension BenchCase {
                     logits.mutableSpan, targets: targets.span, rows: rows, vocabulary: vocabulary, gradientScale: 1,
                     losses: losses.mutableSpan, on: context)
             }
-        })
+        }, memory: { shape, machine in machine.floatsInRotation(shape, buffers: 1, besides: 2 * shape[0]) })
 }
 
 /// Token numbers that visit the vocabulary without a visible order.

@@ -64,7 +64,7 @@ extension BenchCase {
                 try quantizeRows(
                     x.span, rows: rows, columns: columns, into: q.mutableSpan, scales: scales.mutableSpan, on: context)
             }
-        })
+        }, memory: { shape, machine in machine.floatsInRotation(shape, buffers: 2, besides: shape[0]) })
 
     static let bitmaskExpand = BenchCase(
         name: "bitmask", dtype: "f32", summary: "expands rows that are 80 % zeros", variants: Kernels.bitmask,
@@ -93,5 +93,5 @@ extension BenchCase {
                     values.span, mask: mask.span, rowOffsets: offsets.span, rows: rows, columns: columns,
                     into: y.mutableSpan, on: context)
             }
-        })
+        }, memory: { shape, machine in machine.floatsInRotation(shape, buffers: 3) })
 }

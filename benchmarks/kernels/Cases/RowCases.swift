@@ -15,6 +15,16 @@ struct ColdBuffers {
     }
 }
 
+extension Machine {
+    /// Bytes of cold sets of `buffers` buffers with a float for each element of the shape, and of other floats besides.
+    func floatsInRotation(_ shape: BenchShape, buffers: Int, besides floats: Int = 0) -> Int? {
+        guard let count = shape.product, count <= Int.max / 64 / buffers, floats <= Int.max / 64,
+            let rotation = rotationMemory(ofBytes: 4 * count * buffers, isCold: true)
+        else { return nil }
+        return rotation + 4 * floats
+    }
+}
+
 extension BenchCase {
     /// A case on `rows x columns` floats whose time is memory traffic: its arithmetic is free or hidden.
     ///
@@ -38,7 +48,8 @@ extension BenchCase {
                 return Workload(
                     ops: 0, bytes: Double(4 * count * moved), peak: .f32, pattern: pattern, copies: cold.sets.count
                 ) { copy in try body(shape, cold.sets[copy], extra, context) }
-            })
+            },
+            memory: { shape, machine in machine.floatsInRotation(shape, buffers: buffers, besides: scratch(shape)) })
     }
 
     private static let rowShapes = [BenchShape(16384, 768), BenchShape(4096, 128)]

@@ -45,5 +45,5 @@ extension BenchCase {
                     vocabulary: vocabulary, temperature: 2, mixing: 0.7, gradientScale: 1, soft: soft.mutableSpan,
                     hard: hard.mutableSpan, on: context)
             }
-        })
+        }, memory: { shape, machine in machine.floatsInRotation(shape, buffers: 2, besides: 3 * shape[0]) })
 }

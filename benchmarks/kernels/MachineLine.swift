@@ -1,0 +1,47 @@
+import AlambicKernels
+import COpenBLAS
+import Foundation
+
+extension MachineRecord {
+    /// This machine, with the limits measured in this run.
+    init(_ machine: Machine, limits: [Limits]) {
+        let threads = limits.map(\.threads).max() ?? 1
+        self.init(
+            cpu: machine.name, isa: "\(machine.isa)".split(separator: "+").map(String.init),
+            l1dBytes: machine.l1dBytes, l2Bytes: machine.l2Bytes, l3Bytes: machine.l3Bytes, nodes: machine.nodes,
+            packages: machine.packages, cores: machine.cores, units: machine.units,
+            pinning: (try? machine.context(threads: threads))?.pinning.map(\.description) ?? [], limits: limits,
+            openblas: openblas_get_config().map { String(cString: $0) } ?? "", compiler: Self.compilerName,
+            commit: Self.commitName, date: ISO8601DateFormatter().string(from: Date()))
+    }
+
+    private static var compilerName: String {
+        #if compiler(>=6.4)
+            "Swift 6.4 or later"
+        #elseif compiler(>=6.3)
+            "Swift 6.3"
+        #else
+            "Swift 6.2"
+        #endif
+    }
+
+    /// The commit that HEAD names, with a + when tracked files differ from it; empty outside a checkout.
+    private static var commitName: String {
+        guard let commit = git("rev-parse", "--short", "HEAD"), !commit.isEmpty else { return "" }
+        return git("status", "--porcelain", "--untracked-files=no")?.isEmpty == false ? commit + "+" : commit
+    }
+
+    private static func git(_ words: String...) -> String? {
+        let process = Process()
+        let pipe = Pipe()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["git"] + words
+        process.standardOutput = pipe
+        process.standardError = FileHandle.nullDevice
+        guard (try? process.run()) != nil else { return nil }
+        let data = pipe.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { return nil }
+        return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+}
