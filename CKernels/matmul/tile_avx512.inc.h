@@ -9,7 +9,7 @@
 #include "matmul/dwords_avx512.inc.h"
 #include "matmul/tile_rows.inc.h"
 
-enum { CK_MR = 14, CK_NR = 32 };
+enum { CK_NR = 32 };
 
 // One K-group: 2 * panels vectors of B against `rows` groups of A.
 CK_INLINE void ck_tile_step(__m512i *sum, const char *a, const char *b, const size_t b_stride, const size_t rows,
@@ -79,15 +79,7 @@ static void ck_tile(const ck_matmul_tile *tile) {
   switch (CK_TILE_KEY(tile, CK_NR)) { CK_TILE_CASES_14(ck_tile_body) }
 }
 
-// Rows of A, contiguous along K, as K-groups; flip: what every byte is xored with.
-CK_INLINE void ck_pack_a_rows(void *panel, const char *at, size_t stride, size_t rows, size_t bytes, __m512i flip) {
-  if (rows == CK_MR)
-    ck_pack_rows16(panel, CK_MR, at, stride, CK_MR, bytes, flip);
-  else
-    ck_pack_rows16(panel, rows, at, stride, rows, bytes, flip);
-}
-
-// The same for columns of B.
+// Columns of B, contiguous along K, as K-groups.
 CK_INLINE void ck_pack_b_rows(void *panel, const char *at, size_t stride, size_t columns, size_t bytes) {
   const __m512i none = _mm512_setzero_si512();
   const size_t low = ck_min(columns, 16), high = columns - low;

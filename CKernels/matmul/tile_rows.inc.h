@@ -9,16 +9,15 @@
     break;
 #define CK_TILE_CASES_4(BODY)                                                                                          \
   CK_TILE_CASE(BODY, 1, 1)                                                                                             \
-  CK_TILE_CASE(BODY, 1, 2) CK_TILE_CASE(BODY, 1, 4) CK_TILE_CASE(BODY, 2, 1) CK_TILE_CASE(BODY, 2, 2)                  \
-      CK_TILE_CASE(BODY, 3, 1) CK_TILE_CASE(BODY, 4, 1)
+  CK_TILE_CASE(BODY, 1, 2) CK_TILE_CASE(BODY, 2, 1) CK_TILE_CASE(BODY, 2, 2) CK_TILE_CASE(BODY, 3, 1)                  \
+      CK_TILE_CASE(BODY, 4, 1)
 #define CK_TILE_CASES_6(BODY)                                                                                          \
   CK_TILE_CASES_4(BODY) CK_TILE_CASE(BODY, 3, 2) CK_TILE_CASE(BODY, 5, 1) CK_TILE_CASE(BODY, 6, 1)
 #define CK_TILE_CASES_14(BODY)                                                                                         \
   CK_TILE_CASES_6(BODY)                                                                                                \
-  CK_TILE_CASE(BODY, 1, 8) CK_TILE_CASE(BODY, 2, 4) CK_TILE_CASE(BODY, 3, 4) CK_TILE_CASE(BODY, 4, 2)                  \
-      CK_TILE_CASE(BODY, 5, 2) CK_TILE_CASE(BODY, 6, 2) CK_TILE_CASE(BODY, 7, 1) CK_TILE_CASE(BODY, 7, 2)              \
-          CK_TILE_CASE(BODY, 8, 1) CK_TILE_CASE(BODY, 9, 1) CK_TILE_CASE(BODY, 10, 1) CK_TILE_CASE(BODY, 11, 1)        \
-              CK_TILE_CASE(BODY, 12, 1) CK_TILE_CASE(BODY, 13, 1) CK_TILE_CASE(BODY, 14, 1)
+  CK_TILE_CASE(BODY, 4, 2) CK_TILE_CASE(BODY, 5, 2) CK_TILE_CASE(BODY, 6, 2) CK_TILE_CASE(BODY, 7, 1)                  \
+      CK_TILE_CASE(BODY, 7, 2) CK_TILE_CASE(BODY, 8, 1) CK_TILE_CASE(BODY, 9, 1) CK_TILE_CASE(BODY, 10, 1)             \
+          CK_TILE_CASE(BODY, 11, 1) CK_TILE_CASE(BODY, 12, 1) CK_TILE_CASE(BODY, 13, 1) CK_TILE_CASE(BODY, 14, 1)
 
 // With so few rows the weights come from memory, and only a fetch this far ahead keeps enough of them on their way.
 #ifndef CK_STREAM_ROWS

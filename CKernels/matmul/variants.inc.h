@@ -6,3 +6,27 @@ CK_MATMUL(F32, f32, AVX512, avx512)
 #if defined(__x86_64__)
 CK_MATMUL(S8, s8, AVX512VNNI, avx512vnni)
 #endif
+#if defined(__x86_64__)
+CK_MATMUL(S8S4G32, s8s4g32, AVX512VNNI, avx512vnni)
+#endif
+#if defined(__x86_64__)
+CK_MATMUL(S8S4G128, s8s4g128, AVX512VNNI, avx512vnni)
+#endif
+#if defined(__x86_64__)
+CK_MATMUL(S8U4G32, s8u4g32, AVX512VNNI, avx512vnni)
+#endif
+#if defined(__x86_64__)
+CK_MATMUL(S8U4G128, s8u4g128, AVX512VNNI, avx512vnni)
+#endif
+#if defined(__x86_64__)
+CK_MATMUL(BF16S4G32, bf16s4g32, AVX512BF16, avx512bf16)
+#endif
+#if defined(__x86_64__)
+CK_MATMUL(BF16S4G128, bf16s4g128, AVX512BF16, avx512bf16)
+#endif
+#if defined(__x86_64__)
+CK_MATMUL(BF16U4G32, bf16u4g32, AVX512BF16, avx512bf16)
+#endif
+#if defined(__x86_64__)
+CK_MATMUL(BF16U4G128, bf16u4g128, AVX512BF16, avx512bf16)
+#endif
