@@ -6,9 +6,11 @@
 #include <immintrin.h>
 #include <string.h>
 CK_TARGET_BEGIN(CK_TARGET_AVX512BF16)
-enum { CK_VECTORS = 4, CK_EXTRA = 0, CK_ZERO_FROM = 16 };
-#define CK_TOGETHER(chains) ((chains) <= 2 ? 4 : (chains) <= 5 ? 2 : 1)
-#define CK_SPLIT(chains) 1
+enum { CK_VECTORS = 4, CK_EXTRA = 0, CK_COMPLEMENT = true };
+#define CK_AHEAD(rows) 12288
+#define CK_NEAR(rows) false
+#define CK_TOGETHER(rows) ((rows) <= 2 ? 4 : (rows) <= 5 ? 2 : 1)
+#define CK_SPLIT(rows) 1
 
 // bf16 of i - 16, or of i % 16 - 8.
 CK_INLINE __m512i ck_table(const bool zeros) {
@@ -26,10 +28,8 @@ CK_INLINE __m512i ck_table(const bool zeros) {
 }
 // 16 - z in all four bytes of a dword.
 CK_INLINE __m512i ck_zeros(const char *points) {
-  const __m512i spread = _mm512_set_epi32(0x0f0f0f0f, 0x0e0e0e0e, 0x0d0d0d0d, 0x0c0c0c0c, 0x0b0b0b0b, 0x0a0a0a0a,
-                                          0x09090909, 0x08080808, 0x07070707, 0x06060606, 0x05050505, 0x04040404,
-                                          0x03030303, 0x02020202, 0x01010101, 0x00000000);
-  return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)points)), spread);
+  const __m512i low = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)points));
+  return _mm512_or_si512(low, _mm512_slli_epi32(low, 16));
 }
 CK_INLINE void ck_expand(__m512i *b, __m512i w, __m512i zero, const bool zeros) {
   const __m512i table = ck_table(zeros);
@@ -52,7 +52,7 @@ CK_INLINE __m512i ck_dot(__m512i sum, __m512i a, __m512i b) {
   return _mm512_castps_si512(_mm512_dpbf16_ps(_mm512_castsi512_ps(sum), (__m512bh)b, (__m512bh)a));
 }
 CK_INLINE __m512i ck_start(const char *extra, __m512i zero, const bool zeros) { return _mm512_setzero_si512(); }
-CK_INLINE __m512 ck_value(__m512i sum, __m512i odd, size_t split) { return _mm512_castsi512_ps(sum); }
+CK_INLINE __m512 ck_value(__m512i sum, __m512i odd, bool split) { return _mm512_castsi512_ps(sum); }
 CK_INLINE __m512i ck_exchange_bytes(__m512i w);
 CK_INLINE __m512i ck_exchange_nibbles(__m512i w);
 // Nibbles 0 to 3 of the low word hold steps 0, 2, 4, 6, those of the high word 1, 3, 5, 7.
@@ -75,7 +75,7 @@ CK_INLINE void ck_pack_a(void *panel, void *extra, const ck_matmul_source *sourc
 }
 
 #define KERNEL(name, size, zeros)                                                                                      \
-  CK_S4_FUNCTIONS(name, size, zeros, CK_NR, CK_TILE_CASES_14)                                                          \
+  CK_S4_FUNCTIONS(name, size, zeros, CK_S4_ROWS_14)                                                                    \
   CK_S4_PACK_A(name, bf16, CK_BF16, size, zeros)                                                                       \
   CK_S4_PACK_A(name, f32, CK_F32, size, zeros)                                                                         \
   const ck_matmul_kernel ck_matmul_##name##_avx512bf16 = {                                                             \

@@ -10,7 +10,8 @@ CK_INLINE void ck_pack_s8(void *panel, const ck_matmul_source *source, size_t fi
   char *to = panel;
   for (size_t k = 0; k < ck_round_up(depth, 4); k++)
     for (size_t i = 0; i < rows; i++)
-      to[k / 4 * rows * 4 + i * 4 + k % 4] = k < depth ? (char)(at[i * source->stride + k * source->k_stride] ^ flip) : 0;
+      to[k / 4 * rows * 4 + i * 4 + k % 4] =
+          k < depth ? (char)(at[i * source->stride + k * source->k_stride] ^ flip) : 0;
 }
 
 // As ck_quantize_rows_f32_s8 does: 1 for a row of zeros, NaN for one that is not finite.
@@ -21,11 +22,10 @@ CK_INLINE float ck_s8_row_scale(const float *row, size_t k) {
   size_t i = 0;
   for (; i + 64 <= k; i += 64)
     for (size_t v = 0; v < 4; v++)
-      greatest[v] =
-          _mm512_max_epi32(greatest[v], _mm512_and_si512(magnitude, _mm512_loadu_si512(row + i + v * 16)));
+      greatest[v] = _mm512_max_epi32(greatest[v], _mm512_and_si512(magnitude, _mm512_loadu_si512(row + i + v * 16)));
   for (; i < k; i += 16)
-    greatest[0] = _mm512_max_epi32(
-        greatest[0], _mm512_and_si512(magnitude, _mm512_maskz_loadu_epi32(ck_mask16(k - i), row + i)));
+    greatest[0] =
+        _mm512_max_epi32(greatest[0], _mm512_and_si512(magnitude, _mm512_maskz_loadu_epi32(ck_mask16(k - i), row + i)));
   const int32_t bits = _mm512_reduce_max_epi32(
       _mm512_max_epi32(_mm512_max_epi32(greatest[0], greatest[1]), _mm512_max_epi32(greatest[2], greatest[3])));
   return ck_quantization_scale(bits);

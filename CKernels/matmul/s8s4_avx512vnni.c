@@ -7,12 +7,15 @@
 #include <immintrin.h>
 #include <string.h>
 CK_TARGET_BEGIN(CK_TARGET_AVX512VNNI)
-enum { CK_VECTORS = 2, CK_EXTRA = 4, CK_ZERO_FROM = 0 };
-#define CK_TOGETHER(chains) 1
-#define CK_SPLIT(chains) ((chains) <= 4 ? 2 : 1)
+enum { CK_VECTORS = 2, CK_EXTRA = 4, CK_COMPLEMENT = false };
+// As measured on Zen 4: a short reach leaves a single row to the hardware's own fetching, more rows need a long one.
+#define CK_AHEAD(rows) ((rows) == 1 ? 512 : (rows) == 2 ? 5120 : 8192)
+#define CK_NEAR(rows) ((rows) == 2)
+#define CK_TOGETHER(rows) 1
+#define CK_SPLIT(rows) ((rows) <= 4 ? 2 : 1)
 
 CK_INLINE __m512i ck_zeros(const char *points) {
-  return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)points));
+  return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)points));
 }
 CK_INLINE void ck_expand(__m512i *b, __m512i w, __m512i zero, const bool zeros) {
   const __m512i low = _mm512_set1_epi8(15);
@@ -27,8 +30,8 @@ CK_INLINE __m512i ck_start(const char *extra, __m512i zero, const bool zeros) {
   const __m512i start = _mm512_set1_epi32(value);
   return zeros ? _mm512_madd_epi16(start, zero) : start;
 }
-CK_INLINE __m512 ck_value(__m512i sum, __m512i odd, size_t split) {
-  return _mm512_cvtepi32_ps(split > 1 ? _mm512_add_epi32(sum, odd) : sum);
+CK_INLINE __m512 ck_value(__m512i sum, __m512i odd, bool split) {
+  return _mm512_cvtepi32_ps(split ? _mm512_add_epi32(sum, odd) : sum);
 }
 CK_INLINE __m512i ck_exchange_bytes(__m512i w);
 CK_INLINE __m512i ck_exchange_nibbles(__m512i w);
@@ -57,7 +60,7 @@ CK_INLINE void ck_pack_a(void *panel, int32_t *extra, const ck_matmul_source *so
 static float row_scale(const float *row, size_t k) { return ck_s8_row_scale(row, k); }
 
 #define KERNEL(name, size, zeros)                                                                                      \
-  CK_S4_FUNCTIONS(name, size, zeros, CK_NR, CK_TILE_CASES_14)                                                          \
+  CK_S4_FUNCTIONS(name, size, zeros, CK_S4_ROWS_14)                                                                    \
   CK_S4_PACK_A(name, s8, CK_S8, size, zeros)                                                                           \
   CK_S4_PACK_A(name, f32, CK_F32, size, zeros)                                                                         \
   const ck_matmul_kernel ck_matmul_##name##_avx512vnni = {                                                             \
