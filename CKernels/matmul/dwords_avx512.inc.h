@@ -61,3 +61,14 @@ CK_INLINE void ck_pack_rows16(int32_t *panel, size_t width, const char *source, 
 }
 
 CK_INLINE __mmask16 ck_mask16(size_t count) { return count >= 16 ? 0xffff : (__mmask16)((1u << count) - 1); }
+
+// Rows of a panel of A, at most.
+enum { CK_MR = 14 };
+
+// Rows of A, contiguous along K, as K-groups; flip: what every byte is xored with.
+CK_INLINE void ck_pack_a_rows(void *panel, const char *at, size_t stride, size_t rows, size_t bytes, __m512i flip) {
+  if (rows == CK_MR)
+    ck_pack_rows16(panel, CK_MR, at, stride, CK_MR, bytes, flip);
+  else
+    ck_pack_rows16(panel, rows, at, stride, rows, bytes, flip);
+}

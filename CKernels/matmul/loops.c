@@ -150,7 +150,7 @@ static void multiply_task(ck_worker *worker, const void *argument, size_t task) 
     block.scales = (float *)(block.scratch + job->scales_at);
     measure_rows(&block);
   }
-  const size_t most = block.count == 1 ? ck_matmul_panels(kernel->mr, block.rows) : 1;
+  const size_t most = block.count == 1 ? ck_matmul_panels(kernel, block.rows) : 1;
   const size_t whole = ck_matmul_panel_bytes(kernel, job->k);
   for (; block.k_block < job->k_blocks; block.k_block++) {
     block.depth = ck_matmul_depth(job, block.k_block);

@@ -22,7 +22,7 @@
 #define CK_STREAM_AHEAD ck_stream_ahead
 #endif
 
-enum { CK_MR = 14, CK_NR = 32 };
+enum { CK_NR = 32 };
 
 // A K-group of A in all lanes. Compilers make vbroadcastss of the intrinsic when floats are multiplied, which on Zen 4
 // takes a turn of an arithmetic port besides the load; vpbroadcastd does not. It matters as soon as B is converted on the
@@ -108,15 +108,7 @@ static void ck_tile(const ck_matmul_tile *tile) {
   switch (CK_TILE_KEY(tile, CK_NR)) { CK_TILE_CASES_14(ck_tile_body) }
 }
 
-// Rows of A, contiguous along K, as K-groups; flip: what every byte is xored with.
-CK_INLINE void ck_pack_a_rows(void *panel, const char *at, size_t stride, size_t rows, size_t bytes, __m512i flip) {
-  if (rows == CK_MR)
-    ck_pack_rows16(panel, CK_MR, at, stride, CK_MR, bytes, flip);
-  else
-    ck_pack_rows16(panel, rows, at, stride, rows, bytes, flip);
-}
-
-// The same for columns of B.
+// Columns of B, contiguous along K, as K-groups.
 CK_INLINE void ck_pack_b_rows(void *panel, const char *at, size_t stride, size_t columns, size_t bytes) {
   const __m512i none = _mm512_setzero_si512();
   const size_t low = ck_min(columns, 16), high = columns - low;

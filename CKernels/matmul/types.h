@@ -47,6 +47,7 @@ typedef struct ck_matmul_kernel {
   uint8_t a_bytes;     // of one packed element of A
   uint16_t unit;       // steps of K in a unit of B's panels, a multiple of kgroup
   uint16_t unit_bytes; // of nr columns
+  bool one_panel;      // tiles take one panel of B only, even with few rows
   uint16_t b_extra;    // bytes that follow a panel of B, such as column sums
   uint16_t a_extra;    // bytes for each row and unit that follow a panel of A, such as sums over groups
   ck_type sums;        // CK_F32 or CK_S32
@@ -62,9 +63,11 @@ typedef struct ck_matmul_kernel {
   const struct ck_matmul_kernel *dense;
 } ck_matmul_kernel;
 
-// With few rows a tile takes two neighbouring panels of B, so that there are enough independent sums. More panels would
-// be more streams from memory, which is slower: on Zen 4 one or two bring 32 GB/s a core, four 30, eight 28.
-static inline size_t ck_matmul_panels(size_t mr, size_t rows) { return rows <= 5 && rows * 2 <= mr ? 2 : 1; }
+// With few rows a tile takes two neighbouring panels of B, so that there are enough independent sums. More would be
+// more streams from memory, which reads slower: on Zen 4 one or two run at 32 GB/s a core, four at 30, eight at 28.
+static inline size_t ck_matmul_panels(const ck_matmul_kernel *kernel, size_t rows) {
+  return rows <= 5 && rows * 2 <= kernel->mr && !kernel->one_panel ? 2 : 1;
+}
 
 // The packing of A may write this much past its panel.
 enum { CK_MATMUL_SLACK = 64 };

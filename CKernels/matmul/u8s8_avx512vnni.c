@@ -12,7 +12,7 @@ CK_INLINE __m512i ck_dot(__m512i sum, __m512i a, __m512i b) { return _mm512_dpbu
 
 static void pack_a(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows, size_t from,
                    size_t depth) {
-  ck_pack_a_bytes(panel, source, first, rows, from, depth, _mm512_setzero_si512());
+  ck_pack_a_bytes(panel, source, first, rows, from, depth, 0);
 }
 
 static void pack_b(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t columns, size_t from,

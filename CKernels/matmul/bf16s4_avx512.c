@@ -1,0 +1,75 @@
+// bf16 x 4 bits on AVX-512 without bf16 arithmetic: A is widened when it is packed, q - z comes from a table of f32,
+// and the sum of a group is one chain of vfmadd231ps. vpermps looks at the low 4 bits of each dword, so that a shift is
+// all that a nibble needs.
+#include "matmul/types.h"
+#if defined(__x86_64__)
+#include "runtime/target.h"
+#include <immintrin.h>
+#include <string.h>
+CK_TARGET_BEGIN(CK_TARGET_AVX512)
+enum { CK_VECTORS = 8, CK_EXTRA = 0, CK_COMPLEMENT = false };
+#define CK_AHEAD(rows) 8192
+#define CK_NEAR(rows) false
+#define CK_TOGETHER(rows) ((rows) <= 2 ? 2 : 1)
+#define CK_SPLIT(rows) 1
+
+CK_INLINE __m512i ck_zeros(const char *points) {
+  const __m512i z = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)points));
+  return _mm512_castps_si512(_mm512_cvtepi32_ps(z));
+}
+CK_INLINE void ck_expand(__m512i *b, __m512i w, __m512i zero, const bool zeros) {
+  const __m512 q = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512 table = zeros ? q : _mm512_sub_ps(q, _mm512_set1_ps(8));
+#pragma clang loop unroll(full)
+  for (unsigned v = 0; v < CK_VECTORS; v++) {
+    const __m512 value = _mm512_permutexvar_ps(_mm512_srli_epi32(w, 4 * v), table);
+    b[v] = _mm512_castps_si512(zeros ? _mm512_sub_ps(value, _mm512_castsi512_ps(zero)) : value);
+  }
+}
+CK_INLINE __m512i ck_dot(__m512i sum, __m512i a, __m512i b) {
+  return _mm512_castps_si512(_mm512_fmadd_ps(_mm512_castsi512_ps(b), _mm512_castsi512_ps(a), _mm512_castsi512_ps(sum)));
+}
+CK_INLINE __m512i ck_start(const char *extra, __m512i zero, const bool zeros) { return _mm512_setzero_si512(); }
+CK_INLINE __m512 ck_value(__m512i sum, __m512i odd, bool split) { return _mm512_castsi512_ps(sum); }
+CK_INLINE __m512i ck_order(__m512i w) { return w; } // nibble s holds step s
+#include "matmul/s4_avx512.inc.h"
+#include "matmul/bf16_rows.inc.h"
+
+CK_INLINE void ck_pack_a(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows,
+                         size_t from, size_t depth, const ck_type type, const size_t group, const bool zeros) {
+  enum { STRIP = 256 };
+  _Alignas(64) float strip[CK_MR * STRIP];
+  const char *at = source->data + first * source->stride + from * source->k_stride;
+  float *to = panel;
+  for (size_t k = 0; k < depth; k += STRIP, at += STRIP * source->k_stride, to += STRIP * rows) {
+    const size_t steps = ck_min(STRIP, depth - k);
+    for (size_t i = 0; i < rows; i++)
+      ck_bf16_row_f32(strip + i * STRIP, at + i * source->stride, source->k_stride, type, steps);
+    ck_pack_a_rows(to, (const char *)strip, STRIP * 4, rows, steps * 4, _mm512_setzero_si512());
+  }
+}
+
+#define KERNEL(name, size, zeros)                                                                                      \
+  CK_S4_FUNCTIONS(name, size, zeros, CK_S4_ROWS_14)                                                                    \
+  CK_S4_PACK_A(name, bf16, CK_BF16, size, zeros)                                                                       \
+  CK_S4_PACK_A(name, f32, CK_F32, size, zeros)                                                                         \
+  const ck_matmul_kernel ck_matmul_##name##_avx512 = {                                                                 \
+      .mr = CK_MR,                                                                                                     \
+      .nr = CK_NR,                                                                                                     \
+      .kgroup = 1,                                                                                                     \
+      .a_bytes = 4,                                                                                                    \
+      .unit = size,                                                                                                    \
+      .unit_bytes = CK_S4_UNIT_BYTES(CK_NR, size, zeros),                                                              \
+      .one_panel = true,                                                                                               \
+      .sums = CK_F32,                                                                                                  \
+      .rate = 45,                                                                                                      \
+      .pack_a = {[CK_BF16] = name##_pack_a_bf16, [CK_F32] = name##_pack_a_f32},                                        \
+      .pack_b = name##_pack_b,                                                                                         \
+      .tile = name##_tile,                                                                                             \
+  };
+KERNEL(bf16s4g32, 32, false)
+KERNEL(bf16s4g128, 128, false)
+KERNEL(bf16u4g32, 32, true)
+KERNEL(bf16u4g128, 128, true)
+CK_TARGET_END
+#endif
