@@ -71,7 +71,7 @@ struct MatmulOperands: CustomStringConvertible {
                 hA.append(bits); numbersA.append(number)
             }
         }
-        let groups = max(1, K / product.group)
+        let groups = K / product.group
         var scales = [UInt16](), points = [UInt8](), packed = [UInt8](repeating: 0, count: N * K / 2)
         if product.hasFourBitWeights {
             for _ in 0..<N * groups {
