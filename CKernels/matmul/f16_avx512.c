@@ -1,4 +1,5 @@
-// f16 on AVX-512: widened by vcvtph2ps, multiplied and summed in f32. There is no faster arithmetic that keeps f32 sums.
+// f16 on AVX-512: widened by vcvtph2ps, multiplied and summed in f32. There is no faster arithmetic that keeps f32
+// sums.
 #include "matmul/types.h"
 #if defined(__x86_64__)
 #include "runtime/target.h"

@@ -4,7 +4,8 @@
 //   ck_round16(x)    what 16 f32 become on their way through the 16-bit format, widened again
 
 // A with rows contiguous along K goes through a strip of f32.
-CK_INLINE void ck_pack_a_wide(void *panel, const char *at, size_t stride, size_t rows, size_t depth, const bool is_f32) {
+CK_INLINE void ck_pack_a_wide(void *panel, const char *at, size_t stride, size_t rows, size_t depth,
+                              const bool is_f32) {
   enum { STRIP = 64 };
   _Alignas(64) float strip[16 * STRIP];
   float *to = panel;
