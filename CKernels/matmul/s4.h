@@ -32,16 +32,17 @@
   case rows:                                                                                                           \
     BODY(tile, rows);                                                                                                  \
     break;
-#define CK_S4_ROWS_4(BODY) CK_S4_ROWS(BODY, 1) CK_S4_ROWS(BODY, 2) CK_S4_ROWS(BODY, 3) CK_S4_ROWS(BODY, 4)
+// clang-format off: it takes lists of cases for declarations
+#define CK_S4_ROWS_4(BODY)                                                                                             \
+  CK_S4_ROWS(BODY, 1) CK_S4_ROWS(BODY, 2) CK_S4_ROWS(BODY, 3) CK_S4_ROWS(BODY, 4)
+#define CK_S4_ROWS_6(BODY)                                                                                             \
+  CK_S4_ROWS_4(BODY)                                                                                                   \
+  CK_S4_ROWS(BODY, 5) CK_S4_ROWS(BODY, 6)
 #define CK_S4_ROWS_14(BODY)                                                                                            \
   CK_S4_ROWS_4(BODY)                                                                                                   \
-  CK_S4_ROWS(BODY, 5)                                                                                                  \
-  CK_S4_ROWS(BODY, 6)                                                                                                  \
-  CK_S4_ROWS(BODY, 7)                                                                                                  \
-  CK_S4_ROWS(BODY, 8)                                                                                                  \
-  CK_S4_ROWS(BODY, 9) CK_S4_ROWS(BODY, 10) CK_S4_ROWS(BODY, 11) CK_S4_ROWS(BODY, 12) CK_S4_ROWS(BODY, 13)              \
-      CK_S4_ROWS(BODY, 14)
-#define CK_S4_ROWS_6(BODY) CK_S4_ROWS_4(BODY) CK_S4_ROWS(BODY, 5) CK_S4_ROWS(BODY, 6)
+  CK_S4_ROWS(BODY, 5) CK_S4_ROWS(BODY, 6) CK_S4_ROWS(BODY, 7) CK_S4_ROWS(BODY, 8) CK_S4_ROWS(BODY, 9)                  \
+  CK_S4_ROWS(BODY, 10) CK_S4_ROWS(BODY, 11) CK_S4_ROWS(BODY, 12) CK_S4_ROWS(BODY, 13) CK_S4_ROWS(BODY, 14)
+// clang-format on
 // suffix: of the name, for A of this type.
 #define CK_S4_PACK_A(name, suffix, type, group, zeros)                                                                 \
   static void name##_pack_a_##suffix(void *panel, void *extra, const ck_matmul_source *source, size_t first,           \
