@@ -27,18 +27,4 @@ static void pack_b(void *panel, void *extra, const ck_matmul_source *source, siz
     for (size_t j = 0; j < CK_NR; j++) to[j] = j < columns ? at[j * source->stride] : 0;
 }
 
-#define CK_F32S8_KERNEL(...)                                                                                           \
-  {.mr = CK_MR,                                                                                                        \
-   .nr = CK_NR,                                                                                                        \
-   .kgroup = 1,                                                                                                        \
-   .a_bytes = 4,                                                                                                       \
-   .unit = 1,                                                                                                          \
-   .unit_bytes = CK_UNIT_BYTES,                                                                                        \
-   .sums = CK_F32,                                                                                                     \
-   .rate = 25,                                                                                                         \
-   .pack_a = {__VA_ARGS__},                                                                                            \
-   .pack_b = pack_b,                                                                                                   \
-   .tile = ck_tile,                                                                                                    \
-   .expand = expand,                                                                                                   \
-   .dense = &ck_matmul_f32_avx2}
 extern const ck_matmul_kernel ck_matmul_f32_avx2;

@@ -57,18 +57,4 @@ static void pack_b(void *panel, void *extra, const ck_matmul_source *source, siz
     _mm512_storeu_si512(to, _mm512_maskz_loadu_epi16(mask, at));
 }
 
-#define CK_WIDE_KERNEL(TYPE)                                                                                           \
-  {.mr = CK_MR,                                                                                                        \
-   .nr = CK_NR,                                                                                                        \
-   .kgroup = 1,                                                                                                        \
-   .a_bytes = 4,                                                                                                       \
-   .unit = 1,                                                                                                          \
-   .unit_bytes = CK_UNIT_BYTES,                                                                                        \
-   .sums = CK_F32,                                                                                                     \
-   .rate = 45,                                                                                                         \
-   .pack_a = {[TYPE] = pack_a, [CK_F32] = pack_a_f32},                                                                 \
-   .pack_b = pack_b,                                                                                                   \
-   .tile = ck_tile,                                                                                                    \
-   .expand = expand,                                                                                                   \
-   .dense = &ck_matmul_f32_avx512}
 extern const ck_matmul_kernel ck_matmul_f32_avx512;
