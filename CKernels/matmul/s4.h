@@ -50,21 +50,6 @@
     ck_pack_a(panel, extra, source, first, rows, from, depth, type, group, zeros);                                     \
   }
 
-// An f16 scale where no instruction widens it.
-CK_INLINE float ck_s4_scale(uint16_t half) {
-  const uint32_t magnitude = half & 0x7fff, sign = (uint32_t)(half & 0x8000) << 16;
-  uint32_t bits = (magnitude << 13) + ((127 - 15) << 23);
-  float value;
-  if (magnitude < 0x400) { // whole numbers of 2^-24
-    value = (float)magnitude * 0x1p-24f;
-    memcpy(&bits, &value, sizeof bits);
-  } else if (magnitude >= 0x7c00)
-    bits = magnitude << 13 | 0x7f800000;
-  bits |= sign;
-  memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
 // Scales and zero points of a panel's units. 16 bits of a zero point z: z, or 16 - z in both bytes (complement).
 CK_INLINE void ck_s4_pack_groups(char *panel, const ck_matmul_source *source, size_t first, size_t columns, size_t from,
                                  size_t depth, const size_t nr, const size_t group, const bool zeros,

@@ -1,4 +1,4 @@
-// A of 16-bit floats, or of f32 that is rounded to them, packed as f32. Include after matmul/tile_avx2.inc.h. Before,
+// A of 16-bit floats, or of f32 that is rounded to them, packed as f32. Include after matmul/dwords_avx2.inc.h. Before,
 // define
 //   ck_widen8(h)    8 halves (__m128i) as f32
 //   ck_round8(x)    what 8 f32 become on their way through the 16-bit format, widened again

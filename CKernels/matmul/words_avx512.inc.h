@@ -1,4 +1,4 @@
-// Packing of 16-bit elements as K-groups of two, which vdpbf16ps multiplies. Include after matmul/tile_avx512.inc.h.
+// Packing of 16-bit elements as K-groups of two, which vdpbf16ps multiplies. Include after matmul/dwords_avx512.inc.h.
 #include "matmul/halves_avx512.inc.h"
 
 // f32 -> bf16 in the low halves of lanes.
