@@ -1,5 +1,5 @@
-// A of 16-bit floats, or of f32 that is rounded to them, packed as f32. Include after matmul/dwords_avx512.inc.h. Before,
-// define
+// A of 16-bit floats, or of f32 that is rounded to them, packed as f32. Include after matmul/dwords_avx512.inc.h.
+// Before, define
 //   ck_widen16(h)    16 halves (__m256i) as f32
 //   ck_round16(x)    what 16 f32 become on their way through the 16-bit format, widened again
 
