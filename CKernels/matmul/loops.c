@@ -39,6 +39,7 @@ typedef struct block {
   char *sums;         // partial sums of element (row, 0) of C, or C itself
   size_t sums_stride; // elements
   size_t panel;       // index in all of B of the first panel that the task multiplies
+  size_t held, holds; // columns whose sums wait in the buffer for the epilogue, which ends at column `holds`
 } block;
 
 static void measure_rows(const block *block) {
@@ -78,8 +79,24 @@ typedef struct panels {
   size_t stride, count, ahead_bytes;
 } panels;
 
+static size_t buffer_columns(const block *block) {
+  const ck_matmul_kernel *kernel = block->job->kernel;
+  return kernel->mr / block->rows * kernel->nr;
+}
+
+// One panel of A fills a small part of the buffer: the epilogue is called when there is no room for more.
+static void finish_held(block *block) {
+  const ck_matmul_job *job = block->job;
+  if (block->held == 0) return;
+  const float *scales = block->scales;
+  if (!scales && job->finish.epilogue.row_scales) scales = job->finish.epilogue.row_scales + block->row;
+  job->finish_tile(&job->finish, (float *)(block->scratch + job->sums_at), buffer_columns(block), scales, block->row,
+                   block->rows, block->holds - block->held, block->held);
+  block->held = 0;
+}
+
 // C[block's rows, panels from `panel` on]. While the panels of A pass, the panel of B that follows is fetched.
-static void multiply(const block *block, panels panels, size_t panel) {
+static void multiply(block *block, panels panels, size_t panel) {
   const ck_matmul_job *job = block->job;
   const ck_matmul_kernel *kernel = job->kernel;
   if (kernel->expand && block->count > 1) {
@@ -96,13 +113,22 @@ static void multiply(const block *block, panels panels, size_t panel) {
   const size_t result_stride = job->n * job->c_element;
   const bool finishes = last && job->finish_tile, follows = column + columns < job->n;
   float *buffer = (float *)(block->scratch + job->sums_at);
+  const bool holds = finishes && block->count == 1;
+  if (holds) {
+    if (block->held + columns > buffer_columns(block)) finish_held(block);
+    buffer += block->held;
+    block->held += columns;
+    block->holds = column + columns;
+  }
   ck_matmul_tile tile = {
       .b = panels.b,
       .b_stride = panels.stride,
       .extra = first || job->own_panels ? panels.extra : NULL,
       .units = ck_matmul_units(kernel, block->depth),
       .from_stride = block->sums_stride,
-      .to_stride = finishes ? panels.count * kernel->nr : block->sums_stride,
+      .to_stride = holds      ? buffer_columns(block)
+                   : finishes ? panels.count * kernel->nr
+                              : block->sums_stride,
       .next_stride = finishes ? result_stride : block->sums_stride * 4,
       .columns = (uint32_t)columns,
   };
@@ -120,7 +146,7 @@ static void multiply(const block *block, panels panels, size_t panel) {
                                      : next + (follows ? columns * (finishes ? job->c_element : 4) : 0);
     tile.ahead = panels.ahead + p * share;
     kernel->tile(&tile);
-    if (finishes) {
+    if (finishes && !holds) {
       const float *scales = block->scales ? block->scales + start : job->finish.epilogue.row_scales;
       if (scales && !block->scales) scales += block->row + start;
       job->finish_tile(&job->finish, buffer, tile.to_stride, scales, block->row + start, end - start, column, columns);
@@ -178,6 +204,7 @@ static void multiply_task(ck_worker *worker, const void *argument, size_t task) 
       multiply(&block, panels, chunk->first + panel);
     }
   }
+  finish_held(&block);
 }
 
 void ck_matmul_program(ck_worker *worker, const void *argument) {

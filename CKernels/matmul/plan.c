@@ -32,10 +32,12 @@ static void split(ck_matmul_job *job, size_t m_least, size_t panels, size_t work
   double best = 0;
   job->m_blocks = m_least, job->n_blocks = 1;
   if (workers == 1) return;
+  // With few rows each worker should read its own part of B, and nobody a part twice.
+  const size_t most_waves = job->m <= FEW_PANELS * kernel->mr && panels >= workers ? 1 : 4;
   for (size_t n_blocks = 1; n_blocks <= ck_min(panels, 4 * workers); n_blocks += 1 + n_blocks / 4) {
     size_t before = 0;
-    for (size_t waves = 1; waves <= 4; waves++) {
-      const size_t m_blocks = ck_min(ck_max(m_least, waves * workers / n_blocks), job->m);
+    for (size_t waves = 1; waves <= most_waves; waves++) {
+      const size_t m_blocks = most_waves == 1 ? m_least : ck_min(ck_max(m_least, waves * workers / n_blocks), job->m);
       if (m_blocks == before || m_blocks == 0) continue;
       before = m_blocks;
       const double rows = (double)ck_ceil_div(job->m, m_blocks), high = rows < 4 ? 4 : rows;

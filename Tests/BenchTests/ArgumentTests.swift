@@ -61,6 +61,10 @@ import Testing
     func notHere() throws {
         let arguments = try BenchArguments(["matmulx"])
         #expect(complaint { _ = try arguments.selected(from: allCases) }.text.contains("unknown case 'matmulx'"))
+        let typed = try BenchArguments(["matmul-packed", "--dtype", "f32,s8"])
+        #expect(try typed.selected(from: allCases).map(\.dtype) == ["f32", "s8"])
+        let untyped = try BenchArguments(["matmul-packed", "--dtype", "f64"])
+        #expect(complaint { _ = try untyped.selected(from: allCases) }.text.contains("the type 'f64'"))
         let many = try BenchArguments(["--threads", "1000000"])
         #expect(complaint { _ = try many.workerCounts(on: .local) }.usage)
         let unknown = try BenchArguments(["--isa", "sse9"])

@@ -25,6 +25,8 @@ struct BenchArguments {
     }
 
     var cases: [String] = []
+    /// Element types, all when empty.
+    var types: [String] = []
     var isa = ISAChoice.best
     var threads: [Int]?
     var shapes = ShapeChoice.own
@@ -42,6 +44,7 @@ struct BenchArguments {
         Times the kernels of Alambic, each as a fraction of what this machine can do at most: the limits (arithmetic from
         registers, memory traffic by pattern) are measured between the repetitions. A CASE matches by prefix.
 
+          --dtype NAME,…       only these element types, such as f32,bf16,s8s4g128 (default: all)
           --isa all|NAME,…     every variant this machine runs, or those of the named instruction sets (default: the best)
           --threads 1,2        worker counts (default: 1 and all cores)
           --shapes SET         default, quick, \(ShapeChoice.sets.map(\.name).joined(separator: ", ")),
@@ -67,6 +70,7 @@ struct BenchArguments {
                 return next
             }
             switch word {
+            case "--dtype": types = try value().split(separator: ",").map { $0.lowercased() }
             case "--isa":
                 let text = try value()
                 let names = text.split(separator: ",").map { $0.lowercased() }
@@ -104,12 +108,16 @@ struct BenchArguments {
 
     /// The cases that the command line names, all of them when it names none.
     func selected(from all: [BenchCase]) throws(BenchError) -> [BenchCase] {
-        if cases.isEmpty { return all }
         for name in cases where !all.contains(where: { $0.name.hasPrefix(name) }) {
             let known = Array(Set(all.map(\.name))).sorted().joined(separator: ", ")
             throw BenchError.usage("unknown case '\(name)'; known: \(known)")
         }
-        return all.filter { benchCase in cases.contains { benchCase.name.hasPrefix($0) } }
+        let named = all.filter { benchCase in cases.isEmpty || cases.contains { benchCase.name.hasPrefix($0) } }
+        for type in types where !named.contains(where: { $0.dtype == type }) {
+            let known = named.map(\.dtype).withoutRepeats.joined(separator: ", ")
+            throw BenchError.usage("no selected case has the type '\(type)'; they have \(known)")
+        }
+        return named.filter { types.isEmpty || types.contains($0.dtype) }
     }
 
     /// Worker counts: those asked for, or 1 and one for each core. More than the hardware threads that this process may use
