@@ -55,7 +55,7 @@ func list(_ cases: [BenchCase]) -> String {
     var text = ""
     for benchCase in cases {
         let names = benchCase.variants.map { $0.runsHere ? $0.name : "(\($0.name))" }
-        text += "\(benchCase.name) \(benchCase.dtype): \(benchCase.summary)\n"
+        text += Report.wrapped(benchCase.summary, after: "\(benchCase.name) \(benchCase.dtype): ")
         let peer = benchCase.peer.map { [$0.name] } ?? []
         let indent = String(repeating: " ", count: 12)
         text += Report.wrapped((names + peer).joined(separator: " "), after: "  variants: ", indent: indent)
