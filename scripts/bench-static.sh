@@ -11,6 +11,10 @@ mkdir -p "$folder/lib"
 cp .build/static/release/bench "$folder/lib/bench"
 strip "$folder/lib/bench" 2>/dev/null || true
 cp LICENSE "$folder/"
+# Result files name it; an archive of the sources has none.
+commit=$(git rev-parse --short HEAD 2>/dev/null || true)
+[ -z "$commit" ] || [ -z "$(git status --porcelain --untracked-files=no)" ] || commit=$commit+
+echo "$commit" >"$folder/lib/COMMIT"
 # The C library, its loader and what belongs to them must be the machine's own.
 ldd "$folder/lib/bench" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | while read -r library; do
     case "$(basename "$library")" in
@@ -23,8 +27,10 @@ ldd "$folder/lib/bench" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | while re
 done
 cat >"$folder/bench" <<'END'
 #!/bin/sh
-# Its own libraries first, whatever the machine has.
-here=$(cd "$(dirname "$0")" && pwd)
+# Its own libraries first, whatever the machine has. The shell alone: a minimal root has no dirname.
+self=$0
+if [ -L "$self" ]; then self=$(readlink -f "$self"); fi
+case $self in */*) here=$(cd "${self%/*}/" && pwd) ;; *) here=$(pwd) ;; esac
 LD_LIBRARY_PATH=$here/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} exec "$here/lib/bench" "$@"
 END
 chmod +x "$folder/bench"

@@ -94,8 +94,13 @@ struct Comparison {
         return clear.isEmpty ? 1 : exp(clear.reduce(0, +) / Double(clear.count))
     }
 
-    /// Rows that are clearly slower by more than `allowed`, 0.1 for 10 %.
-    func slower(than allowed: Double) -> [Row] { rows.filter { $0.isClear && $0.ratio > 1 + allowed } }
+    /// Our rows that are clearly slower by more than `allowed`, 0.1 for 10 %. A competitor's are its own affair.
+    func slower(than allowed: Double) -> [Row] {
+        rows.filter { $0.b.peer != true && $0.isClear && $0.ratio > 1 + allowed }
+    }
+
+    /// Rows with too few samples for any difference to be clear, however large.
+    var untold: [Row] { rows.filter { min($0.a.samplesNs.count, $0.b.samplesNs.count) < RankTest.leastSamples } }
 }
 
 extension Comparison {
@@ -106,6 +111,7 @@ extension Comparison {
         clear when a rank test of the samples (Mann–Whitney, 1 %) says so and minimum and median agree with it.
 
           --fail-if-slower P   exit code 1 when a measurement of B is clearly slower than A's by more than P, such as 10%
+                               (competitors aside), or when none has the 5 samples that it takes to tell
           --output FORMAT      md or json (default md)
         """
 
@@ -143,8 +149,18 @@ extension Comparison {
         let comparison = try Comparison(ResultFile(contentsOf: paths[0]), ResultFile(contentsOf: paths[1]))
         print(isJSON ? try comparison.json(allowed: allowed) : comparison.text())
         guard let allowed else { return 0 }
+        // A gate that cannot close must not look like one that stayed open.
+        let untold = comparison.untold.count { $0.b.peer != true }
+        if untold > 0 {
+            complain(
+                "--fail-if-slower cannot tell for \(untold) of \(comparison.rows.count) measurements, which have fewer "
+                    + "than \(RankTest.leastSamples) samples; measure with --repetitions \(RankTest.leastSamples) or more"
+            )
+        }
         let slower = comparison.slower(than: allowed)
-        guard let worst = slower.max(by: { $0.ratio < $1.ratio }) else { return 0 }
+        guard let worst = slower.max(by: { $0.ratio < $1.ratio }) else {
+            return untold > 0 && untold == comparison.rows.count { $0.b.peer != true } ? 1 : 0
+        }
         complain(
             "\(slower.count) measurement\(slower.count == 1 ? " is" : "s are") slower by more than "
                 + "\(Report.percent(allowed)); the worst is \(worst.b.key), \(Report.percent(worst.ratio - 1))")

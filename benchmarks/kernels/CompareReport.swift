@@ -25,6 +25,10 @@ extension Comparison {
         if rows.contains(where: { $0.a.noisy != nil || $0.b.noisy != nil }) {
             text += "~ the machine was noisy during this measurement\n"
         }
+        if !untold.isEmpty {
+            text +=
+                "\(untold.count) with fewer than \(RankTest.leastSamples) samples: no difference can be clear there\n"
+        }
         for (file, left) in [(a, onlyInA), (b, onlyInB)] where !left.isEmpty {
             let names = left.prefix(3).map(\.key).joined(separator: "; ")
             text += Report.wrapped(

@@ -25,17 +25,24 @@ extension MachineRecord {
         #endif
     }
 
-    /// The commit that HEAD names, with a + when tracked files differ from it; empty outside a checkout.
+    /// The commit of this program: the one that a tarball carries beside it, or else HEAD of the checkout that it was built in,
+    /// with a + when tracked files differ from it. Empty where neither is. Not that of the folder where the user stands.
     private static var commitName: String {
+        if let text = try? String(contentsOf: folder.appendingPathComponent("COMMIT"), encoding: .utf8) {
+            return text.trimmingCharacters(in: .whitespacesAndNewlines)
+        }
         guard let commit = git("rev-parse", "--short", "HEAD"), !commit.isEmpty else { return "" }
         return git("status", "--porcelain", "--untracked-files=no")?.isEmpty == false ? commit + "+" : commit
     }
+
+    /// The folder of this executable.
+    private static var folder: URL { Bundle.main.bundleURL }
 
     private static func git(_ words: String...) -> String? {
         let process = Process()
         let pipe = Pipe()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["git"] + words
+        process.arguments = ["git", "-C", folder.path] + words
         process.standardOutput = pipe
         process.standardError = FileHandle.nullDevice
         guard (try? process.run()) != nil else { return nil }

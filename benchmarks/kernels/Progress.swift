@@ -40,10 +40,18 @@ final class Progress {
     }
 
     private func write(_ text: String) {
-        FileHandle.standardError.write(Data("\r\u{1B}[K\(text.prefix(78))".utf8))
+        FileHandle.standardError.write(Data("\r\u{1B}[K\(text.prefix(Self.columns - 1))".utf8))
+    }
+
+    /// The terminal's width: a line that reaches beyond it could not be rewritten.
+    private static var columns: Int {
+        var size = winsize()
+        guard ioctl(2, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 1 else { return 80 }
+        return Int(size.ws_col)
     }
 }
 
+/// One line on standard error; on a terminal, in place of the progress line.
 func complain(_ text: String) {
-    FileHandle.standardError.write(Data("bench: \(text)\n".utf8))
+    FileHandle.standardError.write(Data("\(isatty(2) == 1 ? "\r\u{1B}[K" : "")bench: \(text)\n".utf8))
 }

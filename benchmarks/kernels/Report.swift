@@ -136,13 +136,17 @@ enum Report {
         }
     }
 
-    /// A line broken between words at 96 columns.
-    static func wrapped(_ text: String) -> String {
-        var lines = [""]
+    /// `title` and `text`, broken between words at 96 columns, further lines behind `indent`.
+    static func wrapped(_ text: String, after title: String = "", indent: String = "    ") -> String {
+        var (done, line, isFresh) = ("", title, true)
         for word in text.split(separator: " ") {
-            if (lines.last?.count ?? 0) + word.count >= 96 { lines.append("   ") }
-            lines[lines.count - 1] += (lines[lines.count - 1].isEmpty ? "" : " ") + word
+            if !isFresh && line.count + 1 + word.count > 96 {
+                done += line + "\n"
+                (line, isFresh) = (indent, true)
+            }
+            line += (isFresh ? "" : " ") + word
+            isFresh = false
         }
-        return lines.joined(separator: "\n") + "\n"
+        return done + line + "\n"
     }
 }
