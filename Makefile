@@ -24,6 +24,9 @@ bench: deps ## every kernel's speed as a fraction of this machine's limit (BENCH
 peers: ## set up the competitors of `bench --peers` in .build/peers: torch, onnxruntime, oneDNN, OpenBLAS
 	@TORCH="$(TORCH)" sh scripts/peers.sh
 
+bench-static: deps ## a tarball of bench for other Linux machines, without Swift
+	sh scripts/bench-static.sh
+
 test: deps ## the whole test suite (TEST_ARGUMENTS="--filter Matmul"; ALAMBIC_DATA=DIR adds tests on real data)
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build $(TEST_ARGUMENTS)

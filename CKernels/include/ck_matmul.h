@@ -24,22 +24,10 @@ typedef CK_ENUM(ck_type){CK_F32 = 0, CK_BF16, CK_F16, CK_S8, CK_U8, CK_S32, CK_T
 // What multiplies what: A's type, then B's where it is another. s4 and u4: 4-bit integers in groups along k (of 32 or
 // 128) that share a scale; s4 have the zero point 8, u4 one of their own.
 typedef CK_ENUM(ck_product){
-    CK_PRODUCT_F32 = 0,
-    CK_PRODUCT_BF16,
-    CK_PRODUCT_F16,
-    CK_PRODUCT_S8,
-    CK_PRODUCT_U8S8,
-    CK_PRODUCT_F32S8,
-    CK_PRODUCT_BF16S8,
-    CK_PRODUCT_S8S4G32,
-    CK_PRODUCT_S8S4G128,
-    CK_PRODUCT_S8U4G32,
-    CK_PRODUCT_S8U4G128,
-    CK_PRODUCT_BF16S4G32,
-    CK_PRODUCT_BF16S4G128,
-    CK_PRODUCT_BF16U4G32,
-    CK_PRODUCT_BF16U4G128,
-    CK_PRODUCTS,
+    CK_PRODUCT_F32 = 0,    CK_PRODUCT_BF16,      CK_PRODUCT_F16,        CK_PRODUCT_S8,
+    CK_PRODUCT_U8S8,       CK_PRODUCT_F32S8,     CK_PRODUCT_BF16S8,     CK_PRODUCT_S8S4G32,
+    CK_PRODUCT_S8S4G128,   CK_PRODUCT_S8U4G32,   CK_PRODUCT_S8U4G128,   CK_PRODUCT_BF16S4G32,
+    CK_PRODUCT_BF16S4G128, CK_PRODUCT_BF16U4G32, CK_PRODUCT_BF16U4G128, CK_PRODUCTS,
 } ck_product;
 // Products of -128 * -128, and of 255 * -128, that a sum of 32 bits can hold.
 const char *ck_product_name(ck_product product); // "f32", "s8s4g32", …; NULL for what is none
@@ -115,8 +103,8 @@ typedef struct ck_weights {
   const uint8_t *zero_points;   // u4: [n, k / group], 0 ..< 16
 } ck_weights;
 // CK_BAD_SHAPE when the group does not divide k, or k is over the bound of exact sums.
-// placement: where the panels go on a machine with several NUMA nodes. Workers of a team like the context's read what is
-// on their own node when it is partitioned or replicated. CK_PLACE_NODE is CK_BAD_ARGUMENT.
+// placement: where the panels go on a machine with several NUMA nodes. Workers of a team like the context's read what
+// is on their own node when it is partitioned or replicated. CK_PLACE_NODE is CK_BAD_ARGUMENT.
 ck_status ck_packed_create(const ck_context *context, ck_product product, size_t n, size_t k, ck_weights weights,
                            ck_placement placement, ck_packed **out);
 void ck_packed_destroy(ck_packed *packed);

@@ -4,8 +4,9 @@
 #include "runtime/target.h"
 #include <immintrin.h>
 CK_TARGET_BEGIN(CK_TARGET_AVX2)
-#include "matmul/s4_rows.inc.h"
 #include "matmul/s4_avx2.inc.h"
+#include "matmul/bf16_hooks_avx2.inc.h"
+#include "matmul/wide_a_avx2.inc.h"
 
 static const uint8_t place[8] = {0, 1, 2, 3, 4, 5, 6, 7};
 
@@ -49,15 +50,8 @@ CK_INLINE void ck_pack_b(void *panel, const ck_matmul_source *source, size_t fir
                          size_t depth, const size_t group, const bool zeros) {
   ck_s4_pack_b(panel, source, first, columns, from, depth, CK_NR, group, zeros, place);
 }
-CK_INLINE void ck_pack_a(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows,
-                         size_t from, size_t depth, const ck_type type, const size_t group, const bool zeros) {
-  ck_s4_pack_a_bf16(panel, source, first, rows, from, depth, type);
-}
-
 #define KERNEL(name, size, zeros)                                                                                      \
   CK_S4_FUNCTIONS(name, size, zeros, CK_S4_ROWS_6)                                                                     \
-  CK_S4_PACK_A(name, bf16, CK_BF16, size, zeros)                                                                       \
-  CK_S4_PACK_A(name, f32, CK_F32, size, zeros)                                                                         \
   const ck_matmul_kernel ck_matmul_##name##_avx2 = {                                                                   \
       .mr = CK_MR,                                                                                                     \
       .nr = CK_NR,                                                                                                     \
@@ -68,7 +62,7 @@ CK_INLINE void ck_pack_a(void *panel, void *extra, const ck_matmul_source *sourc
       .one_panel = true,                                                                                               \
       .sums = CK_F32,                                                                                                  \
       .rate = 20,                                                                                                      \
-      .pack_a = {[CK_BF16] = name##_pack_a_bf16, [CK_F32] = name##_pack_a_f32},                                        \
+      .pack_a = {[CK_BF16] = pack_a, [CK_F32] = pack_a_f32},                                                           \
       .pack_b = name##_pack_b,                                                                                         \
       .tile = name##_tile,                                                                                             \
   };

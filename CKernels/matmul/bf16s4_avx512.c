@@ -33,26 +33,11 @@ CK_INLINE __m512i ck_start(const char *extra, __m512i zero, const bool zeros) { 
 CK_INLINE __m512 ck_value(__m512i sum, __m512i odd, bool split) { return _mm512_castsi512_ps(sum); }
 CK_INLINE __m512i ck_order(__m512i w) { return w; } // nibble s holds step s
 #include "matmul/s4_avx512.inc.h"
-#include "matmul/bf16_rows.inc.h"
-
-CK_INLINE void ck_pack_a(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows,
-                         size_t from, size_t depth, const ck_type type, const size_t group, const bool zeros) {
-  enum { STRIP = 256 };
-  _Alignas(64) float strip[CK_MR * STRIP];
-  const char *at = source->data + first * source->stride + from * source->k_stride;
-  float *to = panel;
-  for (size_t k = 0; k < depth; k += STRIP, at += STRIP * source->k_stride, to += STRIP * rows) {
-    const size_t steps = ck_min(STRIP, depth - k);
-    for (size_t i = 0; i < rows; i++)
-      ck_bf16_row_f32(strip + i * STRIP, at + i * source->stride, source->k_stride, type, steps);
-    ck_pack_a_rows(to, (const char *)strip, STRIP * 4, rows, steps * 4, _mm512_setzero_si512());
-  }
-}
+#include "matmul/bf16_hooks_avx512.inc.h"
+#include "matmul/wide_a_avx512.inc.h"
 
 #define KERNEL(name, size, zeros)                                                                                      \
   CK_S4_FUNCTIONS(name, size, zeros, CK_S4_ROWS_14)                                                                    \
-  CK_S4_PACK_A(name, bf16, CK_BF16, size, zeros)                                                                       \
-  CK_S4_PACK_A(name, f32, CK_F32, size, zeros)                                                                         \
   const ck_matmul_kernel ck_matmul_##name##_avx512 = {                                                                 \
       .mr = CK_MR,                                                                                                     \
       .nr = CK_NR,                                                                                                     \
@@ -63,7 +48,7 @@ CK_INLINE void ck_pack_a(void *panel, void *extra, const ck_matmul_source *sourc
       .one_panel = true,                                                                                               \
       .sums = CK_F32,                                                                                                  \
       .rate = 45,                                                                                                      \
-      .pack_a = {[CK_BF16] = name##_pack_a_bf16, [CK_F32] = name##_pack_a_f32},                                        \
+      .pack_a = {[CK_BF16] = pack_a, [CK_F32] = pack_a_f32},                                                           \
       .pack_b = name##_pack_b,                                                                                         \
       .tile = name##_tile,                                                                                             \
   };

@@ -58,20 +58,14 @@ CK_INLINE __m512i ck_exchange_nibbles(__m512i w);
 // Nibbles 0 to 3 of the low word hold steps 0, 2, 4, 6, those of the high word 1, 3, 5, 7.
 CK_INLINE __m512i ck_order(__m512i w) { return ck_exchange_bytes(ck_exchange_nibbles(w)); }
 #include "matmul/s4_avx512.inc.h"
-#include "matmul/bf16_rows.inc.h"
+#include "matmul/words_avx512.inc.h"
 
 CK_INLINE void ck_pack_a(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows,
                          size_t from, size_t depth, const ck_type type, const size_t group, const bool zeros) {
-  enum { STRIP = 256 };
-  _Alignas(64) uint16_t strip[CK_MR * STRIP];
-  const char *at = source->data + first * source->stride + from * source->k_stride;
-  uint16_t *to = panel;
-  for (size_t k = 0; k < depth; k += STRIP, at += STRIP * source->k_stride, to += STRIP * rows) {
-    const size_t steps = ck_min(STRIP, depth - k);
-    for (size_t i = 0; i < rows; i++)
-      ck_bf16_row(strip + i * STRIP, at + i * source->stride, source->k_stride, type, steps);
-    ck_pack_a_rows(to, (const char *)strip, STRIP * 2, rows, steps * 2, _mm512_setzero_si512());
-  }
+  if (type == CK_F32)
+    ck_pack_a_bf16_from_f32(panel, source, first, rows, from, depth);
+  else
+    ck_pack_a_bf16(panel, source, first, rows, from, depth);
 }
 
 #define KERNEL(name, size, zeros)                                                                                      \

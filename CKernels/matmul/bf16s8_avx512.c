@@ -1,5 +1,6 @@
 // bf16 x s8 on AVX-512 without bf16 arithmetic: both become f32.
 #include "matmul/types.h"
+#include "matmul/wide.h"
 #if defined(__x86_64__)
 #include "runtime/target.h"
 #include <immintrin.h>
@@ -25,5 +26,6 @@ static void pack_a_f32(void *panel, void *extra, const ck_matmul_source *source,
 }
 CK_TARGET_END
 
-const ck_matmul_kernel ck_matmul_bf16s8_avx512 = CK_F32S8_KERNEL([CK_BF16] = pack_a, [CK_F32] = pack_a_f32);
+const ck_matmul_kernel ck_matmul_bf16s8_avx512 =
+    CK_WIDE_KERNEL(4, 45, ck_matmul_f32_avx512, [CK_BF16] = pack_a, [CK_F32] = pack_a_f32);
 #endif

@@ -1,9 +1,11 @@
 // bf16 x s8 anywhere: both become f32.
 #include "matmul/types.h"
+#include "matmul/wide.h"
 #include "matmul/halves_portable.inc.h"
 #define ck_widen widen_bf16
 #define ck_narrow narrow_bf16
 #include "matmul/f32s8_portable.inc.h"
 #include "matmul/wide_a_portable.inc.h"
 
-const ck_matmul_kernel ck_matmul_bf16s8_portable = CK_F32S8_KERNEL([CK_BF16] = pack_a, [CK_F32] = pack_a_f32);
+const ck_matmul_kernel ck_matmul_bf16s8_portable =
+    CK_WIDE_KERNEL(1, 5, ck_matmul_f32_portable, [CK_BF16] = pack_a, [CK_F32] = pack_a_f32);

@@ -3,21 +3,26 @@
 #include "matmul/packed.h"
 
 size_t ck_type_bytes(ck_type type) {
-  static const uint8_t bytes[CK_TYPES] = {
-      [CK_F32] = 4, [CK_BF16] = 2, [CK_F16] = 2, [CK_S8] = 1, [CK_U8] = 1, [CK_S32] = 4};
+  static const uint8_t bytes[CK_TYPES] = {[CK_F32] = 4, [CK_BF16] = 2, [CK_F16] = 2,
+                                          [CK_S8] = 1,  [CK_U8] = 1,   [CK_S32] = 4};
   return bytes[type];
 }
 
 ck_type ck_product_right(ck_product product) {
   switch (product) {
-  case CK_PRODUCT_F32: return CK_F32;
-  case CK_PRODUCT_BF16: return CK_BF16;
-  case CK_PRODUCT_F16: return CK_F16;
+  case CK_PRODUCT_F32:
+    return CK_F32;
+  case CK_PRODUCT_BF16:
+    return CK_BF16;
+  case CK_PRODUCT_F16:
+    return CK_F16;
   case CK_PRODUCT_S8:
   case CK_PRODUCT_U8S8:
   case CK_PRODUCT_F32S8:
-  case CK_PRODUCT_BF16S8: return CK_S8;
-  default: return CK_TYPES;
+  case CK_PRODUCT_BF16S8:
+    return CK_S8;
+  default:
+    return CK_TYPES;
   }
 }
 
@@ -47,7 +52,8 @@ static ck_status set_left(ck_matmul_job *job, ck_left a) {
 }
 
 static bool is_empty(const ck_epilogue *e) {
-  return !e->row_scales && !e->column_scales && !e->bias && !e->saved && !e->residual && !e->function && e->dropout == 0;
+  return !e->row_scales && !e->column_scales && !e->bias && !e->saved && !e->residual && !e->function &&
+         e->dropout == 0;
 }
 
 static ck_status set_result(ck_matmul_job *job, const ck_context *context, ck_result c, const float *column_scales) {
@@ -111,6 +117,6 @@ ck_status ck_matmul_f32(const ck_context *context, size_t m, size_t n, size_t k,
                         ck_orientation orientation_a, const float *b, ck_orientation orientation_b, float *c,
                         ck_store store, const float *bias) {
   const ck_epilogue epilogue = {.bias = bias};
-  return ck_matmul(context, CK_PRODUCT_F32, m, n, k, (ck_left){a, CK_F32, orientation_a},
-                   (ck_right){b, orientation_b}, (ck_result){c, CK_F32, store, &epilogue});
+  return ck_matmul(context, CK_PRODUCT_F32, m, n, k, (ck_left){a, CK_F32, orientation_a}, (ck_right){b, orientation_b},
+                   (ck_result){c, CK_F32, store, &epilogue});
 }

@@ -72,3 +72,14 @@ CK_INLINE void ck_pack_rows8(int32_t *panel, size_t width, const char *source, s
 CK_INLINE __m256i ck_mask8(size_t count) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(count > 8 ? 8 : (int)count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
+
+enum { CK_MR = 6 }; // rows of a panel of A
+
+// Rows of A, contiguous along K, as K-groups; unit and load as for ck_pack_rows8.
+CK_INLINE void ck_pack_a_rows(void *panel, const char *at, size_t stride, size_t rows, size_t bytes, size_t unit,
+                              ck_units8 *load) {
+  if (rows == CK_MR)
+    ck_pack_rows8(panel, CK_MR, at, stride, CK_MR, bytes, unit, load);
+  else
+    ck_pack_rows8(panel, rows, at, stride, rows, bytes, unit, load);
+}

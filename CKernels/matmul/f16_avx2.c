@@ -1,5 +1,6 @@
 // f16 on AVX2 and F16C: widened by vcvtph2ps, multiplied and summed in f32.
 #include "matmul/types.h"
+#include "matmul/wide.h"
 #if defined(__x86_64__)
 #include "runtime/target.h"
 #include <immintrin.h>
@@ -9,5 +10,6 @@ CK_INLINE __m256 ck_round8(__m256 x) { return _mm256_cvtph_ps(_mm256_cvtps_ph(x,
 #include "matmul/wide_avx2.inc.h"
 CK_TARGET_END
 
-const ck_matmul_kernel ck_matmul_f16_avx2 = CK_WIDE_KERNEL(CK_F16);
+const ck_matmul_kernel ck_matmul_f16_avx2 =
+    CK_WIDE_KERNEL(1, 25, ck_matmul_f32_avx2, [CK_F16] = pack_a, [CK_F32] = pack_a_f32);
 #endif

@@ -1,5 +1,7 @@
-// f16 on AVX-512: widened by vcvtph2ps, multiplied and summed in f32. There is no faster arithmetic that keeps f32 sums.
+// f16 on AVX-512: widened by vcvtph2ps, multiplied and summed in f32. There is no faster arithmetic that keeps f32
+// sums.
 #include "matmul/types.h"
+#include "matmul/wide.h"
 #if defined(__x86_64__)
 #include "runtime/target.h"
 #include <immintrin.h>
@@ -11,5 +13,6 @@ CK_INLINE __m512 ck_round16(__m512 x) {
 #include "matmul/wide_avx512.inc.h"
 CK_TARGET_END
 
-const ck_matmul_kernel ck_matmul_f16_avx512 = CK_WIDE_KERNEL(CK_F16);
+const ck_matmul_kernel ck_matmul_f16_avx512 =
+    CK_WIDE_KERNEL(1, 45, ck_matmul_f32_avx512, [CK_F16] = pack_a, [CK_F32] = pack_a_f32);
 #endif

@@ -1,5 +1,6 @@
 // f32 x s8 on AVX2: weights of one byte that become f32 in registers; the chain is that of f32.
 #include "matmul/types.h"
+#include "matmul/wide.h"
 #if defined(__x86_64__)
 #include "runtime/target.h"
 #include <immintrin.h>
@@ -12,5 +13,5 @@ static void pack_a(void *panel, void *extra, const ck_matmul_source *source, siz
 }
 CK_TARGET_END
 
-const ck_matmul_kernel ck_matmul_f32s8_avx2 = CK_F32S8_KERNEL([CK_F32] = pack_a);
+const ck_matmul_kernel ck_matmul_f32s8_avx2 = CK_WIDE_KERNEL(1, 25, ck_matmul_f32_avx2, [CK_F32] = pack_a);
 #endif

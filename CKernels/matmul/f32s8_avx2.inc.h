@@ -1,5 +1,5 @@
-// A in f32 times 8-bit weights on AVX2: a unit is one step of K of 16 columns, which become f32 in registers, or once in
-// a panel of f32 when there are several panels of A. Include inside CK_TARGET_BEGIN(...).
+// A in f32 times 8-bit weights on AVX2: a unit is one step of K of 16 columns, which become f32 in registers, or once
+// in a panel of f32 when there are several panels of A. Include inside CK_TARGET_BEGIN(...).
 #define CK_UNIT_BYTES 16
 CK_INLINE __m256i ck_load_b(const char *p, size_t v) {
   return _mm256_castps_si256(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(p + 8 * v)))));
@@ -27,18 +27,4 @@ static void pack_b(void *panel, void *extra, const ck_matmul_source *source, siz
     for (size_t j = 0; j < CK_NR; j++) to[j] = j < columns ? at[j * source->stride] : 0;
 }
 
-#define CK_F32S8_KERNEL(...)                                                                                           \
-  {.mr = CK_MR,                                                                                                        \
-   .nr = CK_NR,                                                                                                        \
-   .kgroup = 1,                                                                                                        \
-   .a_bytes = 4,                                                                                                       \
-   .unit = 1,                                                                                                          \
-   .unit_bytes = CK_UNIT_BYTES,                                                                                        \
-   .sums = CK_F32,                                                                                                     \
-   .rate = 25,                                                                                                         \
-   .pack_a = {__VA_ARGS__},                                                                                            \
-   .pack_b = pack_b,                                                                                                   \
-   .tile = ck_tile,                                                                                                    \
-   .expand = expand,                                                                                                   \
-   .dense = &ck_matmul_f32_avx2}
 extern const ck_matmul_kernel ck_matmul_f32_avx2;

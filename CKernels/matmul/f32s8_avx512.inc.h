@@ -30,18 +30,4 @@ static void expand(void *to, const void *panel, size_t units) {
   }
 }
 
-#define CK_F32S8_KERNEL(...)                                                                                           \
-  {.mr = CK_MR,                                                                                                        \
-   .nr = CK_NR,                                                                                                        \
-   .kgroup = CK_QUAD,                                                                                                  \
-   .a_bytes = 4,                                                                                                       \
-   .unit = CK_QUAD,                                                                                                    \
-   .unit_bytes = CK_UNIT_BYTES,                                                                                        \
-   .sums = CK_F32,                                                                                                     \
-   .rate = 45,                                                                                                         \
-   .pack_a = {__VA_ARGS__},                                                                                            \
-   .pack_b = pack_b,                                                                                                   \
-   .tile = ck_tile,                                                                                                    \
-   .expand = expand,                                                                                                   \
-   .dense = &ck_matmul_f32_avx512}
 extern const ck_matmul_kernel ck_matmul_f32_avx512;

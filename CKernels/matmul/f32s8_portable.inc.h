@@ -23,18 +23,4 @@ static void pack_b(void *panel, void *extra, const ck_matmul_source *source, siz
   ck_pack_elements(panel, CK_NR, 1, source, first, columns, from, depth, put_byte);
 }
 
-#define CK_F32S8_KERNEL(...)                                                                                           \
-  {.mr = CK_MR,                                                                                                        \
-   .nr = CK_NR,                                                                                                        \
-   .kgroup = 1,                                                                                                        \
-   .a_bytes = 4,                                                                                                       \
-   .unit = 1,                                                                                                          \
-   .unit_bytes = CK_UNIT_BYTES,                                                                                        \
-   .sums = CK_F32,                                                                                                     \
-   .rate = 5,                                                                                                          \
-   .pack_a = {__VA_ARGS__},                                                                                            \
-   .pack_b = pack_b,                                                                                                   \
-   .tile = ck_tile,                                                                                                    \
-   .expand = expand,                                                                                                   \
-   .dense = &ck_matmul_f32_portable}
 extern const ck_matmul_kernel ck_matmul_f32_portable;

@@ -35,10 +35,10 @@ typedef struct block {
   char *scratch;
   size_t row, rows, count;
   size_t k_block, depth;
-  float *scales;           // of the rows, when A is quantized on the way
-  char *sums;              // partial sums of element (row, 0) of C, or C itself
-  size_t sums_stride;      // elements
-  size_t panel;            // index in all of B of the first panel that the task multiplies
+  float *scales;      // of the rows, when A is quantized on the way
+  char *sums;         // partial sums of element (row, 0) of C, or C itself
+  size_t sums_stride; // elements
+  size_t panel;       // index in all of B of the first panel that the task multiplies
 } block;
 
 static void measure_rows(const block *block) {
@@ -58,16 +58,16 @@ static void pack_block(const block *block) {
   const ck_matmul_kernel *kernel = job->kernel;
   const size_t elements = ck_matmul_row_bytes(kernel, block->depth);
   ck_matmul_source source = job->a;
-  // Where rows are neighbours in memory, all panels take their part of a line while it is in the cache. Not with an extra
-  // part: what is written past the elements would hit it after it is made.
+  // Where rows are neighbours in memory, all panels take their part of a line while it is in the cache. Not with an
+  // extra part: what is written past the elements would hit it after it is made.
   const size_t step = source.stride < source.k_stride && !kernel->a_extra ? PACK_STEPS : block->depth;
   for (size_t k = 0; k < block->depth; k += step)
     for (size_t p = 0, start = 0; p < block->count; p++) {
       const size_t end = ck_matmul_part(block->rows, block->count, p + 1), rows = end - start;
       char *panel = panel_of_a(block, p, start);
       if (job->quantizes) source.scales = block->scales + start;
-      job->pack_a(panel + rows * k * kernel->a_bytes, kernel->a_extra ? panel + rows * elements : NULL, &source, block->row + start, rows,
-                  block->k_block * job->kc + k, ck_min(step, block->depth - k));
+      job->pack_a(panel + rows * k * kernel->a_bytes, kernel->a_extra ? panel + rows * elements : NULL, &source,
+                  block->row + start, rows, block->k_block * job->kc + k, ck_min(step, block->depth - k));
       start = end;
     }
 }

@@ -5,8 +5,8 @@
 #include "matmul/driver.h"
 
 enum {
-  FEW_PANELS = 2,   // of A
-  BLOCK_PANELS = 9, // of A in a block: the fewer, the deeper, and the fewer passes over C
+  FEW_PANELS = 2,          // of A
+  BLOCK_PANELS = 9,        // of A in a block: the fewer, the deeper, and the fewer passes over C
   PARTIAL_BYTES = 4 << 20, // of a task's sums, when C cannot hold them between blocks of K
 };
 

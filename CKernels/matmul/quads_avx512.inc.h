@@ -1,15 +1,16 @@
-// 8-bit weights on AVX-512 for products that are not of integers. A unit is four steps of K of 32 columns, and the 32 bits
-// of a column hold its four steps. They become f32 in registers; of every route this one loads the fewest ports of Zen 4:
-//   steps 0 and 1   vpblendmb puts the byte, as w + 128, into the mantissa of 2^23 (the lowest byte) or of 2^15 (the one
-//   and 2           above it), and a subtraction takes that number and 128 off. Step 2 is moved down by vpshufb.
+// 8-bit weights on AVX-512 for products that are not of integers. A unit is four steps of K of 32 columns, and the 32
+// bits of a column hold its four steps. They become f32 in registers; of every route this one loads the fewest ports of
+// Zen 4:
+//   steps 0 and 1   vpblendmb puts the byte, as w + 128, into the mantissa of 2^23 (the lowest byte) or of 2^15 (the
+//   one and 2           above it), and a subtraction takes that number and 128 off. Step 2 is moved down by vpshufb.
 //   step 3          vpsrad extends the sign, vcvtdq2ps converts
 // One of three ports, one of two, one of two: vpmovsxbd and vcvtdq2ps, on fewer ports, take a quarter longer.
 // Include inside CK_TARGET_BEGIN(...).
 #include <immintrin.h>
 
 enum { CK_QUAD = 4 };
-// Of the bytes that are fetched ahead few are needed while others are on their way. Measured on Zen 4 for M = 1: 31 GB/s
-// a core from 4096 on, 28 at 3072 and 21 at 2048.
+// Of the bytes that are fetched ahead few are needed while others are on their way. Measured on Zen 4 for M = 1: 31
+// GB/s a core from 4096 on, 28 at 3072 and 21 at 2048.
 #define CK_STREAM_AHEAD(rows) 8192
 
 // What the packed bytes of a column are xored with: three of them are unsigned.
@@ -37,6 +38,7 @@ CK_INLINE __m512 ck_quad_f32(__m512i quads, size_t step) {
     return _mm512_sub_ps(_mm512_castsi512_ps(ck_shuffle_into(high, 0x1111111111111111, quads, down)),
                          _mm512_set1_ps(0x1p23f + 128));
   }
-  default: return _mm512_cvtepi32_ps(_mm512_srai_epi32(quads, 24));
+  default:
+    return _mm512_cvtepi32_ps(_mm512_srai_epi32(quads, 24));
   }
 }

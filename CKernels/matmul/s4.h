@@ -32,33 +32,23 @@
   case rows:                                                                                                           \
     BODY(tile, rows);                                                                                                  \
     break;
-#define CK_S4_ROWS_4(BODY) CK_S4_ROWS(BODY, 1) CK_S4_ROWS(BODY, 2) CK_S4_ROWS(BODY, 3) CK_S4_ROWS(BODY, 4)
+// clang-format off: it takes lists of cases for declarations
+#define CK_S4_ROWS_4(BODY)                                                                                             \
+  CK_S4_ROWS(BODY, 1) CK_S4_ROWS(BODY, 2) CK_S4_ROWS(BODY, 3) CK_S4_ROWS(BODY, 4)
+#define CK_S4_ROWS_6(BODY)                                                                                             \
+  CK_S4_ROWS_4(BODY)                                                                                                   \
+  CK_S4_ROWS(BODY, 5) CK_S4_ROWS(BODY, 6)
 #define CK_S4_ROWS_14(BODY)                                                                                            \
   CK_S4_ROWS_4(BODY)                                                                                                   \
   CK_S4_ROWS(BODY, 5) CK_S4_ROWS(BODY, 6) CK_S4_ROWS(BODY, 7) CK_S4_ROWS(BODY, 8) CK_S4_ROWS(BODY, 9)                  \
-      CK_S4_ROWS(BODY, 10) CK_S4_ROWS(BODY, 11) CK_S4_ROWS(BODY, 12) CK_S4_ROWS(BODY, 13) CK_S4_ROWS(BODY, 14)
-#define CK_S4_ROWS_6(BODY) CK_S4_ROWS_4(BODY) CK_S4_ROWS(BODY, 5) CK_S4_ROWS(BODY, 6)
+  CK_S4_ROWS(BODY, 10) CK_S4_ROWS(BODY, 11) CK_S4_ROWS(BODY, 12) CK_S4_ROWS(BODY, 13) CK_S4_ROWS(BODY, 14)
+// clang-format on
 // suffix: of the name, for A of this type.
 #define CK_S4_PACK_A(name, suffix, type, group, zeros)                                                                 \
   static void name##_pack_a_##suffix(void *panel, void *extra, const ck_matmul_source *source, size_t first,           \
                                      size_t rows, size_t from, size_t depth) {                                         \
     ck_pack_a(panel, extra, source, first, rows, from, depth, type, group, zeros);                                     \
   }
-
-// An f16 scale where no instruction widens it.
-CK_INLINE float ck_s4_scale(uint16_t half) {
-  const uint32_t magnitude = half & 0x7fff, sign = (uint32_t)(half & 0x8000) << 16;
-  uint32_t bits = (magnitude << 13) + ((127 - 15) << 23);
-  float value;
-  if (magnitude < 0x400) { // whole numbers of 2^-24
-    value = (float)magnitude * 0x1p-24f;
-    memcpy(&bits, &value, sizeof bits);
-  } else if (magnitude >= 0x7c00)
-    bits = magnitude << 13 | 0x7f800000;
-  bits |= sign;
-  memcpy(&value, &bits, sizeof value);
-  return value;
-}
 
 // Scales and zero points of a panel's units. 16 bits of a zero point z: z, or 16 - z in both bytes (complement).
 CK_INLINE void ck_s4_pack_groups(char *panel, const ck_matmul_source *source, size_t first, size_t columns, size_t from,

@@ -1,9 +1,10 @@
 // What products with 4-bit weights share on AVX2: tiles of 6 x 8, one panel of B at a time.
-// Include inside CK_TARGET_BEGIN(...), after s4_rows.inc.h.
+// Include inside CK_TARGET_BEGIN(...).
+#include "matmul/dwords_avx2.inc.h"
+#include "matmul/s4.h"
 #include "matmul/tile_rows.inc.h"
-#include <immintrin.h>
 
-enum { CK_MR = 6, CK_NR = 8 };
+enum { CK_NR = 8 };
 
 CK_INLINE __m256i ck_broadcast(const char *p) {
   int32_t value;
@@ -11,13 +12,8 @@ CK_INLINE __m256i ck_broadcast(const char *p) {
   return _mm256_set1_epi32(value);
 }
 
-// Lanes below tile->columns.
-CK_INLINE __m256i ck_tile_mask(const ck_matmul_tile *tile) {
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)tile->columns), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-
 CK_INLINE void ck_load_tile(__m256 *c, const ck_matmul_tile *tile, const size_t rows) {
-  const __m256i mask = ck_tile_mask(tile);
+  const __m256i mask = ck_mask8(tile->columns);
   const float *from = tile->from;
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < rows; i++)
@@ -27,7 +23,7 @@ CK_INLINE void ck_load_tile(__m256 *c, const ck_matmul_tile *tile, const size_t 
 // Masked stores are slow: whole tiles take none.
 CK_INLINE void ck_store_tile(const __m256 *c, const ck_matmul_tile *tile, const size_t rows) {
   float *to = tile->to;
-  const __m256i mask = ck_tile_mask(tile);
+  const __m256i mask = ck_mask8(tile->columns);
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < rows; i++)
     if (tile->columns == CK_NR)

@@ -1,6 +1,6 @@
-// s8 x s8 -> s32 with vpdpbusd, four steps of K at a time. The instruction multiplies unsigned by signed, so A is packed
-// as a + 128 (one xor), and -128 times the sum of each column of B, which follows its panel, joins the sums once.
-// vpdpbusd does not saturate; intermediate wrap-around cancels, and the end result fits by the bound on K.
+// s8 x s8 -> s32 with vpdpbusd, four steps of K at a time. The instruction multiplies unsigned by signed, so A is
+// packed as a + 128 (one xor), and -128 times the sum of each column of B, which follows its panel, joins the sums
+// once. vpdpbusd does not saturate; intermediate wrap-around cancels, and the end result fits by the bound on K.
 #include "matmul/types.h"
 #if defined(__x86_64__)
 #include "runtime/target.h"

@@ -12,18 +12,6 @@ static void pack_a(void *panel, void *extra, const ck_matmul_source *source, siz
   ck_pack_elements(panel, rows, sizeof(ck_element), source, first, rows, from, depth, put_wide);
 }
 
-// As ck_quantize_rows_f32_s8 does: 1 for a row of zeros, NaN for one that is not finite.
-static float row_scale(const float *row, size_t k) {
-  int32_t greatest = 0;
-  for (size_t i = 0; i < k; i++) {
-    int32_t bits;
-    memcpy(&bits, row + i, sizeof bits);
-    bits &= 0x7fffffff;
-    greatest = bits > greatest ? bits : greatest;
-  }
-  return ck_quantization_scale(greatest);
-}
-
 static void quantize_a(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows, size_t from,
                        size_t depth) {
   for (size_t i = 0; i < rows; i++) {
@@ -48,6 +36,6 @@ const ck_matmul_kernel ck_matmul_s8_portable = {
     .rate = 3,
     .pack_a = {[CK_S8] = pack_a, [CK_F32] = quantize_a},
     .pack_b = pack_b,
-    .row_scale = row_scale,
+    .row_scale = ck_quantization_row_scale,
     .tile = ck_tile,
 };

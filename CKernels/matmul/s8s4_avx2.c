@@ -63,7 +63,6 @@ CK_INLINE void ck_pack_a(void *panel, void *extra, const ck_matmul_source *sourc
                          size_t from, size_t depth, const ck_type type, const size_t group, const bool zeros) {
   ck_s4_pack_a_s8(panel, extra, source, first, rows, from, depth, type, group, zeros);
 }
-static float row_scale(const float *row, size_t k) { return ck_s4_row_scale(row, k); }
 
 #define KERNEL(name, size, zeros)                                                                                      \
   CK_S4_FUNCTIONS(name, size, zeros, CK_S4_ROWS_6)                                                                     \
@@ -82,7 +81,7 @@ static float row_scale(const float *row, size_t k) { return ck_s4_row_scale(row,
       .rate = 60,                                                                                                      \
       .pack_a = {[CK_S8] = name##_pack_a_s8, [CK_F32] = name##_pack_a_f32},                                            \
       .pack_b = name##_pack_b,                                                                                         \
-      .row_scale = row_scale,                                                                                          \
+      .row_scale = ck_quantization_row_scale,                                                                          \
       .tile = name##_tile,                                                                                             \
   };
 KERNEL(s8s4g32, 32, false)

@@ -7,7 +7,7 @@
 #include "matmul/dwords_avx2.inc.h"
 #include "matmul/tile_rows.inc.h"
 
-enum { CK_MR = 6, CK_NR = 16 };
+enum { CK_NR = 16 };
 
 // Keeps the compiler from moving loads and stores across.
 CK_INLINE void ck_in_order(void) { __asm__ volatile("" ::: "memory"); }
@@ -93,16 +93,7 @@ static void ck_tile(const ck_matmul_tile *tile) {
   switch (CK_TILE_KEY(tile, CK_NR)) { CK_TILE_CASES_6(ck_tile_body) }
 }
 
-// Rows of A, contiguous along K, as K-groups; unit and load as for ck_pack_rows8.
-CK_INLINE void ck_pack_a_rows(void *panel, const char *at, size_t stride, size_t rows, size_t bytes, size_t unit,
-                              ck_units8 *load) {
-  if (rows == CK_MR)
-    ck_pack_rows8(panel, CK_MR, at, stride, CK_MR, bytes, unit, load);
-  else
-    ck_pack_rows8(panel, rows, at, stride, rows, bytes, unit, load);
-}
-
-// The same for columns of B, in units of 4 bytes a column.
+// Columns of B, contiguous along K, in units of 4 bytes a column.
 CK_INLINE void ck_pack_b_rows(void *panel, const char *at, size_t stride, size_t columns, size_t bytes, size_t unit,
                               ck_units8 *load) {
   const size_t low = ck_min(columns, 8), high = columns - low;

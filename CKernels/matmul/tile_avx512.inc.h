@@ -25,10 +25,12 @@
 enum { CK_NR = 32 };
 
 // A K-group of A in all lanes. Compilers make vbroadcastss of the intrinsic when floats are multiplied, which on Zen 4
-// takes a turn of an arithmetic port besides the load; vpbroadcastd does not. It matters as soon as B is converted on the
-// way: bf16 x s8 gains a quarter at 8 rows.
+// takes a turn of an arithmetic port besides the load; vpbroadcastd does not. It matters as soon as B is converted on
+// the way: bf16 x s8 gains a quarter at 8 rows.
 CK_INLINE __m512i ck_broadcast(const char *a) {
-  typedef struct __attribute__((packed)) { int32_t bits; } group;
+  typedef struct __attribute__((packed)) {
+    int32_t bits;
+  } group;
   __m512i lanes;
   __asm__("vpbroadcastd %1, %0" : "=v"(lanes) : "m"(*(const group *)a));
   return lanes;
@@ -42,8 +44,7 @@ CK_INLINE void ck_tile_step(__m512i *sum, const char *a, const char *b, const si
   for (size_t v = 0; v < 2 * panels; v++) {
     const char *p = b + v / 2 * b_stride;
     bv[v] = CK_LOAD_B(p, v % 2, group);
-    if (group == 0 && v % 2 * 64 < CK_UNIT_BYTES)
-      __builtin_prefetch(p + v % 2 * 64 + CK_STREAM_AHEAD(rows), 0, 2);
+    if (group == 0 && v % 2 * 64 < CK_UNIT_BYTES) __builtin_prefetch(p + v % 2 * 64 + CK_STREAM_AHEAD(rows), 0, 2);
   }
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < rows; i++) {

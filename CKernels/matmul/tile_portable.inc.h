@@ -7,10 +7,8 @@
 //                          for every shape, fused or not
 //   ck_load_b(p, v)        vector v of a unit of B, a unit being one step of 8 columns
 //   CK_UNIT_BYTES          of a unit of B
+#include "matmul/elements_portable.inc.h"
 #include "matmul/tile_rows.inc.h"
-#include <string.h>
-
-enum { CK_MR = 4, CK_NR = 8 };
 
 CK_INLINE void ck_tile_body(const ck_matmul_tile *tile, const size_t rows, const size_t panels) {
   ck_lanes sum[CK_MR * 2];
@@ -38,15 +36,4 @@ CK_INLINE void ck_tile_body(const ck_matmul_tile *tile, const size_t rows, const
 
 static void ck_tile(const ck_matmul_tile *tile) {
   switch (CK_TILE_KEY(tile, CK_NR)) { CK_TILE_CASES_4(ck_tile_body) }
-}
-
-// Packs rows of A (width = count) or columns of B (width = CK_NR; the missing ones become zeros): put writes one packed
-// element of `bytes` from one in memory.
-CK_INLINE void ck_pack_elements(char *to, size_t width, size_t bytes, const ck_matmul_source *source, size_t first,
-                                size_t count, size_t from, size_t depth, void (*put)(char *to, const char *from)) {
-  const char *at = source->data + first * source->stride + from * source->k_stride;
-  for (size_t k = 0; k < depth; k++, at += source->k_stride, to += width * bytes) {
-    for (size_t i = 0; i < count; i++) put(to + i * bytes, at + i * source->stride);
-    if (count < width) memset(to + count * bytes, 0, (width - count) * bytes);
-  }
 }

@@ -7,17 +7,19 @@
   case rows * 16 + panels:                                                                                             \
     BODY(tile, rows, panels);                                                                                          \
     break;
+// clang-format off: it takes lists of cases for declarations
 #define CK_TILE_CASES_4(BODY)                                                                                          \
-  CK_TILE_CASE(BODY, 1, 1)                                                                                             \
-  CK_TILE_CASE(BODY, 1, 2) CK_TILE_CASE(BODY, 2, 1) CK_TILE_CASE(BODY, 2, 2) CK_TILE_CASE(BODY, 3, 1)                  \
-      CK_TILE_CASE(BODY, 4, 1)
+  CK_TILE_CASE(BODY, 1, 1) CK_TILE_CASE(BODY, 1, 2) CK_TILE_CASE(BODY, 2, 1) CK_TILE_CASE(BODY, 2, 2)                  \
+  CK_TILE_CASE(BODY, 3, 1) CK_TILE_CASE(BODY, 4, 1)
 #define CK_TILE_CASES_6(BODY)                                                                                          \
-  CK_TILE_CASES_4(BODY) CK_TILE_CASE(BODY, 3, 2) CK_TILE_CASE(BODY, 5, 1) CK_TILE_CASE(BODY, 6, 1)
+  CK_TILE_CASES_4(BODY)                                                                                                \
+  CK_TILE_CASE(BODY, 3, 2) CK_TILE_CASE(BODY, 5, 1) CK_TILE_CASE(BODY, 6, 1)
 #define CK_TILE_CASES_14(BODY)                                                                                         \
   CK_TILE_CASES_6(BODY)                                                                                                \
   CK_TILE_CASE(BODY, 4, 2) CK_TILE_CASE(BODY, 5, 2) CK_TILE_CASE(BODY, 7, 1) CK_TILE_CASE(BODY, 8, 1)                  \
-      CK_TILE_CASE(BODY, 9, 1) CK_TILE_CASE(BODY, 10, 1) CK_TILE_CASE(BODY, 11, 1) CK_TILE_CASE(BODY, 12, 1)           \
-          CK_TILE_CASE(BODY, 13, 1) CK_TILE_CASE(BODY, 14, 1)
+  CK_TILE_CASE(BODY, 9, 1) CK_TILE_CASE(BODY, 10, 1) CK_TILE_CASE(BODY, 11, 1) CK_TILE_CASE(BODY, 12, 1)               \
+  CK_TILE_CASE(BODY, 13, 1) CK_TILE_CASE(BODY, 14, 1)
+// clang-format on
 
 // How far ahead in its panels of B a tile of so many rows fetches into L2, in bytes. With few rows B comes from memory:
 // the fewer, the more the hardware sees by itself and the less far it must be; with many it is in L2 already and this

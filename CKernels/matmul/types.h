@@ -42,16 +42,16 @@ typedef void ck_matmul_pack(void *panel, void *extra, const ck_matmul_source *so
                             size_t from, size_t depth);
 
 typedef struct ck_matmul_kernel {
-  uint8_t mr, nr;      // a panel of A has at most mr rows; one of B exactly nr columns
-  uint8_t kgroup;      // steps of K that stand side by side in a panel of A
-  uint8_t a_bytes;     // of one packed element of A
-  uint16_t unit;       // steps of K in a unit of B's panels, a multiple of kgroup
-  uint16_t unit_bytes; // of nr columns
-  bool one_panel;      // tiles take one panel of B only, even with few rows
-  uint16_t b_extra;    // bytes that follow a panel of B, such as column sums
-  uint16_t a_extra;    // bytes for each row and unit that follow a panel of A, such as sums over groups
-  ck_type sums;        // CK_F32 or CK_S32
-  float rate;          // multiply-adds per ns, roughly: decides what is too small for a team
+  uint8_t mr, nr;                   // a panel of A has at most mr rows; one of B exactly nr columns
+  uint8_t kgroup;                   // steps of K that stand side by side in a panel of A
+  uint8_t a_bytes;                  // of one packed element of A
+  uint16_t unit;                    // steps of K in a unit of B's panels, a multiple of kgroup
+  uint16_t unit_bytes;              // of nr columns
+  bool one_panel;                   // tiles take one panel of B only, even with few rows
+  uint16_t b_extra;                 // bytes that follow a panel of B, such as column sums
+  uint16_t a_extra;                 // bytes for each row and unit that follow a panel of A, such as sums over groups
+  ck_type sums;                     // CK_F32 or CK_S32
+  float rate;                       // multiply-adds per ns, roughly: decides what is too small for a team
   ck_matmul_pack *pack_a[CK_TYPES]; // by A's type in memory, NULL where there is none
   ck_matmul_pack *pack_b;
   float (*row_scale)(const float *row, size_t k); // for A in f32 that is quantized on the way

@@ -1,10 +1,11 @@
-// A of 16-bit floats, or of f32 that is rounded to them, packed as f32. Include after matmul/tile_avx512.inc.h. Before,
-// define
+// A of 16-bit floats, or of f32 that is rounded to them, packed as f32. Include after matmul/dwords_avx512.inc.h.
+// Before, define
 //   ck_widen16(h)    16 halves (__m256i) as f32
 //   ck_round16(x)    what 16 f32 become on their way through the 16-bit format, widened again
 
 // A with rows contiguous along K goes through a strip of f32.
-CK_INLINE void ck_pack_a_wide(void *panel, const char *at, size_t stride, size_t rows, size_t depth, const bool is_f32) {
+CK_INLINE void ck_pack_a_wide(void *panel, const char *at, size_t stride, size_t rows, size_t depth,
+                              const bool is_f32) {
   enum { STRIP = 64 };
   _Alignas(64) float strip[16 * STRIP];
   float *to = panel;

@@ -1,5 +1,5 @@
-// A of 16-bit floats, or of f32 that is rounded to them, packed as f32. Include after matmul/tile_portable.inc.h. Before,
-// define
+// A of 16-bit floats, or of f32 that is rounded to them, packed as f32. Include after matmul/elements_portable.inc.h.
+// Before, define
 //   ck_widen(h)     one half as f32
 //   ck_narrow(x)    f32 to a half
 

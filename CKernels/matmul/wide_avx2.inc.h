@@ -59,18 +59,4 @@ static void pack_b(void *panel, void *extra, const ck_matmul_source *source, siz
   }
 }
 
-#define CK_WIDE_KERNEL(TYPE)                                                                                           \
-  {.mr = CK_MR,                                                                                                        \
-   .nr = CK_NR,                                                                                                        \
-   .kgroup = 1,                                                                                                        \
-   .a_bytes = 4,                                                                                                       \
-   .unit = 1,                                                                                                          \
-   .unit_bytes = CK_UNIT_BYTES,                                                                                        \
-   .sums = CK_F32,                                                                                                     \
-   .rate = 25,                                                                                                         \
-   .pack_a = {[TYPE] = pack_a, [CK_F32] = pack_a_f32},                                                                 \
-   .pack_b = pack_b,                                                                                                   \
-   .tile = ck_tile,                                                                                                    \
-   .expand = expand,                                                                                                   \
-   .dense = &ck_matmul_f32_avx2}
 extern const ck_matmul_kernel ck_matmul_f32_avx2;

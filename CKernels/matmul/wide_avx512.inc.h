@@ -1,6 +1,6 @@
 // Products of 16-bit floats in f32 arithmetic on AVX-512: panels of B keep their 2 bytes an element, are widened in
-// registers for one panel of A and into an f32 panel for several; A is widened when packed. Before including define what
-// wide_a_avx512.inc.h asks for.
+// registers for one panel of A and into an f32 panel for several; A is widened when packed. Before including define
+// what wide_a_avx512.inc.h asks for.
 #define CK_UNIT_BYTES 64
 CK_INLINE __m512i ck_load_b(const char *p, size_t v) {
   return _mm512_castps_si512(ck_widen16(_mm256_loadu_si256((const __m256i *)(p + 32 * v))));
@@ -57,18 +57,4 @@ static void pack_b(void *panel, void *extra, const ck_matmul_source *source, siz
     _mm512_storeu_si512(to, _mm512_maskz_loadu_epi16(mask, at));
 }
 
-#define CK_WIDE_KERNEL(TYPE)                                                                                           \
-  {.mr = CK_MR,                                                                                                        \
-   .nr = CK_NR,                                                                                                        \
-   .kgroup = 1,                                                                                                        \
-   .a_bytes = 4,                                                                                                       \
-   .unit = 1,                                                                                                          \
-   .unit_bytes = CK_UNIT_BYTES,                                                                                        \
-   .sums = CK_F32,                                                                                                     \
-   .rate = 45,                                                                                                         \
-   .pack_a = {[TYPE] = pack_a, [CK_F32] = pack_a_f32},                                                                 \
-   .pack_b = pack_b,                                                                                                   \
-   .tile = ck_tile,                                                                                                    \
-   .expand = expand,                                                                                                   \
-   .dense = &ck_matmul_f32_avx512}
 extern const ck_matmul_kernel ck_matmul_f32_avx512;

@@ -1,4 +1,4 @@
-// Packing of 16-bit elements as K-groups of two, which vdpbf16ps multiplies. Include after matmul/tile_avx512.inc.h.
+// Packing of 16-bit elements as K-groups of two, which vdpbf16ps multiplies. Include after matmul/dwords_avx512.inc.h.
 #include "matmul/halves_avx512.inc.h"
 
 // f32 -> bf16 in the low halves of lanes.
@@ -26,8 +26,7 @@ CK_INLINE void ck_pack_a_words_f32(void *panel, const char *at, size_t step, siz
   int32_t *to = panel;
   for (size_t k = 0; k < depth; k += 2, at += 2 * step, to += rows) {
     const __m512i low = ck_narrow16(_mm512_maskz_loadu_ps(mask, at));
-    const __m512i high =
-        ck_narrow16(_mm512_maskz_loadu_ps(k + 1 < depth ? mask : 0, at + (k + 1 < depth ? step : 0)));
+    const __m512i high = ck_narrow16(_mm512_maskz_loadu_ps(k + 1 < depth ? mask : 0, at + (k + 1 < depth ? step : 0)));
     _mm512_storeu_si512(to, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
   }
 }
@@ -57,7 +56,8 @@ CK_INLINE void ck_pack_b_words(void *panel, const char *at, size_t step, size_t 
     const bool pair = k + 1 < depth;
     const char *next = at + (pair ? step : 0);
     const __m256i a0 = _mm256_maskz_loadu_epi16(low, at), a1 = _mm256_maskz_loadu_epi16(pair ? low : 0, next);
-    const __m256i b0 = _mm256_maskz_loadu_epi16(high, at + 32), b1 = _mm256_maskz_loadu_epi16(pair ? high : 0, next + 32);
+    const __m256i b0 = _mm256_maskz_loadu_epi16(high, at + 32),
+                  b1 = _mm256_maskz_loadu_epi16(pair ? high : 0, next + 32);
     _mm512_storeu_si512(to, ck_pair(a0, a1));
     _mm512_storeu_si512(to + 64, ck_pair(b0, b1));
   }

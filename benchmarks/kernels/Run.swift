@@ -28,7 +28,7 @@ struct BenchRun {
         let counts = try arguments.workerCounts(on: machine)
         for benchCase in cases {
             let variants = arguments.variants(of: benchCase)
-            for shape in arguments.shapes.shapes(of: benchCase) {
+            for shape in arguments.shapes.shapes(of: benchCase) where benchCase.accepts?(shape) ?? true {
                 for threads in counts {
                     for (index, variant) in variants.enumerated() {
                         items.append(

@@ -39,6 +39,8 @@ struct BenchCase: Sendable {
     var peer: Peer?
     /// Whether its three extents are the M x N x K of a product, to which `--shapes` sets such as gpt2-124m apply.
     var takesProductShapes = true
+    /// Whether the case can run a shape at all; nil: it runs every one.
+    var accepts: (@Sendable (BenchShape) -> Bool)?
     /// Bytes that `prepare` will allocate at most, nil beyond what an integer holds. Nil closure: `defaultMemory`.
     var memory: (@Sendable (BenchShape, Machine) -> Int?)?
 

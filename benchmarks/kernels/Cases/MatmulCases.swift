@@ -39,7 +39,7 @@ extension BenchCase {
                     ops: operands.ops, bytes: operands.bytes(resultBytes: 4), peak: operands.peak, pattern: .read,
                     copies: 1
                 ) { _ in try multiply(b) }
-            })
+            }, accepts: product.accepts)
     }
 
     /// A linear layer with a real epilogue: scales and bias, and C converted to 16 bits (f32 stays f32).
@@ -72,7 +72,7 @@ extension BenchCase {
                     ops: operands.ops, bytes: operands.bytes(resultBytes: 4, leftBytes: 4), peak: operands.peak,
                     pattern: .read, copies: 1
                 ) { _ in try multiply(b) }
-            })
+            }, accepts: product.accepts)
     }
 
     /// Few tokens through a layer whose weights come from memory.
@@ -90,8 +90,13 @@ extension BenchCase {
                     ops: operands.ops, bytes: operands.bytes(resultBytes: 4), peak: operands.peak, pattern: .read,
                     copies: copies
                 ) { copy in try multiply(weights[copy]) }
-            })
+            }, accepts: product.accepts)
     }
+}
+
+extension Product {
+    /// 4-bit weights come in whole groups.
+    var accepts: @Sendable (BenchShape) -> Bool { { shape in shape[2].isMultiple(of: group) } }
 }
 
 extension MatmulOperands {

@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// M, N and K are the names that the field uses.
+
 import AlambicKernels
 
 /// What a product's benchmark multiplies: operands of the product's types, random over their whole range.
