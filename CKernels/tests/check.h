@@ -23,4 +23,5 @@ extern int failures;
 
 void check_parts(const ck_topology *topology);  // ck_for_parts
 void check_placed(const ck_topology *topology); // placed arrays
+void check_matmul(const ck_topology *topology); // products of every type
 #endif

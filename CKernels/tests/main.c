@@ -232,6 +232,7 @@ int main(void) {
   check_quota();
   check_parts(topology);
   check_placed(topology);
+  check_matmul(topology);
   ck_topology_destroy(topology);
   printf(failures == 0 ? "all passed\n" : "%d failures\n", failures);
   return failures != 0;
