@@ -1,6 +1,6 @@
 // Matrix products.
 //
-//   C[i, j]  =  epilogue(start(i, j) + sum over k of A[i, k] * B[k, j])        i < m, j < n, k < depth
+//   C[i, j]  =  epilogue(start(i, j) + sum over l of A[i, l] * B[l, j])        i < m, j < n, l < k
 //
 // All matrices are dense and row-major. CK_AS_IS: A is stored [m, k], B [k, n]. CK_TRANSPOSED: A is stored [k, m],
 // B [n, k] (the layout of a linear layer's weights, [outputs, inputs]). start is 0, or C when accumulating.
@@ -11,7 +11,8 @@
 //   s8, u8s8         exact in 32 bits, for all values, on every instruction set; k is at most ck_product_max_k
 //   s8s4*, s8u4*     exact in 32 bits within a group, then one chain over groups: fma(scale, sum of group, C) in f32
 //   bf16s4*, bf16u4* the sum of a group in f32 over (q - zero point), then the same chain over groups
-// So the bits of row i do not depend on m, on blocking, on packing ahead or on the number of workers.
+// (in the portable variants a multiply and an add, where the compiler's baseline has no fused one). So the bits of row
+// i do not depend on m, on blocking, on packing ahead or on the number of workers; of a NaN, only that it is one.
 #ifndef CK_MATMUL_H
 #define CK_MATMUL_H
 #include "ck_runtime.h"
@@ -43,7 +44,8 @@ typedef struct ck_left {
   ck_orientation orientation;
 } ck_left;
 
-// What happens to the sums on their way into C, in this order; whatever is NULL or zero is left out.
+// What happens to the sums on their way into C, in this order; whatever is NULL or zero is left out. C may be its own
+// residual or operand; otherwise nothing may overlap it.
 //   v = sum * (row_scales[i] * column_scales[j]) + bias[j]      (one fused multiply-add)
 //   saved[i, j] = v
 //   v = function(v, operand[i, j])
@@ -100,7 +102,7 @@ typedef struct ck_weights {
   ck_orientation orientation;
   const float *column_scales;   // n, copied; NULL: the epilogue's, or none
   const uint16_t *group_scales; // 4-bit: f16 [n, k / group]
-  const uint8_t *zero_points;   // u4: [n, k / group], 0 ..< 16
+  const uint8_t *zero_points;   // u4: [n, k / group], 0 ..< 16, checked; s4: NULL
 } ck_weights;
 // CK_BAD_SHAPE when the group does not divide k, or k is over the bound of exact sums.
 // placement: where the panels go on a machine with several NUMA nodes. Workers of a team like the context's read what
@@ -110,7 +112,7 @@ ck_status ck_packed_create(const ck_context *context, ck_product product, size_t
 void ck_packed_destroy(ck_packed *packed);
 size_t ck_packed_bytes(const ck_packed *packed);    // of one copy of the panels
 uint32_t ck_packed_copies(const ck_packed *packed); // 1, or one for each NUMA node
-// Its column scales multiply the sums when the epilogue has none.
+// Its column scales multiply the sums when the epilogue has none; an s32 C takes the sums as they are.
 ck_status ck_matmul_packed(const ck_context *context, size_t m, ck_left a, const ck_packed *b, ck_result c);
 
 // The products of training: all f32, bias or NULL.

@@ -26,6 +26,18 @@ ck_type ck_product_right(ck_product product) {
   }
 }
 
+bool ck_product_has_zeros(ck_product product) {
+  switch (product) {
+  case CK_PRODUCT_S8U4G32:
+  case CK_PRODUCT_S8U4G128:
+  case CK_PRODUCT_BF16U4G32:
+  case CK_PRODUCT_BF16U4G128:
+    return true;
+  default:
+    return false;
+  }
+}
+
 static bool valid(ck_orientation orientation) { return orientation == CK_AS_IS || orientation == CK_TRANSPOSED; }
 
 static ck_matmul_source source(const void *data, size_t element, size_t count, size_t k, bool k_contiguous) {
@@ -67,6 +79,9 @@ static ck_status set_result(ck_matmul_job *job, const ck_context *context, ck_re
   if (job->quantizes && epilogue.row_scales) return CK_BAD_ARGUMENT;
   if (!epilogue.column_scales) epilogue.column_scales = column_scales;
   if (c.type == sums && !job->quantizes && is_empty(&epilogue)) return CK_OK;
+  // C may be its own residual or operand, element by element; accumulating leaves no place for both.
+  job->partials = c.data && (epilogue.residual == c.data || epilogue.operand == c.data);
+  if (job->partials && job->accumulate) return CK_BAD_ARGUMENT;
   job->finish_tile = ck_finish_best(context);
   return ck_finish_prepare(&job->finish, &epilogue, c.data, c.type, sums, job->n);
 }

@@ -21,7 +21,7 @@ typedef struct ck_matmul_job {
   size_t chunk;                                   // panels of B that are packed at a time; a multiple of nr columns
   size_t m_blocks, n_blocks, m_block, pack_tasks; // tasks are m_blocks x n_blocks; m_block rows at most
   bool own_panels;                                // each task packs its own panels of B, which no other task needs
-  bool partials;    // C is smaller than the sums: between blocks of K these stay in the worker's scratch
+  bool partials; // C is smaller than the sums, or still needed: between blocks of K these stay in the worker's scratch
   size_t c_element; // bytes
   // Where things are in the worker's scratch, after the block of A.
   size_t panels_at, wide_at, sums_at, scales_at, partials_at;
@@ -37,7 +37,9 @@ void ck_matmul_pack_program(ck_worker *worker, const void *job); // only packs B
 // driver.c
 bool ck_matmul_fits(size_t rows, size_t columns); // whether rows x columns elements of any type can be addressed
 size_t ck_type_bytes(ck_type type);
-ck_type ck_product_right(ck_product product); // type of B in memory; CK_TYPES for 4-bit weights
+ck_type ck_product_right(ck_product product);  // type of B in memory; CK_TYPES for 4-bit weights
+bool ck_product_has_zeros(ck_product product); // 4-bit weights with zero points of their own
+_Static_assert(sizeof(ck_matmul_job) <= CK_JOB_BYTES, "a job fits the blocks of a list");
 
 // Sizes, from one formula for everyone.
 static inline size_t ck_matmul_depth(const ck_matmul_job *job, size_t k_block) {

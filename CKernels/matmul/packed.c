@@ -4,6 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool below_16(const uint8_t *points, size_t count) {
+  uint8_t all = 0;
+  for (size_t i = 0; i < count; i++) all |= points[i];
+  return all < 16;
+}
+
 static ck_status pack(const ck_context *context, ck_packed *packed, ck_weights weights) {
   const ck_matmul_kernel *kernel = packed->kernel;
   const size_t n = packed->n, k = packed->k, group = ck_product_group(packed->product);
@@ -46,6 +52,8 @@ ck_status ck_packed_create(const ck_context *context, ck_product product, size_t
   if (k % group != 0 || k > ck_product_max_k(product)) return CK_BAD_SHAPE;
   if (n && k && !weights.data) return CK_BAD_ARGUMENT;
   if (group > 1 && n && k && (!weights.group_scales || weights.orientation != CK_TRANSPOSED)) return CK_BAD_ARGUMENT;
+  if (group > 1 && n && k && !ck_product_has_zeros(product) != !weights.zero_points) return CK_BAD_ARGUMENT;
+  if (weights.zero_points && !below_16(weights.zero_points, n * (k / group))) return CK_BAD_ARGUMENT;
   ck_packed *packed = calloc(1, sizeof *packed);
   if (!packed) return CK_NO_MEMORY;
   *packed = (ck_packed){.kernel = kernel, .needs = needs, .product = product, .n = n, .k = k};

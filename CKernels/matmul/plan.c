@@ -18,8 +18,10 @@ static void split_k(ck_matmul_job *job, ck_caches caches) {
   const ck_matmul_kernel *kernel = job->kernel;
   const size_t grain = ck_max(kernel->unit, 8);
   size_t most = caches.l2 / 2 / (BLOCK_PANELS * kernel->mr * kernel->a_bytes);
-  // Few panels of A may fill half of L2: B comes from memory then, and is faster in one go.
-  if (job->m <= FEW_PANELS * kernel->mr) most = ck_max(most, caches.l2 / 2 / (ck_max(job->m, 1) * kernel->a_bytes));
+  // Few panels of A may fill half of L2: B comes from memory then, and is faster in one go. Not where it is expanded
+  // for them, into L2 as well.
+  if (job->m <= (kernel->expand ? 1 : FEW_PANELS) * kernel->mr)
+    most = ck_max(most, caches.l2 / 2 / (ck_max(job->m, 1) * kernel->a_bytes));
   const size_t blocks = ck_max(ck_ceil_div(job->k, ck_max(most, grain)), 1);
   job->kc = ck_max(ck_round_up(ck_ceil_div(job->k, blocks), grain), grain);
   job->k_blocks = ck_max(ck_ceil_div(job->k, job->kc), 1);
@@ -73,7 +75,7 @@ ck_needs ck_matmul_plan(ck_matmul_job *job, ck_caches caches, size_t workers) {
     job->pack_tasks = ck_min(4 * workers, job->chunk);
     needs.shared_bytes = job->chunk * whole;
   }
-  job->partials = job->k_blocks > 1 && job->c_element < 4;
+  job->partials = job->k_blocks > 1 && (job->c_element < 4 || job->partials);
   if (job->partials) {
     const size_t columns = ck_max(PARTIAL_BYTES / 4 / job->m_block, kernel->nr);
     job->n_blocks = ck_min(ck_max(job->n_blocks, ck_ceil_div(job->chunk * kernel->nr, columns)), job->chunk);

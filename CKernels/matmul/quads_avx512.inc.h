@@ -1,8 +1,9 @@
 // 8-bit weights on AVX-512 for products that are not of integers. A unit is four steps of K of 32 columns, and the 32
 // bits of a column hold its four steps. They become f32 in registers; of every route this one loads the fewest ports of
 // Zen 4:
-//   steps 0 and 1   vpblendmb puts the byte, as w + 128, into the mantissa of 2^23 (the lowest byte) or of 2^15 (the
-//   one and 2           above it), and a subtraction takes that number and 128 off. Step 2 is moved down by vpshufb.
+//   steps 0, 1, 2   vpblendmb puts the byte, as w + 128, into the mantissa of 2^23 (the lowest byte) or of 2^15 (the
+//   one
+//                   above it), and a subtraction takes that number and 128 off. Step 2 is moved down by vpshufb.
 //   step 3          vpsrad extends the sign, vcvtdq2ps converts
 // One of three ports, one of two, one of two: vpmovsxbd and vcvtdq2ps, on fewer ports, take a quarter longer.
 // Include inside CK_TARGET_BEGIN(...).

@@ -2,9 +2,7 @@
 // baseline has. A K-group is one step. Define before:
 //   ck_lanes               vector of 4 sums, float or int32_t
 //   ck_element             packed element of A
-//   ck_dot(sum, a, b)      sum plus an element of A times 4 of B. All cases go through one body, so the chain is the
-//   same
-//                          for every shape, fused or not
+//   ck_dot(sum, a, b)      sum plus an element of A times 4 of B; one body for all cases, so one chain for every shape
 //   ck_load_b(p, v)        vector v of a unit of B, a unit being one step of 8 columns
 //   CK_UNIT_BYTES          of a unit of B
 #include "matmul/elements_portable.inc.h"

@@ -8,8 +8,8 @@
 //   CK_PLACE_DEFAULT      by first touch: fill it with ck_for_parts too, and it is placed like a partitioned one
 //   CK_PLACE_INTERLEAVED  page by page over all nodes
 //   CK_PLACE_NODE         all on one node
-//   CK_PLACE_PARTITIONED  the parts that worker w reads first on the node of worker w: boundaries go to the nearest
-//   page CK_PLACE_REPLICATED   one copy for each node of the machine
+//   CK_PLACE_PARTITIONED  the parts that worker w reads first on its node: boundaries go to the nearest page
+//   CK_PLACE_REPLICATED   one copy for each node of the machine
 //
 // With one node, and below the size that has pages of its own, every placement is one plain buffer. A refusal by the
 // system to place pages makes reading slower and is not an error. A team of another size than the one that the array

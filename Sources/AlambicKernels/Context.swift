@@ -52,6 +52,9 @@ public final class Context: @unchecked Sendable {
     /// Whether kernels called with this context are only noted, for an ``OperationList`` to run later.
     public var isRecording: Bool { recorder != nil }
 
+    /// What a list of operations noted must live until it has run.
+    func keep(_ object: AnyObject) { recorder?.kept.append(object) }
+
     /// Worker by worker, whether it stays on its core and if not, why.
     public var pinning: [Pinning] { team.pinning }
 

@@ -27,6 +27,7 @@ public final class OperationList {
     public func clear() {
         ck_list_clear(recorder.list)
         recorder.bodies = []
+        recorder.kept = []
     }
 
     /// Notes a closure to be called for every task, as `concurrently` would call it now.
@@ -54,6 +55,8 @@ final class Recorder: @unchecked Sendable {
     let base: Context
     /// Closures that the list's steps point to.
     fileprivate var bodies: [OperationList.Body] = []
+    /// Packed matrices that they read.
+    var kept: [AnyObject] = []
 
     init(_ base: Context) throws(KernelError) {
         var list: OpaquePointer?

@@ -161,8 +161,23 @@ import Testing
         var expected = halves
         try matmul(M: 40, x.span, packed, into: floats.mutableSpan, epilogue: Epilogue().bias(bias.span), on: context)
         try matmul(M: 40, x.span, packed, into: halves.mutableSpan, epilogue: Epilogue().bias(bias.span), on: context)
-        try convert(floats.span, to: .bf16, into: expected.mutableSpan, on: context)
+        try convert(floats.span, to: case_.product == .f16 ? .f16 : .bf16, into: expected.mutableSpan, on: context)
         #expect(halves == expected, "\(operands)")
+    }
+
+    @Test("C may be its own residual, however deep K is", arguments: variants)
+    func inPlace(variant: Variant) throws {
+        let context = try variant.context(threads: 2)
+        let K = 6000
+        let (x, w) = ([Float](repeating: 1, count: 20 * K), [Float](repeating: 1, count: 20 * K))
+        let c = try Memory<Float>(count: 400)
+        var span = c.mutableSpan
+        for i in 0..<400 { span[i] = Float(i) }
+        try matmul(
+            .f32, M: 20, N: 20, K: K, x.span, .asIs, w.span, .transposed, into: c.mutableSpan,
+            epilogue: Epilogue().residual(c.span), on: context)
+        let result = c.span
+        for i in 0..<400 { #expect(result[i] == Float(i + K)) }
     }
 
     @Test("accumulating adds to what C holds", arguments: variants)

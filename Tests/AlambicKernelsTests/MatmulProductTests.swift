@@ -167,6 +167,13 @@ struct ProductVariant: Sendable, CustomTestStringConvertible {
             _ = try PackedMatrix(.f32, floats.span, N: 0, K: .max / 2, on: context)
         }
         #expect(error?.code == .badShape)
+        let sixteen = [UInt8](repeating: 16, count: 1), half = [UInt8](repeating: 0, count: 64)
+        let one = [UInt16](repeating: 0x3c00, count: 1)
+        error = #expect(throws: KernelError.self) {
+            _ = try PackedMatrix(
+                .bf16u4g128, nibbles: half.span, scales: one.span, zeroPoints: sixteen.span, N: 1, K: 128, on: context)
+        }
+        #expect(error?.code == .badArgument)
         let packed = try MatmulOperands(.s8, M: 1, N: 8, K: 8, seed: 81).pack(on: context)
         var c = [Int32](repeating: 0, count: 8), a = [Int8](repeating: 1, count: 8)
         a[0] = 2

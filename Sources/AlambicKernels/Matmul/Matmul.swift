@@ -42,13 +42,13 @@ extension Kernels {
 ///   - b: the packed matrix, which decides the product.
 ///   - c: `[M, N]`: f32, 16-bit floats or int8; `Int32` for the exact sums of int8 products. Column scales that b was packed
 ///     with multiply the result unless the epilogue has its own.
-///   - format: what `UInt16` elements of c stand for.
+///   - format: what `UInt16` elements of c stand for; nil for the product's own, which is bf16 unless it is `.f16`.
 ///   - store: accumulating needs a C of f32 and sums of f32.
 /// - Throws: `.noKernel` when the context does not allow the instruction set that b is packed for; `.badArgument` for an
 ///   epilogue that C's type does not allow; `.noMemory`.
 public func matmul<A: MatrixElement, C: MatrixElement>(
     M: Int, _ a: Span<A>, _ orientationA: Orientation, _ b: PackedMatrix, into c: consuming MutableSpan<C>,
-    as format: HalfFormat = .bf16, store: Store = .replace, epilogue: borrowing Epilogue, on context: Context
+    as format: HalfFormat? = nil, store: Store = .replace, epilogue: borrowing Epilogue, on context: Context
 ) throws(KernelError) {
     let (N, K, product) = (b.N, b.K, b.product)
     precondition(
@@ -56,17 +56,18 @@ public func matmul<A: MatrixElement, C: MatrixElement>(
         "matmul of \(M)x\(K) by packed \(K)x\(N): A has \(a.count) elements, C \(c.count)")
     precondition(product.takes(left: A.self), "a product of \(A.self) with a matrix packed for \(product)")
     epilogue.check(M: M, N: N)
+    context.keep(b)
     let status = withUnsafePointer(to: epilogue.raw) { raw in
         ck_matmul_packed(
             context.handle, M, left(a, orientationA, product), b.handle,
-            result(&c, format, store, raw))
+            result(&c, format ?? product.halves, store, raw))
     }
     try check(status, "matmul of \(M)x\(K) by packed \(K)x\(N) \(product)")
 }
 
 /// The same with A as is, `[M, K]`.
 public func matmul<A: MatrixElement, C: MatrixElement>(
-    M: Int, _ a: Span<A>, _ b: PackedMatrix, into c: consuming MutableSpan<C>, as format: HalfFormat = .bf16,
+    M: Int, _ a: Span<A>, _ b: PackedMatrix, into c: consuming MutableSpan<C>, as format: HalfFormat? = nil,
     store: Store = .replace, epilogue: borrowing Epilogue, on context: Context
 ) throws(KernelError) {
     try matmul(M: M, a, .asIs, b, into: c, as: format, store: store, epilogue: epilogue, on: context)
@@ -75,7 +76,7 @@ public func matmul<A: MatrixElement, C: MatrixElement>(
 /// The same with B in memory, `[K, N]` or `[N, K]`, of the product's type for B; 4-bit weights are packed ahead.
 public func matmul<A: MatrixElement, B: MatrixElement, C: MatrixElement>(
     _ product: Product, M: Int, N: Int, K: Int, _ a: Span<A>, _ orientationA: Orientation, _ b: Span<B>,
-    _ orientationB: Orientation, into c: consuming MutableSpan<C>, as format: HalfFormat = .bf16,
+    _ orientationB: Orientation, into c: consuming MutableSpan<C>, as format: HalfFormat? = nil,
     store: Store = .replace, epilogue: borrowing Epilogue, on context: Context
 ) throws(KernelError) {
     precondition(
@@ -88,7 +89,7 @@ public func matmul<A: MatrixElement, B: MatrixElement, C: MatrixElement>(
     let status = withUnsafePointer(to: epilogue.raw) { raw in
         ck_matmul(
             context.handle, product.raw, M, N, K, left(a, orientationA, product), right,
-            result(&c, format, store, raw))
+            result(&c, format ?? product.halves, store, raw))
     }
     try check(status, "matmul of \(M)x\(K) by \(K)x\(N) \(product)")
 }

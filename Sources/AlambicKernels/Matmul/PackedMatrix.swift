@@ -56,7 +56,7 @@ public final class PackedMatrix: @unchecked Sendable {
     ///   - b: N x K elements of the product's type for B (`UInt16` for bf16 and f16).
     ///   - orientation: `.transposed` for `[N, K]` (a linear layer's weights), `.asIs` for `[K, N]`.
     ///   - scales: N scales that multiply the columns of the result, copied; nil for none.
-    /// - Throws: `.badShape` when an integer product's K is over 131071, beyond which sums may not fit in 32 bits, and
+    /// - Throws: `.badShape` when K is over 131071 for `.s8` or 65793 for `.u8s8`, beyond which sums may not fit in 32 bits, and
     ///   `.noMemory` when there is none left.
     public convenience init<Element: MatrixElement>(
         _ product: Product, _ b: Span<Element>, N: Int, K: Int, orientation: Orientation = .transposed,
@@ -84,7 +84,7 @@ public final class PackedMatrix: @unchecked Sendable {
     ///   - nibbles: `[N, K / 2]`; q of an even k in the low half of a byte.
     ///   - scales: f16 bits, `[N, K / group]`.
     ///   - zeroPoints: `[N, K / group]` in 0 ..< 16 for products with zero points of their own, else nil.
-    /// - Throws: `.badShape` when the group does not divide K or K is over 131071; `.noMemory`.
+    /// - Throws: `.badShape` when the group does not divide K; `.badArgument` for a zero point over 15; `.noMemory`.
     public convenience init(
         _ product: Product, nibbles: Span<UInt8>, scales: Span<UInt16>, zeroPoints: Span<UInt8>? = nil, N: Int, K: Int,
         location: Location = .partitioned, on context: Context
