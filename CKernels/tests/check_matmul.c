@@ -4,8 +4,10 @@
 #include "tests/check.h"
 #include "tests/matmul_operands.h"
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { TEAMS = 4, SHAPES = 48, MOST_WORK = 2000000, MOST_LINES = 40 };
 
@@ -23,6 +25,14 @@ static void fail(const trial *t, const char *what) {
   printf("FAILED matmul, %s: ", t->variant);
   operands_print(t->operands);
   printf(": %s\n", what);
+}
+
+// A kernel that touches a guarded page ends the process: first say which one it was.
+static const trial *running;
+static void say_and_end(int signal) {
+  fail(running, "touched memory that is not an operand's");
+  fflush(stdout);
+  _exit(1);
 }
 
 typedef struct call {
@@ -219,6 +229,7 @@ static void check_variant(operands *o, ck_variant variant, ck_team *const teams[
     CHECK(ck_context_create(variant.needs, teams[i], &contexts[i]) == CK_OK);
     t.contexts[i] = contexts[i];
   }
+  running = &t;
   const ck_weights weights = {.data = o->b_data.data,
                               .orientation = o->b_orientation,
                               .group_scales = (const uint16_t *)o->group_scales.data,
@@ -269,8 +280,12 @@ void check_matmul(const ck_topology *topology) {
   ck_team *teams[TEAMS];
   for (uint32_t i = 0; i < TEAMS; i++)
     CHECK(ck_team_create(topology, (ck_team_options){.workers = i + 1}, &teams[i]) == CK_OK);
+  signal(SIGSEGV, say_and_end);
+  signal(SIGBUS, say_and_end);
   const int before = failures;
   for (ck_product product = 0; product < CK_PRODUCTS; product++) check_product(product, teams);
+  signal(SIGSEGV, SIG_DFL);
+  signal(SIGBUS, SIG_DFL);
   if (failures - before > MOST_LINES) printf("%d failures of matmul in all\n", failures - before);
   for (uint32_t i = 0; i < TEAMS; i++) ck_team_destroy(teams[i]);
 }
