@@ -56,15 +56,15 @@ void ck_topology_plan(const ck_topology *topology, uint32_t workers, uint32_t *u
 uint32_t ck_topology_default_workers(const ck_topology *topology);
 size_t ck_cpu_name(char *text, size_t capacity); // brand string; bytes written without the terminating NUL
 
-// Team: worker threads with one launcher. Callers' own affinity is never changed.
+// Team: worker threads with one launcher. A caller on the core of a worker does that worker's part. Callers' own
+// affinity is never changed.
 typedef struct ck_team ck_team;
 typedef CK_ENUM(ck_pinning){CK_PIN_SKIPPED = 0, CK_PINNED, CK_PIN_FAILED} ck_pinning;
 typedef struct ck_team_options {
-  uint32_t workers;    // 0: ck_topology_default_workers
+  uint32_t workers;    // 0: ck_topology_default_workers; 1: no thread at all, work runs on callers, one at a time
   uint32_t first_core; // index into the topology's plan where this team starts, so that two teams share no core
   bool pin;            // false: skipped
   uint32_t spin_ns;    // how long launcher and workers spin before they sleep; 0: default
-  bool callers_only;   // no thread at all: everything runs on the callers, one at a time
 } ck_team_options;
 enum { CK_MAX_WORKERS = 4096 };
 // The topology must outlive the team. CK_BAD_ARGUMENT: more than CK_MAX_WORKERS.

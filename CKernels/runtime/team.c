@@ -1,9 +1,11 @@
 // The team: a launcher thread that opens one parallel region and stays in it, as worker 0, until the team is destroyed.
 // Between jobs its workers wait at a gate of ours, so how long they spin is decided here and not by the OpenMP library.
 //
-// Callers take turns, first in first out. The one whose turn it is publishes its steps; the worker that finishes last
-// passes the turn on: straight to the next caller's steps when there are any, so that a busy team never waits for a
-// caller to wake up. Small work runs on the caller itself, as worker 0 of 1, while it holds the turn.
+// Callers take turns, first in first out. The one whose turn it is publishes its steps; who finishes last passes the
+// turn on: straight to the next caller's steps when there are any, so that a busy team never waits for a caller to wake
+// up. A caller that gets its turn at once and is on the core of a worker does that worker's part itself, and the worker
+// sleeps on: no core is handed over. Small work runs on the caller alone, as worker 0 of 1, while it holds the turn,
+// and so does everything in a team of one worker, which has no thread.
 #include "runtime/team.h"
 #include "runtime/crew.h"
 #include "runtime/floating.h"
@@ -27,9 +29,10 @@ enum {
   SCRATCH_GRAIN = 1 << 16,
 };
 
-// A caller offers its core at once and again, so that no worker has to wait for it; but for a while it does not sleep.
-// The worker that shares its core then passes it on directly, where waking it up from another core took 15 us.
-static const ck_spin caller_spin = {0, 200000};
+// A caller that only waits offers its core at once and again, so that no worker has to wait for it; but for a while it
+// does not sleep. The worker that shares its core then passes it on directly, where waking it up from another core took
+// 15 us. One that did a worker's part has its core to itself.
+static const ck_spin caller_spin = {0, 200000}, seated_spin = {200, 200000};
 
 typedef struct arena {
   void *start;
@@ -45,12 +48,14 @@ typedef struct frame {
 static _Thread_local const frame *working;
 
 enum { WAITING = 0, TURN = 1, DONE = 2 };
+enum { NO_SEAT = UINT32_MAX };
 typedef struct request {
   const ck_step *steps;
   size_t count;
   const frame *caller; // what the caller works for; the workers of this request work for it too
   ck_needs needs;
-  bool alone; // runs on the caller
+  bool alone;    // runs on the caller
+  uint32_t seat; // of the worker whose part the caller does, or NO_SEAT
   ck_status status;
   ck_gate state;
   struct request *next;
@@ -60,6 +65,11 @@ typedef struct pin {
   ck_pinning outcome;
   char reason[REASON_BYTES];
 } pin;
+
+// Where a worker waits; its value counts the jobs that were published to it.
+typedef struct seat {
+  _Alignas(128) ck_gate job;
+} seat;
 
 struct ck_team {
   const ck_topology *topology;
@@ -84,7 +94,7 @@ struct ck_team {
   request *current;
   bool stop;
 
-  _Alignas(128) ck_gate job;                // its value counts the jobs published
+  seat *seats;                              // one per worker
   _Alignas(128) _Atomic uint64_t last_done; // when, by ck_now_ns
   _Atomic uint32_t unfinished;
   ck_crew crew;
@@ -120,10 +130,16 @@ static ck_status prepare(ck_team *team, const request *request) {
 
 // MARK: turns
 
+// As soon as the last one is called the request may end, and be gone.
+static void call_workers(ck_team *team, uint32_t but) {
+  for (uint32_t i = 0, count = team->workers; i < count; ++i)
+    if (i != but) ck_gate_set(&team->seats[i].job, ck_gate_next(ck_gate_value(&team->seats[i].job)));
+}
+
 static void publish(ck_team *team, request *request) {
   team->current = request;
   atomic_store_explicit(&team->unfinished, team->workers, memory_order_relaxed);
-  ck_gate_set(&team->job, ck_gate_next(ck_gate_value(&team->job)));
+  call_workers(team, request->seat);
 }
 
 static void pass_turn(ck_team *team) {
@@ -170,6 +186,39 @@ static bool take_turn_or_queue(ck_team *team, request *request) {
 
 // MARK: running steps
 
+// A worker has done its part of the request. The last one out: nobody draws tasks any more, and the request lives until
+// its state says DONE.
+static void finish(ck_team *team, request *request) {
+  if (atomic_fetch_sub(&team->unfinished, 1) > 1) return;
+  ck_crew_rewind(&team->crew);
+  atomic_store_explicit(&team->last_done, ck_now_ns(), memory_order_relaxed);
+  request->status = CK_OK;
+  pass_turn(team);
+  ck_gate_set(&request->state, DONE);
+}
+
+static ck_worker worker_at(ck_team *team, uint32_t index) {
+  return (ck_worker){
+      .index = index,
+      .count = team->workers,
+      .node = team->nodes[index],
+      .crew = &team->crew,
+      .scratch = team->arenas[index].start,
+      .shared = team->shared.start,
+  };
+}
+
+static void run_seated(ck_team *team, request *request) {
+  frame here = {team, working};
+  working = &here;
+  ck_floating floating = ck_floating_enter();
+  ck_worker worker = worker_at(team, request->seat);
+  ck_worker_run(&worker, request->steps, request->count);
+  ck_floating_leave(floating);
+  working = here.outer;
+  finish(team, request);
+}
+
 static void run_alone(ck_team *team, const request *request) {
   frame here = {team, working};
   working = &here;
@@ -202,25 +251,17 @@ static void work(void *argument, uint32_t index, uint32_t count) {
   ck_floating_enter();
   frame here = {team, NULL};
   working = &here;
-  ck_worker worker = {.index = index, .count = count, .node = team->nodes[index], .crew = &team->crew};
-  uint32_t job = ck_gate_value(&team->job);
+  uint32_t job = ck_gate_value(&team->seats[index].job);
   if (atomic_fetch_add(&team->starting, 1) + 1 == count) ck_gate_set(&team->started, 1);
   for (;;) {
-    job = ck_gate_wait(&team->job, job, team->idle);
+    job = ck_gate_wait(&team->seats[index].job, job, team->idle);
     if (team->stop) break;
     request *request = team->current;
-    worker.scratch = team->arenas[index].start;
-    worker.shared = team->shared.start;
+    ck_worker worker = worker_at(team, index);
     here.outer = request->caller;
     ck_worker_run(&worker, request->steps, request->count);
     here.outer = NULL; // the caller's frames end with the request
-    if (atomic_fetch_sub(&team->unfinished, 1) > 1) continue;
-    // The last one out. Nobody draws tasks any more; the request lives until its state says DONE.
-    ck_crew_rewind(&team->crew);
-    atomic_store_explicit(&team->last_done, ck_now_ns(), memory_order_relaxed);
-    request->status = CK_OK;
-    pass_turn(team);
-    ck_gate_set(&request->state, DONE);
+    finish(team, request);
   }
   working = NULL;
   ck_topology_restore_binding(team->topology, binding);
@@ -232,10 +273,21 @@ static bool is_small(ck_team *team, double work_ns) {
   return ck_now_ns() - atomic_load_explicit(&team->last_done, memory_order_relaxed) > team->idle.yield_ns;
 }
 
+// The worker whose core the calling thread is on. It may be moved at any time, which costs speed and nothing else.
+// Workers that are not bound go where the caller is not.
+static uint32_t seat_here(const ck_team *team) {
+  if (team->pins[0].outcome != CK_PINNED) return 0;
+  uint32_t unit;
+  if (!ck_topology_here(&unit)) return NO_SEAT;
+  for (uint32_t i = 0; i < team->workers; ++i)
+    if (team->units[i] == unit) return i;
+  return NO_SEAT;
+}
+
 ck_status ck_team_run(ck_team *team, const ck_step *steps, size_t count, ck_needs needs) {
   if (is_working_for(team)) return CK_BAD_ARGUMENT;
   if (count == 0) return CK_OK;
-  request request = {.steps = steps, .count = count, .caller = working, .needs = needs};
+  request request = {.steps = steps, .count = count, .caller = working, .seat = NO_SEAT, .needs = needs};
   request.alone = !team->has_launcher || is_small(team, needs.work_ns);
   ck_gate_init(&request.state);
   bool has_turn = take_turn_or_queue(team, &request);
@@ -244,8 +296,10 @@ ck_status ck_team_run(ck_team *team, const ck_step *steps, size_t count, ck_need
   if (has_turn) {
     request.status = prepare(team, &request);
     if (request.status == CK_OK && !request.alone) {
+      const uint32_t seat = request.seat = seat_here(team);
       publish(team, &request);
-      ck_gate_wait(&request.state, WAITING, caller_spin);
+      if (seat != NO_SEAT) run_seated(team, &request);
+      ck_gate_wait(&request.state, WAITING, seat != NO_SEAT ? seated_spin : caller_spin);
     } else {
       if (request.status == CK_OK) run_alone(team, &request);
       pass_turn(team);
@@ -280,7 +334,9 @@ static void release(ck_team *team) {
   if (team->arenas != NULL)
     for (uint32_t i = 0; i < team->options.workers; ++i) ck_pages_destroy(team->arenas[i].start, team->arenas[i].bytes);
   ck_pages_destroy(team->shared.start, team->shared.bytes);
-  ck_gate_destroy(&team->job);
+  if (team->seats != NULL)
+    for (uint32_t i = 0; i < team->options.workers; ++i) ck_gate_destroy(&team->seats[i].job);
+  free(team->seats);
   ck_crew_destroy(&team->crew);
   ck_gate_destroy(&team->started);
   pthread_mutex_destroy(&team->mutex);
@@ -315,7 +371,6 @@ static bool make_plan(ck_team *team) {
 
 ck_status ck_team_create(const ck_topology *topology, ck_team_options options, ck_team **out) {
   *out = NULL;
-  if (options.callers_only) options.workers = 1;
   if (options.workers == 0) options.workers = ck_topology_default_workers(topology);
   if (options.workers > CK_MAX_WORKERS) return CK_BAD_ARGUMENT;
   ck_team *team = aligned_alloc(_Alignof(ck_team), ck_round_up(sizeof *team, _Alignof(ck_team)));
@@ -327,7 +382,8 @@ ck_status ck_team_create(const ck_topology *topology, ck_team_options options, c
   team->workers = 1;
   pthread_mutex_init(&team->mutex, NULL);
   ck_gate_init(&team->started);
-  ck_gate_init(&team->job);
+  team->seats = aligned_alloc(_Alignof(seat), options.workers * sizeof *team->seats);
+  for (uint32_t i = 0; team->seats != NULL && i < options.workers; ++i) ck_gate_init(&team->seats[i].job);
   team->units = calloc(options.workers, sizeof *team->units);
   team->nodes = calloc(options.workers, sizeof *team->nodes);
   team->pins = calloc(options.workers, sizeof *team->pins);
@@ -336,14 +392,15 @@ ck_status ck_team_create(const ck_topology *topology, ck_team_options options, c
   bool crowded = options.workers > ck_topology_default_workers(topology);
   ck_spin spin = {crowded ? 16 : 200, BARRIER_SPIN_NS};
   bool made = ck_crew_init(&team->crew, options.workers, team->nodes, spin);
-  made = made && team->units != NULL && team->nodes != NULL && team->pins != NULL && team->arenas != NULL;
+  made = made && team->seats != NULL && team->units != NULL && team->nodes != NULL && team->pins != NULL &&
+         team->arenas != NULL;
   if (!made || !make_plan(team)) {
     release(team);
     return CK_NO_MEMORY;
   }
   // Between jobs the core is offered to others soon: the caller that is to bring the next job may need it.
   team->idle = (ck_spin){8, options.spin_ns != 0 ? options.spin_ns : DEFAULT_SPIN_NS};
-  if (options.callers_only) {
+  if (options.workers == 1) {
     snprintf(team->pins[0].reason, sizeof team->pins[0].reason, "runs on the callers");
   } else {
     if (start_launcher(team, launch) != 0) {
@@ -365,7 +422,7 @@ void ck_team_destroy(ck_team *team) {
     if (!take_turn_or_queue(team, &last)) ck_gate_wait(&last.state, WAITING, (ck_spin){0, 0});
     ck_gate_destroy(&last.state);
     team->stop = true;
-    ck_gate_set(&team->job, ck_gate_next(ck_gate_value(&team->job)));
+    call_workers(team, NO_SEAT);
     pthread_join(team->launcher, NULL);
   }
   release(team);

@@ -3,6 +3,7 @@
 #include "runtime/quota.h"
 #include "runtime/worker.h"
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,17 @@ struct ck_topology {
   hwloc_bitmap_t allowed; // hardware threads we may use
 #endif
 };
+
+bool ck_topology_here(uint32_t *unit) {
+#if defined(__linux__)
+  int here = sched_getcpu();
+  *unit = here < 0 ? 0 : (uint32_t)here;
+  return here >= 0;
+#else
+  (void)unit;
+  return false;
+#endif
+}
 
 ck_topology_info ck_topology_describe(const ck_topology *topology) { return topology->info; }
 

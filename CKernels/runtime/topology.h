@@ -4,6 +4,8 @@
 #include "ck_runtime.h"
 // Binds the calling thread to the hardware thread with this OS index. False: not done, and `reason` says why.
 bool ck_topology_pin(const ck_topology *topology, uint32_t unit, char *reason, size_t capacity);
+// The OS index of the hardware thread that the calling thread is on at this moment. False: it cannot be known.
+bool ck_topology_here(uint32_t *unit);
 // The calling thread's binding, to be restored later; NULL when it cannot be known.
 void *ck_topology_save_binding(const ck_topology *topology);
 void ck_topology_restore_binding(const ck_topology *topology, void *saved); // frees it

@@ -120,8 +120,7 @@ public final class Machine: Sendable {
         return try teams.withLock { teams throws(KernelError) in
             if let team = teams.shared[key]?.team { return team }
             let options = ck_team_options(
-                workers: UInt32(threads), first_core: UInt32(clamping: firstCore), pin: pinned, spin_ns: 0,
-                callers_only: false)
+                workers: UInt32(threads), first_core: UInt32(clamping: firstCore), pin: pinned, spin_ns: 0)
             let team = try Team(topology, options)
             teams.shared[key] = Teams.Weak(team: team)
             return team
@@ -133,7 +132,7 @@ public final class Machine: Sendable {
         options.workers = UInt32(environment.threads ?? 0)
         options.pin = true
         if let team = try? Team(topology, options) { return team }
-        options.callers_only = true
+        options.workers = 1  // needs no thread
         guard let team = try? Team(topology, options) else { preconditionFailure("no memory for a few hundred bytes") }
         return team
     }
