@@ -60,6 +60,36 @@ CK_INLINE void ck_tile_unit(__m512i *sum, const char *a, const char *b, const si
   for (size_t g = 0; g < CK_UNIT_GROUPS; g++) ck_tile_step(sum, a + g * rows * 4, b, b_stride, rows, panels, g);
 }
 
+// The last CK_LAST units of a tile, one row after the other: a finished row is stored while the next ones are
+// multiplied. Stored in one burst behind the last unit, the 28 vectors would hold up the multiply-adds of the next
+// tile: on Zen 4 a store of 64 bytes takes two cycles, and the burst cost 65 cycles a tile, 2 % of one of 512 steps of
+// s8; so it costs 5. There is one register for A and two for B. Each row that is done leaves two more, so that the
+// first rows take B from memory and row CK_LAST - 1 has all of it in registers.
+enum { CK_LAST = 3 };
+CK_INLINE void ck_tile_last(const ck_matmul_tile *tile, __m512i *sum, const char *a, const char *b, const size_t rows) {
+  const size_t to_stride = tile->to_stride * 4;
+  char *to = tile->to;
+  __m512i bv[CK_LAST][2];
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < rows; i++, to += to_stride) {
+    if (i < CK_LAST) {
+      bv[i][0] = CK_LOAD_B(b + i * CK_UNIT_BYTES, 0, 0);
+      bv[i][1] = CK_LOAD_B(b + i * CK_UNIT_BYTES, 1, 0);
+    }
+#pragma clang loop unroll(full)
+    for (size_t u = 0; u < CK_LAST; u++) {
+      const __m512i av = ck_broadcast(a + (u * rows + i) * 4);
+      const char *here = b + u * CK_UNIT_BYTES;
+      __asm__("" : "+r"(here)); // or the compiler would keep what it loads, and has no register for it
+      sum[2 * i] = ck_dot(sum[2 * i], av, u <= i ? bv[u][0] : CK_LOAD_B(here, 0, 0));
+      sum[2 * i + 1] = ck_dot(sum[2 * i + 1], av, u <= i ? bv[u][1] : CK_LOAD_B(here, 1, 0));
+    }
+    _mm512_storeu_si512(to, sum[2 * i]);
+    _mm512_storeu_si512(to + 64, sum[2 * i + 1]);
+    __asm__ volatile("" ::: "memory"); // here, and not when all are done
+  }
+}
+
 CK_INLINE void ck_tile_body(const ck_matmul_tile *tile, const size_t rows, const size_t panels) {
   __m512i sum[CK_MR * 2];
   const size_t vectors = 2 * panels, b_stride = tile->b_stride;
@@ -87,17 +117,21 @@ CK_INLINE void ck_tile_body(const ck_matmul_tile *tile, const size_t rows, const
     }
 #endif
   ck_prefetch prefetch = ck_prefetch_start(tile);
+  // With few rows B comes from memory, and the stores are few.
+  const bool apart = CK_UNIT_GROUPS == 1 && panels == 1 && rows > 5 && tile->columns == CK_NR && tile->units >= CK_LAST;
+  const size_t units = tile->units - (apart ? CK_LAST : 0);
   size_t u = 0;
 #pragma clang loop unroll(disable)
-  for (; u + CK_MATMUL_STEP <= tile->units; u += CK_MATMUL_STEP) {
+  for (; u + CK_MATMUL_STEP <= units; u += CK_MATMUL_STEP) {
     ck_prefetch_step(&prefetch);
 #pragma clang loop unroll_count(CK_MATMUL_STEP / CK_UNIT_GROUPS)
     for (size_t s = 0; s < CK_MATMUL_STEP; s++, a += CK_UNIT_GROUPS * rows * 4, b += CK_UNIT_BYTES)
       ck_tile_unit(sum, a, b, b_stride, rows, panels);
   }
 #pragma clang loop unroll(disable)
-  for (; u < tile->units; u++, a += CK_UNIT_GROUPS * rows * 4, b += CK_UNIT_BYTES)
+  for (; u < units; u++, a += CK_UNIT_GROUPS * rows * 4, b += CK_UNIT_BYTES)
     ck_tile_unit(sum, a, b, b_stride, rows, panels);
+  if (apart) return ck_tile_last(tile, sum, a, b, rows);
   char *to = tile->to;
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < rows; i++, to += tile->to_stride * 4)
