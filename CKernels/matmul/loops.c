@@ -34,6 +34,7 @@ typedef struct block {
   const ck_matmul_job *job;
   char *scratch;
   size_t row, rows, count;
+  size_t height, higher; // the first `higher` panels have one row more than the others
   size_t k_block, depth;
   float *scales;      // of the rows, when A is quantized on the way
   char *sums;         // partial sums of element (row, 0) of C, or C itself
@@ -41,6 +42,9 @@ typedef struct block {
   size_t panel;       // index in all of B of the first panel that the task multiplies
   size_t held, holds; // columns whose sums wait in the buffer for the epilogue, which ends at column `holds`
 } block;
+
+// Not by a division for each: what a tile starts from must not be long in coming, or the multiply-adds run dry.
+static size_t panel_rows(const block *block, size_t p) { return block->height + (p < block->higher); }
 
 static void measure_rows(const block *block) {
   const ck_matmul_job *job = block->job;
@@ -64,7 +68,7 @@ static void pack_block(const block *block) {
   const size_t step = source.stride < source.k_stride && !kernel->a_extra ? PACK_STEPS : block->depth;
   for (size_t k = 0; k < block->depth; k += step)
     for (size_t p = 0, start = 0; p < block->count; p++) {
-      const size_t end = ck_matmul_part(block->rows, block->count, p + 1), rows = end - start;
+      const size_t end = start + panel_rows(block, p), rows = end - start;
       char *panel = panel_of_a(block, p, start);
       if (job->quantizes) source.scales = block->scales + start;
       job->pack_a(panel + rows * k * kernel->a_bytes, kernel->a_extra ? panel + rows * elements : NULL, &source,
@@ -136,7 +140,7 @@ static void multiply(block *block, panels panels, size_t panel) {
   tile.ahead_step = share * CK_MATMUL_STEP / ck_max(tile.units, 1);
   char *next = finishes ? result : sums;
   for (size_t p = 0, start = 0; p < block->count; p++) {
-    const size_t end = ck_matmul_part(block->rows, block->count, p + 1);
+    const size_t end = start + panel_rows(block, p);
     char *here = sums + start * block->sums_stride * 4;
     tile.a = panel_of_a(block, p, start);
     tile.from = first && !job->accumulate ? NULL : here;
@@ -170,6 +174,8 @@ static void multiply_task(ck_worker *worker, const void *argument, size_t task) 
                  .panel = chunk->first + first};
   block.rows = ck_matmul_part(job->m, job->m_blocks, m + 1) - block.row;
   block.count = ck_ceil_div(block.rows, kernel->mr);
+  block.height = block.rows / block.count;
+  block.higher = block.rows % block.count;
   block.sums_stride = job->partials ? (end - first) * kernel->nr : job->n;
   block.sums = job->partials ? block.scratch + job->partials_at : job->c + block.row * job->n * 4;
   if (job->quantizes) {
