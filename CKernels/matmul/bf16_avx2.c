@@ -10,5 +10,5 @@ CK_TARGET_BEGIN(CK_TARGET_AVX2)
 CK_TARGET_END
 
 const ck_matmul_kernel ck_matmul_bf16_avx2 =
-    CK_WIDE_KERNEL(1, 25, ck_matmul_f32_avx2, [CK_BF16] = pack_a, [CK_F32] = pack_a_f32);
+    CK_WIDE_KERNEL(1, 25, 64, ck_matmul_f32_avx2, [CK_BF16] = pack_a, [CK_F32] = pack_a_f32);
 #endif

@@ -27,5 +27,5 @@ static void pack_a_f32(void *panel, void *extra, const ck_matmul_source *source,
 CK_TARGET_END
 
 const ck_matmul_kernel ck_matmul_bf16s8_avx512 =
-    CK_WIDE_KERNEL(4, 45, ck_matmul_f32_avx512, [CK_BF16] = pack_a, [CK_F32] = pack_a_f32);
+    CK_WIDE_KERNEL(4, 45, 64, ck_matmul_f32_avx512, [CK_BF16] = pack_a, [CK_F32] = pack_a_f32);
 #endif

@@ -70,6 +70,7 @@ const ck_matmul_kernel ck_matmul_bf16s8_avx512bf16 = {
     .pack_b = pack_b,
     .tile = ck_tile,
     .expand = expand,
+    .expand_rows = 32,
     .dense = &ck_matmul_bf16_avx512bf16,
 };
 #endif

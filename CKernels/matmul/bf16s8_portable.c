@@ -8,4 +8,4 @@
 #include "matmul/wide_a_portable.inc.h"
 
 const ck_matmul_kernel ck_matmul_bf16s8_portable =
-    CK_WIDE_KERNEL(1, 5, ck_matmul_f32_portable, [CK_BF16] = pack_a, [CK_F32] = pack_a_f32);
+    CK_WIDE_KERNEL(1, 5, CK_MR, ck_matmul_f32_portable, [CK_BF16] = pack_a, [CK_F32] = pack_a_f32);

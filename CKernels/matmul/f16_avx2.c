@@ -11,5 +11,5 @@ CK_INLINE __m256 ck_round8(__m256 x) { return _mm256_cvtph_ps(_mm256_cvtps_ph(x,
 CK_TARGET_END
 
 const ck_matmul_kernel ck_matmul_f16_avx2 =
-    CK_WIDE_KERNEL(1, 25, ck_matmul_f32_avx2, [CK_F16] = pack_a, [CK_F32] = pack_a_f32);
+    CK_WIDE_KERNEL(1, 25, 64, ck_matmul_f32_avx2, [CK_F16] = pack_a, [CK_F32] = pack_a_f32);
 #endif

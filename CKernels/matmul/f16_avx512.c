@@ -14,5 +14,5 @@ CK_INLINE __m512 ck_round16(__m512 x) {
 CK_TARGET_END
 
 const ck_matmul_kernel ck_matmul_f16_avx512 =
-    CK_WIDE_KERNEL(1, 45, ck_matmul_f32_avx512, [CK_F16] = pack_a, [CK_F32] = pack_a_f32);
+    CK_WIDE_KERNEL(1, 45, 64, ck_matmul_f32_avx512, [CK_F16] = pack_a, [CK_F32] = pack_a_f32);
 #endif

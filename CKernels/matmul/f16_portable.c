@@ -8,4 +8,4 @@
 #include "matmul/wide_portable.inc.h"
 
 const ck_matmul_kernel ck_matmul_f16_portable =
-    CK_WIDE_KERNEL(1, 4, ck_matmul_f32_portable, [CK_F16] = pack_a, [CK_F32] = pack_a_f32);
+    CK_WIDE_KERNEL(1, 4, CK_MR, ck_matmul_f32_portable, [CK_F16] = pack_a, [CK_F32] = pack_a_f32);

@@ -22,5 +22,5 @@ static void pack_a(void *panel, void *extra, const ck_matmul_source *source, siz
 }
 CK_TARGET_END
 
-const ck_matmul_kernel ck_matmul_f32s8_avx512 = CK_WIDE_KERNEL(4, 45, ck_matmul_f32_avx512, [CK_F32] = pack_a);
+const ck_matmul_kernel ck_matmul_f32s8_avx512 = CK_WIDE_KERNEL(4, 45, 64, ck_matmul_f32_avx512, [CK_F32] = pack_a);
 #endif

@@ -8,4 +8,5 @@ static void pack_a(void *panel, void *extra, const ck_matmul_source *source, siz
   ck_matmul_f32_portable.pack_a[CK_F32](panel, extra, source, first, rows, from, depth);
 }
 
-const ck_matmul_kernel ck_matmul_f32s8_portable = CK_WIDE_KERNEL(1, 5, ck_matmul_f32_portable, [CK_F32] = pack_a);
+const ck_matmul_kernel ck_matmul_f32s8_portable =
+    CK_WIDE_KERNEL(1, 5, CK_MR, ck_matmul_f32_portable, [CK_F32] = pack_a);

@@ -103,7 +103,7 @@ static void finish_held(block *block) {
 static void multiply(block *block, panels panels, size_t panel) {
   const ck_matmul_job *job = block->job;
   const ck_matmul_kernel *kernel = job->kernel;
-  if (kernel->expand && block->count > 1) {
+  if (ck_matmul_expands(kernel, block->rows)) {
     char *wide = block->scratch + job->wide_at;
     kernel->expand(wide, panels.b, ck_matmul_units(kernel, block->depth));
     kernel = kernel->dense;

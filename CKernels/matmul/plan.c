@@ -20,7 +20,7 @@ static void split_k(ck_matmul_job *job, ck_caches caches) {
   size_t most = caches.l2 / 2 / (BLOCK_PANELS * kernel->mr * kernel->a_bytes);
   // Few panels of A may fill half of L2: B comes from memory then, and is faster in one go. Not where it is expanded
   // for them, into L2 as well.
-  if (job->m <= (kernel->expand ? 1 : FEW_PANELS) * kernel->mr)
+  if (job->m <= FEW_PANELS * kernel->mr && !ck_matmul_expands(kernel, job->m))
     most = ck_max(most, caches.l2 / 2 / (ck_max(job->m, 1) * kernel->a_bytes));
   const size_t blocks = ck_max(ck_ceil_div(job->k, ck_max(most, grain)), 1);
   job->kc = ck_max(ck_round_up(ck_ceil_div(job->k, blocks), grain), grain);

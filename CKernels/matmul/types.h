@@ -56,10 +56,11 @@ typedef struct ck_matmul_kernel {
   ck_matmul_pack *pack_b;
   float (*row_scale)(const float *row, size_t k); // for A in f32 that is quantized on the way
   void (*tile)(const ck_matmul_tile *tile);
-  // Panels that are smaller in memory than in arithmetic: with several panels of A, units are expanded once into the
-  // panel that `dense` multiplies, with the same result; a single panel of A goes through `tile`. Both have the same
-  // mr, nr and panels of A.
+  // Panels that are smaller in memory than in arithmetic: for more than expand_rows rows, units are expanded once into
+  // the panel that `dense` multiplies, with the same result; for fewer `tile` does so in registers, each time anew.
+  // Both have the same mr, nr and panels of A.
   void (*expand)(void *to, const void *panel, size_t units);
+  uint8_t expand_rows;
   const struct ck_matmul_kernel *dense;
 } ck_matmul_kernel;
 
@@ -67,6 +68,10 @@ typedef struct ck_matmul_kernel {
 // more streams from memory, which reads slower: on Zen 4 one or two run at 32 GB/s a core, four at 30, eight at 28.
 static inline size_t ck_matmul_panels(const ck_matmul_kernel *kernel, size_t rows) {
   return rows <= 5 && rows * 2 <= kernel->mr && !kernel->one_panel ? 2 : 1;
+}
+
+static inline bool ck_matmul_expands(const ck_matmul_kernel *kernel, size_t rows) {
+  return kernel->expand && rows > kernel->expand_rows;
 }
 
 // The packing of A may write this much past its panel.

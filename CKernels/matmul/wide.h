@@ -1,9 +1,10 @@
 // The description of a kernel whose panels of B are narrower in memory than in arithmetic (see `expand` in types.h),
 // where pack_b, expand and ck_tile are the file's own. steps: of K in a unit of B, and side by side in a panel of A,
-// which is f32. The rest: the packing of A by type.
+// which is f32. most_rows: for up to so many, B is widened in registers, which on some CPUs takes turns of the ports
+// that multiply (f16 on Intel) and on others is free (Zen 4). The rest: the packing of A by type.
 #ifndef CK_MATMUL_WIDE_H
 #define CK_MATMUL_WIDE_H
-#define CK_WIDE_KERNEL(steps, multiply_adds, dense_kernel, ...)                                                        \
+#define CK_WIDE_KERNEL(steps, multiply_adds, most_rows, dense_kernel, ...)                                             \
   {.mr = CK_MR,                                                                                                        \
    .nr = CK_NR,                                                                                                        \
    .kgroup = steps,                                                                                                    \
@@ -16,5 +17,6 @@
    .pack_b = pack_b,                                                                                                   \
    .tile = ck_tile,                                                                                                    \
    .expand = expand,                                                                                                   \
+   .expand_rows = most_rows,                                                                                           \
    .dense = &dense_kernel}
 #endif
