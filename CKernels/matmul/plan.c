@@ -85,7 +85,7 @@ ck_needs ck_matmul_plan(ck_matmul_job *job, ck_caches caches, size_t workers) {
   if (job->own_panels)
     job->wide_at += ck_matmul_panels(kernel, ck_min(job->m, kernel->mr)) * ck_matmul_panel_bytes(kernel, kc);
   job->sums_at = job->wide_at + (kernel->expand ? ck_matmul_panel_bytes(kernel->dense, kc) : 0);
-  job->scales_at = job->sums_at + (size_t)kernel->mr * kernel->nr * 4 + CK_MATMUL_SLACK;
+  job->scales_at = job->sums_at + ck_matmul_buffer(kernel) * 4 + CK_MATMUL_SLACK;
   job->partials_at = job->scales_at + (job->quantizes ? ck_round_up(job->m_block * 4, 64) : 0);
   const size_t task_columns = ck_ceil_div(job->chunk, job->n_blocks) * kernel->nr;
   needs.worker_bytes = job->partials_at + (job->partials ? job->m_block * task_columns * 4 : 0) + CK_MATMUL_SLACK;
