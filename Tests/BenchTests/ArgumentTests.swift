@@ -87,6 +87,33 @@ import Testing
                 .contains("nothing to run"))
     }
 
+    @Test("shapes that nobody named are left out when they do not fit, and the rest is run")
+    func leftOut() throws {
+        func run(_ words: [String], available: Int) throws -> BenchRun {
+            let arguments = try BenchArguments(words + ["--threads", "1"])
+            return try BenchRun(
+                arguments, cases: arguments.selected(from: allCases), on: .local, available: available)
+        }
+        let all = try run(["matmul"], available: 1 << 45)
+        #expect(all.leftOut.isEmpty)
+        let probes = BenchRun.limitCounts([1], on: .local).count * Limits.bytes(on: .local)
+        let some = try run(["matmul"], available: probes + 40 << 20)
+        #expect(!some.leftOut.isEmpty && !some.items.isEmpty && some.items.count < all.items.count)
+        #expect(some.leftOut.allSatisfy { $0.contains("needs about") && !$0.contains("\n") })
+        let none = complaint { _ = try run(["matmul"], available: 0) }
+        #expect(!none.usage && none.text.contains("nothing to run"), "\(none.text)")
+        // A shape that was asked for is not passed over.
+        let named = complaint { _ = try run(["matmul", "--shapes", "64x64x64,8192x8192x8192"], available: probes + 40 << 20) }
+        #expect(!named.usage && named.text.contains("8192x8192x8192"), "\(named.text)")
+    }
+
+    @Test("limits of one and of all workers are measured, whatever is asked for")
+    func limitCounts() {
+        let all = Machine.local.defaultWorkers
+        #expect(Set(BenchRun.limitCounts([3], on: .local)) == Set([1, 3, all]))
+        #expect(BenchRun.limitCounts([1], on: .local).count == Set([1, all]).count)
+    }
+
     @Test("every case names its work once, has shapes and portable variants")
     func cases() {
         let keys = allCases.map { "\($0.name) \($0.dtype) \($0.summary)" }

@@ -6,4 +6,6 @@ void cblas_sgemm(int layout, int transA, int transB, int M, int N, int K, float 
                  const float *B, int ldb, float beta, float *C, int ldc);
 void openblas_set_num_threads(int threads);
 char *openblas_get_config(void);
+// Whoever reads this header is the clang of the Swift toolchain, which also compiles the kernels.
+static inline const char *alambic_clang_version(void) { return __clang_version__; }
 #endif

@@ -3,9 +3,8 @@ import COpenBLAS
 import Foundation
 
 extension MachineRecord {
-    /// This machine, with the limits measured in this run.
-    init(_ machine: Machine, limits: [Limits]) {
-        let threads = limits.map(\.threads).max() ?? 1
+    /// This machine, with the limits measured in this run, and the pinning of its largest team.
+    init(_ machine: Machine, limits: [Limits], threads: Int) {
         self.init(
             cpu: machine.name, isa: "\(machine.isa)".split(separator: "+").map(String.init),
             l1dBytes: machine.l1dBytes, l2Bytes: machine.l2Bytes, l3Bytes: machine.l3Bytes, nodes: machine.nodes,
@@ -15,14 +14,22 @@ extension MachineRecord {
             commit: Self.commitName, date: ISO8601DateFormatter().string(from: Date()))
     }
 
-    private static var compilerName: String {
+    /// Swift, how it was told to compile (kernels are optimised in any case), and the clang that compiles the kernels.
+    static var compilerName: String {
         #if compiler(>=6.4)
-            "Swift 6.4 or later"
+            let swift = "Swift 6.4 or later"
         #elseif compiler(>=6.3)
-            "Swift 6.3"
+            let swift = "Swift 6.3"
         #else
-            "Swift 6.2"
+            let swift = "Swift 6.2"
         #endif
+        #if DEBUG
+            let mode = "debug"
+        #else
+            let mode = "release"
+        #endif
+        let clang = String(cString: alambic_clang_version()).prefix { $0 != " " }
+        return "\(swift) (\(mode)), clang \(clang)"
     }
 
     /// The commit of this program: the one that a tarball carries beside it, or else HEAD of the checkout that it was built in,

@@ -21,14 +21,29 @@ struct BenchRun {
     let arguments: BenchArguments
     let machine: Machine
     let items: [Item]
+    /// What does not fit in memory, of the shapes that the user did not name.
+    let leftOut: [String]
 
-    init(_ arguments: BenchArguments, cases: [BenchCase], on machine: Machine) throws(BenchError) {
+    /// - Parameter available: bytes that may be allocated; nil: what the machine says.
+    init(
+        _ arguments: BenchArguments, cases: [BenchCase], on machine: Machine, available: Int? = nil
+    ) throws(BenchError) {
         try arguments.checkISA(cases)
         var items: [Item] = []
+        var leftOut: [String] = []
         let counts = try arguments.workerCounts(on: machine)
+        // The probes' buffers stay all the time.
+        let probes = Self.limitCounts(counts, on: machine).count * Limits.bytes(on: machine)
+        let room = max(0, (available ?? machine.availableMemory ?? .max) - probes)
         for benchCase in cases {
             let variants = arguments.variants(of: benchCase)
             for shape in arguments.shapes.shapes(of: benchCase) where benchCase.accepts?(shape) ?? true {
+                if variants.isEmpty { continue }
+                if let problem = Self.memoryProblem(benchCase, shape, room: room, on: machine) {
+                    if case .list = arguments.shapes { throw BenchError.failed("\(problem); take smaller --shapes") }
+                    leftOut.append(problem)
+                    continue
+                }
                 for threads in counts {
                     for (index, variant) in variants.enumerated() {
                         items.append(
@@ -44,31 +59,32 @@ struct BenchRun {
             }
         }
         guard !items.isEmpty else {
+            if let problem = leftOut.first { throw BenchError.failed("nothing to run: \(problem)") }
             throw BenchError.usage("nothing to run: no selected case has such a variant or shape; see `bench --list`")
         }
-        (self.arguments, self.machine, self.items) = (arguments, machine, items)
-        try checkMemory()
+        (self.arguments, self.machine, self.items, self.leftOut) = (arguments, machine, items, leftOut)
     }
 
-    /// Refuses a shape that cannot fit before anything is allocated for it.
-    private func checkMemory() throws(BenchError) {
-        let available = machine.availableMemory ?? .max
-        for item in items {
-            let needed = item.benchCase.memoryNeeded(item.shape, on: machine)
-            guard let needed, needed <= available else {
-                throw BenchError.failed(
-                    "\(item.benchCase.name) \(item.benchCase.dtype) \(item.shape) needs about "
-                        + "\(needed.map(Report.bytes) ?? "more than 2^63 bytes"), \(Report.bytes(available)) are free; "
-                        + "take smaller --shapes")
-            }
-        }
+    /// Why a shape cannot be measured, found before anything is allocated for it; nil when it fits.
+    private static func memoryProblem(
+        _ benchCase: BenchCase, _ shape: BenchShape, room: Int, on machine: Machine
+    ) -> String? {
+        let needed = benchCase.memoryNeeded(shape, on: machine)
+        if let needed, needed <= room { return nil }
+        return "\(benchCase.name) \(benchCase.dtype) \(shape) needs about "
+            + "\(needed.map(Report.bytes) ?? "more than 2^63 bytes"), \(Report.bytes(room)) are free"
+    }
+
+    /// The worker counts whose limits are measured: those asked for, and one and all, which the machine line always holds.
+    static func limitCounts(_ asked: [Int], on machine: Machine) -> [Int] {
+        (asked + [1, machine.defaultWorkers]).withoutRepeats
     }
 
     /// The machine line and the rows.
     func measure(peers: PeerSet?) throws -> (MachineRecord, [Measurement]) {
         let progress = Progress(total: items.count)
         var limits: [Int: Limits] = [:]
-        for threads in items.map(\.threads).withoutRepeats {
+        for threads in Self.limitCounts(items.map(\.threads), on: machine) {
             progress.note("measuring the limits of \(threads) thread\(threads == 1 ? "" : "s")")
             let limit = try Limits(threads: threads, machine: machine)
             try limit.measureAll()
@@ -86,7 +102,9 @@ struct BenchRun {
             progress.end()
         }
         progress.clear()
-        let record = MachineRecord(machine, limits: limits.values.sorted { $0.threads < $1.threads }.map(\.record))
+        let record = MachineRecord(
+            machine, limits: limits.values.sorted { $0.threads < $1.threads }.map(\.record),
+            threads: items.map(\.threads).max() ?? 1)
         return (record, rows)
     }
 

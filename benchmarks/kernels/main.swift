@@ -18,6 +18,7 @@ func runBench(_ words: [String]) throws -> Int32 {
     }
     let run = try BenchRun(arguments, cases: cases, on: machine)
     if let path = arguments.outPath { try checkWritable(path) }
+    for problem in run.leftOut { complain("left out: \(problem)") }
     let peers = arguments.peers ? try PeerSet(tell: complain) : nil
     signal(SIGINT) { _ in
         // A second one ends the process at once.

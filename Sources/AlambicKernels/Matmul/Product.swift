@@ -56,7 +56,7 @@ public enum Product: Int32, Sendable, CaseIterable, CustomStringConvertible {
     /// The variants of this build, best first.
     public var variants: [Variant] { Variant.list { ck_matmul_variants(raw, $0) } }
 
-    var raw: ck_product { ck_product(rawValue) ?? CK_PRODUCT_F32 }
+    var raw: ck_product { ck_product(rawValue) }
 }
 
 /// An element type that operands and results of products may have. 16-bit floats are `UInt16`: their bits.
