@@ -103,7 +103,9 @@ import Testing
         let none = complaint { _ = try run(["matmul"], available: 0) }
         #expect(!none.usage && none.text.contains("nothing to run"), "\(none.text)")
         // A shape that was asked for is not passed over.
-        let named = complaint { _ = try run(["matmul", "--shapes", "64x64x64,8192x8192x8192"], available: probes + 40 << 20) }
+        let named = complaint {
+            _ = try run(["matmul", "--shapes", "64x64x64,8192x8192x8192"], available: probes + 40 << 20)
+        }
         #expect(!named.usage && named.text.contains("8192x8192x8192"), "\(named.text)")
     }
 
