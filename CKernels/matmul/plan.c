@@ -8,10 +8,11 @@ enum {
   FEW_PANELS = 2,          // of A
   BLOCK_PANELS = 9,        // of A in a block: the fewer, the deeper, and the fewer passes over C
   PARTIAL_BYTES = 4 << 20, // of a task's sums, when C cannot hold them between blocks of K
+  SHARED_BYTES = 64 << 20, // of panels packed at a time
 };
 
-// Packing one element costs about as much as this many multiply-adds.
-static const double pack_cost = 10;
+// Packing one element costs about as much as this many multiply-adds; quantizing it, which takes two passes, this many.
+static const double pack_cost = 10, quantize_cost = 60;
 
 // Blocks of K of nearly equal depth, whole units, a multiple of 8.
 static void split_k(ck_matmul_job *job, ck_caches caches) {
@@ -44,7 +45,7 @@ static void split(ck_matmul_job *job, size_t m_least, size_t panels, size_t work
       before = m_blocks;
       const double rows = (double)ck_ceil_div(job->m, m_blocks), high = rows < 4 ? 4 : rows;
       const double columns = (double)ck_ceil_div(panels, n_blocks) * kernel->nr;
-      double task = (high * columns + rows * pack_cost) * (double)job->k;
+      double task = (high * columns + rows * (job->quantizes ? quantize_cost : pack_cost)) * (double)job->k;
       if (m_blocks == 1 && !job->packed) task += columns * pack_cost * (double)job->k;
       double time = task * (double)ck_ceil_div(m_blocks * n_blocks, workers) + 0.1 * task;
       if (m_blocks > 1 && !job->packed) time += pack_cost * (double)job->n * (double)job->k / (double)workers;
@@ -69,7 +70,9 @@ ck_needs ck_matmul_plan(ck_matmul_job *job, ck_caches caches, size_t workers) {
   job->chunk = panels;
   if (!job->packed && !job->own_panels) {
     const size_t budget = ck_max(caches.l3 / 2, (size_t)8 << 20) / whole;
-    const size_t chunks = ck_ceil_div(panels, ck_max(budget, ck_min(panels, 4 * workers)));
+    // Some panels for every worker, be they as deep as they may; several, so that none waits long, up to a size.
+    const size_t several = ck_max(workers, ck_min(4 * workers, SHARED_BYTES / whole));
+    const size_t chunks = ck_ceil_div(panels, ck_max(budget, ck_min(panels, several)));
     job->chunk = ck_ceil_div(panels, chunks);
     job->n_blocks = ck_min(job->n_blocks, job->chunk);
     job->pack_tasks = ck_min(4 * workers, job->chunk);

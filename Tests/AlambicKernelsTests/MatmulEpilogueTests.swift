@@ -123,9 +123,27 @@ import Testing
             Epilogue().bias(bias.span).saving(into: saved.mutableSpan, as: format)
                 .combining(.multiply, with: halfOperand.span, as: format).residual(halfOperand.span, as: format))
         #expect(actual == expected)
+        // The format is C's unless another one is given.
+        let inherited = try run(
+            context, UInt16(0), as: format,
+            Epilogue().bias(bias.span).combining(.multiply, with: halfOperand.span).residual(halfOperand.span))
+        #expect(inherited == expected)
         let before = try run(context, Float(0), Epilogue().bias(bias.span))
         try convert(before.span, to: format, into: expected.mutableSpan, on: context)
         #expect(saved == expected)
+    }
+
+    @Test("an epilogue has one function, and one format")
+    func oneFunction() async {
+        await #expect(processExitsWith: .failure) { _ = Epilogue().function(.silu).function(.geluErf) }
+        await #expect(processExitsWith: .failure) {
+            let operand: [Float] = [1]
+            _ = Epilogue().combining(.multiply, with: operand.span).function(.silu)
+        }
+        await #expect(processExitsWith: .failure) {
+            let operand: [UInt16] = [1]
+            _ = Epilogue().combining(.multiply, with: operand.span, as: .f16).residual(operand.span, as: .bf16)
+        }
     }
 
     @Test("requantized results", arguments: variants)

@@ -53,7 +53,7 @@ public struct Epilogue: ~Escapable {
         }
     }
 
-    private(set) var raw = ck_epilogue()
+    private var raw = ck_epilogue()
     // How many elements each part has; -1: not given. No arrays: an epilogue allocates nothing.
     private var rowScaleCount = -1
     private var columnScaleCount = -1
@@ -61,7 +61,9 @@ public struct Epilogue: ~Escapable {
     private var savedCount = -1
     private var operandCount = -1
     private var residualCount = -1
-    private var hasType = false
+    // Of what is saved, the operand and the residual: f32 or 16-bit floats, and of which format when that was said.
+    private var elements: (any MatrixElement.Type)?
+    private var format: HalfFormat?
 
     /// Nothing: sums go into C as they are.
     @_lifetime(immortal)
@@ -91,13 +93,13 @@ public struct Epilogue: ~Escapable {
         return self
     }
 
-    /// Where the values before the function go, [M, N]: f32, or 16-bit floats of the given format.
+    /// Where the values before the function go, [M, N]: f32, or 16-bit floats, in the format of C when none is given.
     @_lifetime(copy self, copy values)
     public consuming func saving<E: MatrixElement>(
-        into values: consuming MutableSpan<E>, as format: HalfFormat = .bf16
+        into values: consuming MutableSpan<E>, as format: HalfFormat? = nil
     ) -> Epilogue {
         savedCount = values.count
-        note(E.type(halves: format))
+        note(E.self, format)
         raw.saved = UnsafeMutableRawPointer(values.base)
         return self
     }
@@ -105,19 +107,19 @@ public struct Epilogue: ~Escapable {
     /// Applies a function.
     @_lifetime(copy self)
     public consuming func function(_ function: Function) -> Epilogue {
-        raw.function = function.raw
+        setFunction(function.raw)
         return self
     }
 
-    /// Applies a function of the value and of the element of `operand`, [M, N]: f32, or 16-bit floats of the given format.
+    /// Applies a function of the value and of the element of `operand`, [M, N]: f32, or 16-bit floats, in the format of C when none is given.
     @_lifetime(copy self, copy operand)
     public consuming func combining<E: MatrixElement>(
-        _ combination: Combination, with operand: Span<E>, as format: HalfFormat = .bf16
+        _ combination: Combination, with operand: Span<E>, as format: HalfFormat? = nil
     ) -> Epilogue {
         operandCount = operand.count
-        note(E.type(halves: format))
+        note(E.self, format)
         raw.operand = UnsafeRawPointer(operand.base)
-        raw.function = combination.raw
+        setFunction(combination.raw)
         return self
     }
 
@@ -129,13 +131,13 @@ public struct Epilogue: ~Escapable {
         return self
     }
 
-    /// Adds [M, N] elements: f32, or 16-bit floats of the given format.
+    /// Adds [M, N] elements: f32, or 16-bit floats, in the format of C when none is given.
     @_lifetime(copy self, copy residual)
     public consuming func residual<E: MatrixElement>(
-        _ residual: Span<E>, as format: HalfFormat = .bf16
+        _ residual: Span<E>, as format: HalfFormat? = nil
     ) -> Epilogue {
         residualCount = residual.count
-        note(E.type(halves: format))
+        note(E.self, format)
         raw.residual = UnsafeRawPointer(residual.base)
         return self
     }
@@ -147,14 +149,27 @@ public struct Epilogue: ~Escapable {
         return self
     }
 
-    private mutating func note(_ type: ElementType) {
+    private mutating func note<E: MatrixElement>(_ type: E.Type, _ format: HalfFormat?) {
         precondition(
-            !hasType || raw.operand_type == type.raw,
+            (elements == nil || elements == type) && (self.format == nil || format == nil || self.format == format),
             "what is saved, the operand and the residual of an epilogue have one element type")
-        (hasType, raw.operand_type) = (true, type.raw)
+        (elements, self.format) = (type, format ?? self.format)
     }
 
-    func check(M: Int, N: Int) {
+    private mutating func setFunction(_ function: ck_epilogue_function) {
+        precondition(raw.function == CK_EPILOGUE_NONE, "an epilogue has one function, or one combination")
+        raw.function = function
+    }
+
+    /// For C, for a C of M x N whose 16-bit floats have this format. Counts are checked.
+    func raw(M: Int, N: Int, halves: HalfFormat) -> ck_epilogue {
+        check(M: M, N: N)
+        var raw = raw
+        if let elements { raw.operand_type = elements.type(halves: format ?? halves).raw }
+        return raw
+    }
+
+    private func check(M: Int, N: Int) {
         let (elements, overflow) = M.multipliedReportingOverflow(by: N)
         func fits(_ count: Int, _ expected: Int) -> Bool { count < 0 || (!overflow && count == expected) }
         precondition(

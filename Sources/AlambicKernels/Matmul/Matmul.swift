@@ -55,12 +55,12 @@ public func matmul<A: MatrixElement, C: MatrixElement>(
         holds(a.count, M, K) && holds(c.count, M, N),
         "matmul of \(M)x\(K) by packed \(K)x\(N): A has \(a.count) elements, C \(c.count)")
     precondition(product.takes(left: A.self), "a product of \(A.self) with a matrix packed for \(product)")
-    epilogue.check(M: M, N: N)
     context.keep(b)
-    let status = withUnsafePointer(to: epilogue.raw) { raw in
+    let halves = format ?? product.halves
+    let status = withUnsafePointer(to: epilogue.raw(M: M, N: N, halves: halves)) { raw in
         ck_matmul_packed(
             context.handle, M, left(a, orientationA, product), b.handle,
-            result(&c, format ?? product.halves, store, raw))
+            result(&c, halves, store, raw))
     }
     try check(status, "matmul of \(M)x\(K) by packed \(K)x\(N) \(product)")
 }
@@ -84,12 +84,12 @@ public func matmul<A: MatrixElement, B: MatrixElement, C: MatrixElement>(
         "matmul of \(M)x\(K) by \(K)x\(N): A has \(a.count) elements, B \(b.count), C \(c.count)")
     precondition(
         product.takes(left: A.self) && product.takes(right: B.self), "a \(product) product of \(A.self) and \(B.self)")
-    epilogue.check(M: M, N: N)
     let right = ck_right(data: UnsafeRawPointer(b.base), orientation: orientationB.value)
-    let status = withUnsafePointer(to: epilogue.raw) { raw in
+    let halves = format ?? product.halves
+    let status = withUnsafePointer(to: epilogue.raw(M: M, N: N, halves: halves)) { raw in
         ck_matmul(
             context.handle, product.raw, M, N, K, left(a, orientationA, product), right,
-            result(&c, format ?? product.halves, store, raw))
+            result(&c, halves, store, raw))
     }
     try check(status, "matmul of \(M)x\(K) by \(K)x\(N) \(product)")
 }
