@@ -6,10 +6,10 @@ BENCH_ARGUMENTS ?=
 TEST_ARGUMENTS ?=
 TORCH ?=
 
-.PHONY: help deps demo bench peers test test-consumer lint format sanitize test-c docs clean
+.PHONY: help deps demo bench peers test test-consumer lint format sanitize test-c test-arm64 docs clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install libopenblas-dev, libomp-dev, libhwloc-dev and pkg-config where they are missing
 	@sh scripts/deps.sh
@@ -45,6 +45,12 @@ sanitize: deps ## kernel and file tests under the address and undefined-behaviou
 
 test-c: deps ## a smoke test of CKernels in plain C, without Swift
 	$(MAKE) -C CKernels/tests OUT=$(CURDIR)/.build/test-c check
+
+test-arm64: ## the same compiled for 64-bit ARM, under qemu-aarch64
+	@for tool in qemu-aarch64 aarch64-linux-gnu-ld; do command -v $$tool >/dev/null || { \
+	    echo "test-arm64: no $$tool; apt-get install qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross" >&2; exit 1; }; done
+	$(MAKE) -C CKernels/tests CC="clang --target=aarch64-linux-gnu" OPENMP= HWLOC= OUT=$(CURDIR)/.build/test-arm64 \
+	    RUN="qemu-aarch64 -L /usr/aarch64-linux-gnu" check
 
 docs: ## DocC archives of the library modules, in .build/docs
 	sh scripts/docs.sh
