@@ -38,23 +38,8 @@ CK_INLINE __m512i ck_order(__m512i w) { return w; } // nibble s holds step s
 
 #define KERNEL(name, size, zeros)                                                                                      \
   CK_S4_FUNCTIONS(name, size, zeros, CK_S4_ROWS_14)                                                                    \
-  const ck_matmul_kernel ck_matmul_##name##_avx512 = {                                                                 \
-      .mr = CK_MR,                                                                                                     \
-      .nr = CK_NR,                                                                                                     \
-      .kgroup = 1,                                                                                                     \
-      .a_bytes = 4,                                                                                                    \
-      .unit = size,                                                                                                    \
-      .unit_bytes = CK_S4_UNIT_BYTES(CK_NR, size, zeros),                                                              \
-      .one_panel = true,                                                                                               \
-      .sums = CK_F32,                                                                                                  \
-      .rate = 45,                                                                                                      \
-      .pack_a = {[CK_BF16] = pack_a, [CK_F32] = pack_a_f32},                                                           \
-      .pack_b = name##_pack_b,                                                                                         \
-      .tile = name##_tile,                                                                                             \
-  };
-KERNEL(bf16s4g32, 32, false)
-KERNEL(bf16s4g128, 128, false)
-KERNEL(bf16u4g32, 32, true)
-KERNEL(bf16u4g128, 128, true)
+  CK_S4_KERNEL(name, avx512, size, zeros, .kgroup = 1, .a_bytes = 4, .rate = 45,                                       \
+               .pack_a = {[CK_BF16] = pack_a, [CK_F32] = pack_a_f32})
+CK_S4_FOUR(KERNEL, bf16)
 CK_TARGET_END
 #endif

@@ -72,24 +72,8 @@ CK_INLINE void ck_pack_a(void *panel, void *extra, const ck_matmul_source *sourc
   CK_S4_FUNCTIONS(name, size, zeros, CK_S4_ROWS_14)                                                                    \
   CK_S4_PACK_A(name, bf16, CK_BF16, size, zeros)                                                                       \
   CK_S4_PACK_A(name, f32, CK_F32, size, zeros)                                                                         \
-  const ck_matmul_kernel ck_matmul_##name##_avx512bf16 = {                                                             \
-      .mr = CK_MR,                                                                                                     \
-      .nr = CK_NR,                                                                                                     \
-      .kgroup = 2,                                                                                                     \
-      .a_bytes = 2,                                                                                                    \
-      .unit = size,                                                                                                    \
-      .unit_bytes = CK_S4_UNIT_BYTES(CK_NR, size, zeros),                                                              \
-      .one_panel = true,                                                                                               \
-      .a_extra = CK_EXTRA,                                                                                             \
-      .sums = CK_F32,                                                                                                  \
-      .rate = 80,                                                                                                      \
-      .pack_a = {[CK_BF16] = name##_pack_a_bf16, [CK_F32] = name##_pack_a_f32},                                        \
-      .pack_b = name##_pack_b,                                                                                         \
-      .tile = name##_tile,                                                                                             \
-  };
-KERNEL(bf16s4g32, 32, false)
-KERNEL(bf16s4g128, 128, false)
-KERNEL(bf16u4g32, 32, true)
-KERNEL(bf16u4g128, 128, true)
+  CK_S4_KERNEL(name, avx512bf16, size, zeros, .kgroup = 2, .a_bytes = 2, .a_extra = CK_EXTRA, .rate = 80,              \
+               .pack_a = {[CK_BF16] = name##_pack_a_bf16, [CK_F32] = name##_pack_a_f32})
+CK_S4_FOUR(KERNEL, bf16)
 CK_TARGET_END
 #endif

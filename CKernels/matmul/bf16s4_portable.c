@@ -46,21 +46,6 @@ CK_INLINE void ck_pack_b(void *panel, const ck_matmul_source *source, size_t fir
 }
 #define KERNEL(name, size, zeros)                                                                                      \
   CK_S4_FUNCTIONS(name, size, zeros, CK_S4_ROWS_4)                                                                     \
-  const ck_matmul_kernel ck_matmul_##name##_portable = {                                                               \
-      .mr = CK_MR,                                                                                                     \
-      .nr = CK_NR,                                                                                                     \
-      .kgroup = 1,                                                                                                     \
-      .a_bytes = 4,                                                                                                    \
-      .unit = size,                                                                                                    \
-      .unit_bytes = CK_S4_UNIT_BYTES(CK_NR, size, zeros),                                                              \
-      .one_panel = true,                                                                                               \
-      .sums = CK_F32,                                                                                                  \
-      .rate = 3,                                                                                                       \
-      .pack_a = {[CK_BF16] = pack_a, [CK_F32] = pack_a_f32},                                                           \
-      .pack_b = name##_pack_b,                                                                                         \
-      .tile = name##_tile,                                                                                             \
-  };
-KERNEL(bf16s4g32, 32, false)
-KERNEL(bf16s4g128, 128, false)
-KERNEL(bf16u4g32, 32, true)
-KERNEL(bf16u4g128, 128, true)
+  CK_S4_KERNEL(name, portable, size, zeros, .kgroup = 1, .a_bytes = 4, .rate = 3,                                      \
+               .pack_a = {[CK_BF16] = pack_a, [CK_F32] = pack_a_f32})
+CK_S4_FOUR(KERNEL, bf16)

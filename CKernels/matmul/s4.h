@@ -50,6 +50,25 @@
     ck_pack_a(panel, extra, source, first, rows, from, depth, type, group, zeros);                                     \
   }
 
+// The kernel of these functions. The rest of its description: A's packing and arithmetic.
+#define CK_S4_KERNEL(name, isa, size, zeros, ...)                                                                      \
+  const ck_matmul_kernel ck_matmul_##name##_##isa = {                                                                  \
+      .mr = CK_MR,                                                                                                     \
+      .nr = CK_NR,                                                                                                     \
+      .unit = size,                                                                                                    \
+      .unit_bytes = CK_S4_UNIT_BYTES(CK_NR, size, zeros),                                                              \
+      .one_panel = true,                                                                                               \
+      .sums = CK_F32,                                                                                                  \
+      .pack_b = name##_pack_b,                                                                                         \
+      .tile = name##_tile,                                                                                             \
+      __VA_ARGS__,                                                                                                     \
+  };
+#define CK_S4_FOUR(KERNEL, a)                                                                                          \
+  KERNEL(a##s4g32, 32, false)                                                                                          \
+  KERNEL(a##s4g128, 128, false)                                                                                        \
+  KERNEL(a##u4g32, 32, true)                                                                                           \
+  KERNEL(a##u4g128, 128, true)
+
 // Scales and zero points of a panel's units. 16 bits of a zero point z: z, or 16 - z in both bytes (complement).
 CK_INLINE void ck_s4_pack_groups(char *panel, const ck_matmul_source *source, size_t first, size_t columns, size_t from,
                                  size_t depth, const size_t nr, const size_t group, const bool zeros,

@@ -68,25 +68,9 @@ CK_INLINE void ck_pack_a(void *panel, void *extra, const ck_matmul_source *sourc
   CK_S4_FUNCTIONS(name, size, zeros, CK_S4_ROWS_6)                                                                     \
   CK_S4_PACK_A(name, s8, CK_S8, size, zeros)                                                                           \
   CK_S4_PACK_A(name, f32, CK_F32, size, zeros)                                                                         \
-  const ck_matmul_kernel ck_matmul_##name##_avx2 = {                                                                   \
-      .mr = CK_MR,                                                                                                     \
-      .nr = CK_NR,                                                                                                     \
-      .kgroup = 4,                                                                                                     \
-      .a_bytes = 1,                                                                                                    \
-      .unit = size,                                                                                                    \
-      .unit_bytes = CK_S4_UNIT_BYTES(CK_NR, size, zeros),                                                              \
-      .one_panel = true,                                                                                               \
-      .a_extra = 4,                                                                                                    \
-      .sums = CK_F32,                                                                                                  \
-      .rate = 60,                                                                                                      \
-      .pack_a = {[CK_S8] = name##_pack_a_s8, [CK_F32] = name##_pack_a_f32},                                            \
-      .pack_b = name##_pack_b,                                                                                         \
-      .row_scale = ck_quantization_row_scale,                                                                          \
-      .tile = name##_tile,                                                                                             \
-  };
-KERNEL(s8s4g32, 32, false)
-KERNEL(s8s4g128, 128, false)
-KERNEL(s8u4g32, 32, true)
-KERNEL(s8u4g128, 128, true)
+  CK_S4_KERNEL(name, avx2, size, zeros, .kgroup = 4, .a_bytes = 1, .a_extra = 4, .rate = 60,                           \
+               .pack_a = {[CK_S8] = name##_pack_a_s8, [CK_F32] = name##_pack_a_f32},                                   \
+               .row_scale = ck_quantization_row_scale)
+CK_S4_FOUR(KERNEL, s8)
 CK_TARGET_END
 #endif

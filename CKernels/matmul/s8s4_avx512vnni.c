@@ -63,25 +63,8 @@ static float row_scale(const float *row, size_t k) { return ck_s8_row_scale(row,
   CK_S4_FUNCTIONS(name, size, zeros, CK_S4_ROWS_14)                                                                    \
   CK_S4_PACK_A(name, s8, CK_S8, size, zeros)                                                                           \
   CK_S4_PACK_A(name, f32, CK_F32, size, zeros)                                                                         \
-  const ck_matmul_kernel ck_matmul_##name##_avx512vnni = {                                                             \
-      .mr = CK_MR,                                                                                                     \
-      .nr = CK_NR,                                                                                                     \
-      .kgroup = 4,                                                                                                     \
-      .a_bytes = 1,                                                                                                    \
-      .unit = size,                                                                                                    \
-      .unit_bytes = CK_S4_UNIT_BYTES(CK_NR, size, zeros),                                                              \
-      .one_panel = true,                                                                                               \
-      .a_extra = CK_EXTRA,                                                                                             \
-      .sums = CK_F32,                                                                                                  \
-      .rate = 150,                                                                                                     \
-      .pack_a = {[CK_S8] = name##_pack_a_s8, [CK_F32] = name##_pack_a_f32},                                            \
-      .pack_b = name##_pack_b,                                                                                         \
-      .row_scale = row_scale,                                                                                          \
-      .tile = name##_tile,                                                                                             \
-  };
-KERNEL(s8s4g32, 32, false)
-KERNEL(s8s4g128, 128, false)
-KERNEL(s8u4g32, 32, true)
-KERNEL(s8u4g128, 128, true)
+  CK_S4_KERNEL(name, avx512vnni, size, zeros, .kgroup = 4, .a_bytes = 1, .a_extra = CK_EXTRA, .rate = 150,             \
+               .pack_a = {[CK_S8] = name##_pack_a_s8, [CK_F32] = name##_pack_a_f32}, .row_scale = row_scale)
+CK_S4_FOUR(KERNEL, s8)
 CK_TARGET_END
 #endif
