@@ -7,6 +7,6 @@ export ASAN_OPTIONS="detect_leaks=0:allocator_may_return_null=1"
 export UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1"
 for sanitizer in address undefined; do
     echo "sanitize: $sanitizer"
-    swift test --sanitize="$sanitizer" --scratch-path ".build/sanitize-$sanitizer" \
+    swift test --sanitize="$sanitizer" --scratch-path ".build/sanitize-$sanitizer" -Xswiftc "-DSANITIZE_$sanitizer" \
         --filter 'AlambicKernelsTests|AlambicFilesTests'
 done

@@ -65,10 +65,7 @@ static inline size_t ck_matmul_block_bytes(const ck_matmul_kernel *kernel, size_
 // Sums that may wait for the epilogue: of one tile, or of many when there are few rows. These read B from memory, which
 // idles while the epilogue runs and some time after: 1 x 11008 x 4096 of s8 x s4 took 50 us more of 800 when the
 // epilogue ran after every 224 columns.
-static inline size_t ck_matmul_buffer(const ck_matmul_kernel *kernel) {
-  enum { LEAST = 8192 };
-  return ck_max((size_t)kernel->mr * kernel->nr, LEAST);
-}
+enum { CK_MATMUL_BUFFER = 8192 };
 // Where part i of `parts` even parts of `total` starts.
 static inline size_t ck_matmul_part(size_t total, size_t parts, size_t i) {
   return total / parts * i + ck_min(total % parts, i);

@@ -1,5 +1,5 @@
 // What happens to a tile of sums on its way into C. One body serves every type of product: the micro-kernels leave
-// their sums in a small buffer that stays in L1, and know nothing of it.
+// their sums in a buffer that stays in the nearest caches, and know nothing of it.
 #ifndef CK_MATMUL_EPILOGUE_H
 #define CK_MATMUL_EPILOGUE_H
 #include "ck_matmul.h"

@@ -1,5 +1,5 @@
 // A in f32 times 8-bit weights on AVX2: a unit is one step of K of 16 columns, which become f32 in registers, or once
-// in a panel of f32 when there are several panels of A. Include inside CK_TARGET_BEGIN(...).
+// in a panel of f32 when there are many rows of A. Include inside CK_TARGET_BEGIN(...).
 #define CK_UNIT_BYTES 16
 CK_INLINE __m256i ck_load_b(const char *p, size_t v) {
   return _mm256_castps_si256(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(p + 8 * v)))));

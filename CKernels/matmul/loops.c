@@ -85,7 +85,7 @@ typedef struct panels {
 
 static size_t buffer_columns(const block *block) {
   const ck_matmul_kernel *kernel = block->job->kernel;
-  return ck_matmul_buffer(kernel) / block->rows / kernel->nr * kernel->nr;
+  return CK_MATMUL_BUFFER / block->rows / kernel->nr * kernel->nr;
 }
 
 // One panel of A fills a small part of the buffer: the epilogue is called when there is no room for more.

@@ -69,9 +69,9 @@ ck_needs ck_matmul_plan(ck_matmul_job *job, ck_caches caches, size_t workers) {
   job->own_panels = !job->packed && job->m_blocks == 1;
   job->chunk = panels;
   if (!job->packed && !job->own_panels) {
-    const size_t budget = ck_max(caches.l3 / 2, (size_t)8 << 20) / whole;
+    const size_t budget = ck_max(caches.l3 / 2, (size_t)8 << 20) / ck_max(whole, 1);
     // Some panels for every worker, be they as deep as they may; several, so that none waits long, up to a size.
-    const size_t several = ck_max(workers, ck_min(4 * workers, SHARED_BYTES / whole));
+    const size_t several = ck_max(workers, ck_min(4 * workers, SHARED_BYTES / ck_max(whole, 1)));
     const size_t chunks = ck_ceil_div(panels, ck_max(budget, ck_min(panels, several)));
     job->chunk = ck_ceil_div(panels, chunks);
     job->n_blocks = ck_min(job->n_blocks, job->chunk);
@@ -88,7 +88,7 @@ ck_needs ck_matmul_plan(ck_matmul_job *job, ck_caches caches, size_t workers) {
   if (job->own_panels)
     job->wide_at += ck_matmul_panels(kernel, ck_min(job->m, kernel->mr)) * ck_matmul_panel_bytes(kernel, kc);
   job->sums_at = job->wide_at + (kernel->expand ? ck_matmul_panel_bytes(kernel->dense, kc) : 0);
-  job->scales_at = job->sums_at + ck_matmul_buffer(kernel) * 4 + CK_MATMUL_SLACK;
+  job->scales_at = job->sums_at + (size_t)CK_MATMUL_BUFFER * 4 + CK_MATMUL_SLACK;
   job->partials_at = job->scales_at + (job->quantizes ? ck_round_up(job->m_block * 4, 64) : 0);
   const size_t task_columns = ck_ceil_div(job->chunk, job->n_blocks) * kernel->nr;
   needs.worker_bytes = job->partials_at + (job->partials ? job->m_block * task_columns * 4 : 0) + CK_MATMUL_SLACK;

@@ -58,7 +58,7 @@ typedef struct ck_matmul_kernel {
   void (*tile)(const ck_matmul_tile *tile);
   // Panels that are smaller in memory than in arithmetic: for more than expand_rows rows, units are expanded once into
   // the panel that `dense` multiplies, with the same result; for fewer `tile` does so in registers, each time anew.
-  // Both have the same mr, nr and panels of A.
+  // Both have the same nr and panels of A; mr is at most that of dense.
   void (*expand)(void *to, const void *panel, size_t units);
   uint8_t expand_rows;
   const struct ck_matmul_kernel *dense;

@@ -1,5 +1,5 @@
 // Products of 16-bit floats in f32 arithmetic on AVX-512: panels of B keep their 2 bytes an element, are widened in
-// registers for one panel of A and into an f32 panel for several; A is widened when packed. Before including define
+// registers for few rows of A and into an f32 panel for many; A is widened when packed. Before including define
 // what wide_a_avx512.inc.h asks for.
 #define CK_UNIT_BYTES 64
 CK_INLINE __m512i ck_load_b(const char *p, size_t v) {

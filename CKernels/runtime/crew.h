@@ -7,7 +7,7 @@
 
 // How many of a worker's own parts have been taken, by anybody. Two of them take turns: ck_for_parts uses one, and when
 // its barrier is passed the owner alone sets it back to 0, while the next ck_for_parts already uses the other. The one
-// set back is used again only after one more barrier, which orders the two.
+// set back is used again only after one more barrier, which orders the two; the end of a request orders them too.
 typedef struct ck_cursor {
   _Alignas(128) _Atomic size_t taken[2];
 } ck_cursor;

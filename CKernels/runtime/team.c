@@ -31,8 +31,8 @@ enum {
 
 // A caller that only waits offers its core at once and again, so that no worker has to wait for it; but for a while it
 // does not sleep. The worker that shares its core then passes it on directly, where waking it up from another core took
-// 15 us. One that did a worker's part has its core to itself.
-static const ck_spin caller_spin = {0, 200000}, seated_spin = {200, 200000};
+// 15 us. One that did a worker's part waits as workers do at a barrier.
+static const ck_spin caller_spin = {0, 200000};
 
 typedef struct arena {
   void *start;
@@ -75,8 +75,8 @@ struct ck_team {
   const ck_topology *topology;
   ck_team_options options;
   ck_caches caches;
-  uint32_t workers;        // granted
-  uint32_t *units, *nodes; // plan, one per worker asked for
+  uint32_t workers;                // granted
+  uint32_t *units, *cores, *nodes; // plan, one per worker asked for
   pin *pins;
   pthread_t launcher;
   bool has_launcher;
@@ -224,6 +224,7 @@ static void run_alone(ck_team *team, const request *request) {
   working = &here;
   ck_floating floating = ck_floating_enter();
   ck_worker worker = {.count = 1, .crew = &team->crew, .scratch = team->arenas[0].start, .shared = team->shared.start};
+  if (team->workers == 1) worker.node = team->nodes[0];
   ck_worker_run(&worker, request->steps, request->count);
   ck_floating_leave(floating);
   working = here.outer;
@@ -277,10 +278,9 @@ static bool is_small(ck_team *team, double work_ns) {
 // Workers that are not bound go where the caller is not.
 static uint32_t seat_here(const ck_team *team) {
   if (team->pins[0].outcome != CK_PINNED) return 0;
-  uint32_t unit;
-  if (!ck_topology_here(&unit)) return NO_SEAT;
-  for (uint32_t i = 0; i < team->workers; ++i)
-    if (team->units[i] == unit) return i;
+  const uint32_t core = ck_topology_core_here(team->topology);
+  for (uint32_t i = 0; i < team->workers && core != CK_NO_CORE; ++i)
+    if (team->cores[i] == core) return i;
   return NO_SEAT;
 }
 
@@ -299,7 +299,7 @@ ck_status ck_team_run(ck_team *team, const ck_step *steps, size_t count, ck_need
       const uint32_t seat = request.seat = seat_here(team);
       publish(team, &request);
       if (seat != NO_SEAT) run_seated(team, &request);
-      ck_gate_wait(&request.state, WAITING, seat != NO_SEAT ? seated_spin : caller_spin);
+      ck_gate_wait(&request.state, WAITING, seat != NO_SEAT ? team->crew.spin : caller_spin);
     } else {
       if (request.status == CK_OK) run_alone(team, &request);
       pass_turn(team);
@@ -343,6 +343,7 @@ static void release(ck_team *team) {
   free(team->arenas);
   free(team->pins);
   free(team->units);
+  free(team->cores);
   free(team->nodes);
   free(team);
 }
@@ -365,6 +366,7 @@ static bool make_plan(ck_team *team) {
   ck_topology_plan(team->topology, first + asked, plan, plan + first + asked);
   memcpy(team->units, plan + first, asked * sizeof *plan);
   memcpy(team->nodes, plan + first + asked + first, asked * sizeof *plan);
+  for (uint32_t i = 0; i < asked; ++i) team->cores[i] = ck_topology_core(team->topology, team->units[i]);
   free(plan);
   return true;
 }
@@ -385,6 +387,7 @@ ck_status ck_team_create(const ck_topology *topology, ck_team_options options, c
   team->seats = aligned_alloc(_Alignof(seat), options.workers * sizeof *team->seats);
   for (uint32_t i = 0; team->seats != NULL && i < options.workers; ++i) ck_gate_init(&team->seats[i].job);
   team->units = calloc(options.workers, sizeof *team->units);
+  team->cores = calloc(options.workers, sizeof *team->cores);
   team->nodes = calloc(options.workers, sizeof *team->nodes);
   team->pins = calloc(options.workers, sizeof *team->pins);
   team->arenas = calloc(options.workers, sizeof *team->arenas);
@@ -392,8 +395,8 @@ ck_status ck_team_create(const ck_topology *topology, ck_team_options options, c
   bool crowded = options.workers > ck_topology_default_workers(topology);
   ck_spin spin = {crowded ? 16 : 200, BARRIER_SPIN_NS};
   bool made = ck_crew_init(&team->crew, options.workers, team->nodes, spin);
-  made = made && team->seats != NULL && team->units != NULL && team->nodes != NULL && team->pins != NULL &&
-         team->arenas != NULL;
+  made = made && team->seats != NULL && team->units != NULL && team->cores != NULL && team->nodes != NULL &&
+         team->pins != NULL && team->arenas != NULL;
   if (!made || !make_plan(team)) {
     release(team);
     return CK_NO_MEMORY;
@@ -416,11 +419,11 @@ ck_status ck_team_create(const ck_topology *topology, ck_team_options options, c
 
 void ck_team_destroy(ck_team *team) {
   if (team == NULL || is_working_for(team)) return;
+  request last = {.alone = true}; // its turn comes when everything accepted before is done
+  ck_gate_init(&last.state);
+  if (!take_turn_or_queue(team, &last)) ck_gate_wait(&last.state, WAITING, (ck_spin){0, 0});
+  ck_gate_destroy(&last.state);
   if (team->has_launcher) {
-    request last = {.alone = true}; // its turn comes when everything accepted before is done
-    ck_gate_init(&last.state);
-    if (!take_turn_or_queue(team, &last)) ck_gate_wait(&last.state, WAITING, (ck_spin){0, 0});
-    ck_gate_destroy(&last.state);
     team->stop = true;
     call_workers(team, NO_SEAT);
     pthread_join(team->launcher, NULL);

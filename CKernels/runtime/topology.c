@@ -13,7 +13,7 @@
 #endif
 
 typedef struct unit {
-  uint32_t os_index, node, rank; // rank 0: the first hardware thread of its core that we may use
+  uint32_t os_index, node, core, rank; // rank 0: the first hardware thread of its core that we may use
 } unit;
 
 struct ck_topology {
@@ -25,14 +25,18 @@ struct ck_topology {
 #endif
 };
 
-bool ck_topology_here(uint32_t *unit) {
+uint32_t ck_topology_core(const ck_topology *topology, uint32_t unit) {
+  for (uint32_t i = 0; i < topology->info.units; ++i)
+    if (topology->units[i].os_index == unit) return topology->units[i].core;
+  return CK_NO_CORE;
+}
+
+uint32_t ck_topology_core_here(const ck_topology *topology) {
 #if defined(__linux__)
-  int here = sched_getcpu();
-  *unit = here < 0 ? 0 : (uint32_t)here;
-  return here >= 0;
+  int unit = sched_getcpu();
+  return unit < 0 ? CK_NO_CORE : ck_topology_core(topology, (uint32_t)unit);
 #else
-  (void)unit;
-  return false;
+  return CK_NO_CORE;
 #endif
 }
 
@@ -114,7 +118,7 @@ static ck_status read_units(ck_topology *topology) {
     rank = core != NULL && core == last_core ? rank + 1 : 0;
     cores += rank == 0;
     last_core = core;
-    topology->units[units++] = (unit){pu->os_index, node_of(hwloc, allowed, pu), rank};
+    topology->units[units++] = (unit){pu->os_index, node_of(hwloc, allowed, pu), cores - 1, rank};
   }
   if (units == 0) units = cores = 1; // a cpuset that names no unit: one worker, on unit 0
   sort_units(topology->units, units);
@@ -271,6 +275,7 @@ ck_status ck_topology_create(ck_topology **out) {
     return CK_NO_MEMORY;
   }
   uint32_t count = usable_units(topology->units, capacity);
+  for (uint32_t i = 0; i < count; ++i) topology->units[i].core = i;
   topology->info = (ck_topology_info){.nodes = 1, .packages = 1, .cores = count, .units = count};
   topology->info.quota = ck_cgroup_quota("");
   topology->info.l1d_bytes = cache_bytes(1);

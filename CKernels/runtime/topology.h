@@ -4,8 +4,11 @@
 #include "ck_runtime.h"
 // Binds the calling thread to the hardware thread with this OS index. False: not done, and `reason` says why.
 bool ck_topology_pin(const ck_topology *topology, uint32_t unit, char *reason, size_t capacity);
-// The OS index of the hardware thread that the calling thread is on at this moment. False: it cannot be known.
-bool ck_topology_here(uint32_t *unit);
+// A number for the core of the hardware thread with this OS index, and of that which the calling thread is on at this
+// moment; CK_NO_CORE when it is none of ours or cannot be known.
+enum { CK_NO_CORE = UINT32_MAX };
+uint32_t ck_topology_core(const ck_topology *topology, uint32_t unit);
+uint32_t ck_topology_core_here(const ck_topology *topology);
 // The calling thread's binding, to be restored later; NULL when it cannot be known.
 void *ck_topology_save_binding(const ck_topology *topology);
 void ck_topology_restore_binding(const ck_topology *topology, void *saved); // frees it

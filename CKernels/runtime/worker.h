@@ -35,7 +35,7 @@ static inline size_t ck_first_part(size_t parts, uint32_t workers, uint32_t work
 }
 uint32_t ck_worker_index(const ck_worker *worker);
 uint32_t ck_worker_count(const ck_worker *worker);
-// The NUMA node by the topology's plan, 0 ..< info.nodes; 0 for a run alone on a caller.
+// The NUMA node by the topology's plan, 0 ..< info.nodes; 0 for a run alone on a caller of a larger team.
 uint32_t ck_worker_node(const ck_worker *worker);
 void *ck_worker_scratch(ck_worker *worker); // 64-byte aligned, worker_bytes of the running job, contents undefined
 void *ck_shared_scratch(ck_worker *worker); // 64-byte aligned, shared_bytes of the running job, contents undefined

@@ -192,6 +192,43 @@ static void check_quota(void) {
   CHECK(system(command) == 0);
 }
 
+typedef struct waiting_job {
+  const ck_context *context;
+  _Atomic uint32_t *started, *done;
+} waiting_job;
+static void wait_a_while(ck_worker *worker, const void *opaque) {
+  const waiting_job *job = opaque;
+  atomic_fetch_add(job->started, 1);
+  usleep(50000);
+  atomic_fetch_add(job->done, 1);
+}
+static void *submit_waiting(void *opaque) {
+  const waiting_job *job = opaque;
+  CHECK(ck_submit(job->context, wait_a_while, job, sizeof *job, (ck_needs){0}) == CK_OK);
+  return NULL;
+}
+
+// What was accepted is done before a team is gone.
+static void check_destroy(const ck_topology *topology, uint32_t workers) {
+  ck_team *team;
+  ck_context *context;
+  CHECK(ck_team_create(topology, (ck_team_options){.workers = workers, .pin = true}, &team) == CK_OK);
+  CHECK(ck_context_create(0, team, &context) == CK_OK);
+  _Atomic uint32_t started = 0, done = 0;
+  waiting_job job = {context, &started, &done};
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, submit_waiting, &job) == 0) {
+    while (started == 0) usleep(100);
+    const uint32_t granted = ck_team_workers(team);
+    ck_team_destroy(team);
+    CHECK(done == granted);
+    pthread_join(thread, NULL);
+  } else {
+    ck_team_destroy(team);
+  }
+  ck_context_destroy(context);
+}
+
 int main(void) {
   ck_topology *topology;
   if (ck_topology_create(&topology) != CK_OK) return 1;
@@ -212,6 +249,7 @@ int main(void) {
   if (ck_memory_create(topology, COUNT * sizeof *in, CK_PLACE_INTERLEAVED, 0, (void **)&in) != CK_OK) return 1;
   uint64_t expected = 0;
   for (uint32_t i = 0; i < COUNT; ++i) expected += in[i] = i * 2654435761u;
+  for (uint32_t workers = 1; workers <= 3; ++workers) check_destroy(topology, workers);
   for (uint32_t workers = 1; workers <= 4; ++workers) check_team(topology, workers, in, COUNT, expected);
   ck_team *none;
   CHECK(ck_team_create(topology, (ck_team_options){.workers = 2}, &none) == CK_OK); // not bound to cores

@@ -101,7 +101,7 @@ public final class Machine: Sendable {
     ///   - isa: what kernels may use of what the machine has; nil for what ALAMBIC_ISA leaves.
     ///   - firstCore: where in the plan the team starts, so that two teams share no core. Contexts with the same threads and
     ///     first core share one team.
-    ///   - pinned: whether workers are bound to their cores.
+    ///   - pinned: whether workers are bound to their cores. One worker has no thread of its own: work runs on the callers.
     public func context(
         threads: Int? = nil, allowing isa: ISA? = nil, firstCore: Int = 0, pinned: Bool = true
     ) throws(KernelError) -> Context {

@@ -120,7 +120,7 @@ struct ProductVariant: Sendable, CustomTestStringConvertible {
     @Test("empty extents", arguments: ProductVariant.here)
     func empty(_ case_: ProductVariant) throws {
         let context = try case_.variant.context(threads: 2)
-        for (M, N, K) in [(0, 5, 128), (5, 0, 128), (5, 37, 0), (0, 0, 0)] {
+        for (M, N, K) in [(0, 5, 128), (5, 0, 128), (5, 37, 0), (0, 0, 0), (40_000, 4, 0)] {
             let operands = MatmulOperands(case_.product, M: M, N: N, K: K, seed: 61)
             let result = try #require(try operands.run(on: context, operands.pack(on: context)), "\(operands)")
             #expect(result.allSatisfy { $0 == 0 }, "\(operands)")
@@ -137,7 +137,11 @@ struct ProductVariant: Sendable, CustomTestStringConvertible {
             for threads in [1, 2, 4] {
                 let context = try machine.context(threads: threads)
                 let packed = try operands.pack(on: context, at: location)
-                #expect(packed.copies == (location == .replicated ? 2 : 1))
+                #if SANITIZE_address  // all memory is the sanitizer's, which cannot be placed
+                    #expect(packed.copies == 1)
+                #else
+                    #expect(packed.copies == (location == .replicated ? 2 : 1))
+                #endif
                 let actual = try #require(try operands.run(on: context, packed))
                 #expect(firstDifference(actual, expected) == nil, "\(operands), \(threads) threads, \(location)")
             }
