@@ -208,26 +208,21 @@ static ck_worker worker_at(ck_team *team, uint32_t index) {
   };
 }
 
-static void run_seated(ck_team *team, request *request) {
+// The steps as this worker, on the calling thread.
+static void run_here(ck_team *team, ck_worker worker, const request *request) {
   frame here = {team, working};
   working = &here;
   ck_floating floating = ck_floating_enter();
-  ck_worker worker = worker_at(team, request->seat);
   ck_worker_run(&worker, request->steps, request->count);
   ck_floating_leave(floating);
   working = here.outer;
-  finish(team, request);
 }
 
 static void run_alone(ck_team *team, const request *request) {
-  frame here = {team, working};
-  working = &here;
-  ck_floating floating = ck_floating_enter();
-  ck_worker worker = {.count = 1, .crew = &team->crew, .scratch = team->arenas[0].start, .shared = team->shared.start};
-  if (team->workers == 1) worker.node = team->nodes[0];
-  ck_worker_run(&worker, request->steps, request->count);
-  ck_floating_leave(floating);
-  working = here.outer;
+  ck_worker worker = worker_at(team, 0);
+  worker.count = 1;
+  if (team->workers > 1) worker.node = 0; // the caller may be anywhere
+  run_here(team, worker, request);
 }
 
 static void pin_self(ck_team *team, uint32_t index) {
@@ -297,9 +292,13 @@ ck_status ck_team_run(ck_team *team, const ck_step *steps, size_t count, ck_need
     request.status = prepare(team, &request);
     if (request.status == CK_OK && !request.alone) {
       const uint32_t seat = request.seat = seat_here(team);
+      const ck_spin spin = seat != NO_SEAT ? team->crew.spin : caller_spin;
       publish(team, &request);
-      if (seat != NO_SEAT) run_seated(team, &request);
-      ck_gate_wait(&request.state, WAITING, seat != NO_SEAT ? team->crew.spin : caller_spin);
+      if (seat != NO_SEAT) {
+        run_here(team, worker_at(team, seat), &request);
+        finish(team, &request);
+      }
+      ck_gate_wait(&request.state, WAITING, spin); // when all have finished, the team may be gone
     } else {
       if (request.status == CK_OK) run_alone(team, &request);
       pass_turn(team);

@@ -226,9 +226,7 @@ void ck_topology_place(const ck_topology *topology, void *start, size_t bytes, c
 
 #else // without hwloc: one node, one package, a core for each hardware thread
 
-#if defined(__linux__)
-#include <sched.h>
-#elif defined(__APPLE__)
+#if defined(__APPLE__)
 #include <sys/sysctl.h>
 #endif
 

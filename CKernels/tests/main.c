@@ -251,14 +251,14 @@ int main(void) {
   for (uint32_t i = 0; i < COUNT; ++i) expected += in[i] = i * 2654435761u;
   for (uint32_t workers = 1; workers <= 3; ++workers) check_destroy(topology, workers);
   for (uint32_t workers = 1; workers <= 4; ++workers) check_team(topology, workers, in, COUNT, expected);
-  ck_team *none;
-  CHECK(ck_team_create(topology, (ck_team_options){.workers = 2}, &none) == CK_OK); // not bound to cores
+  ck_team *unbound;
+  CHECK(ck_team_create(topology, (ck_team_options){.workers = 2}, &unbound) == CK_OK);
   ck_context *context = NULL;
   uint64_t total = 0;
-  CHECK(ck_team_workers(none) == 2 && ck_context_create(0, none, &context) == CK_OK);
+  CHECK(ck_team_workers(unbound) == 2 && ck_context_create(0, unbound, &context) == CK_OK);
   CHECK(sum(context, in, COUNT, &total, 0) == CK_OK && total == expected);
   ck_context_destroy(context);
-  ck_team_destroy(none);
+  ck_team_destroy(unbound);
   ck_memory_destroy(in, COUNT * sizeof *in);
   void *large;
 #if !defined(GUARDED) // the sanitizer's allocator knows no huge pages
