@@ -90,6 +90,8 @@ const ck_context *ck_list_context(ck_list *list);
 void ck_list_clear(ck_list *list);
 size_t ck_list_count(const ck_list *list);
 ck_status ck_run(ck_list *list); // keeps the list, so that it can run again
+// The same, with the time that each step took in nanoseconds, ck_list_count of them, the barrier after it included.
+ck_status ck_run_timed(ck_list *list, uint64_t *nanoseconds);
 
 // Large buffers: 64-byte aligned, zeroed, huge pages where allowed, placed by node.
 typedef CK_ENUM(ck_placement){

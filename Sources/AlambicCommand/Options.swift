@@ -155,6 +155,14 @@ struct Arguments: Sendable {
         }
         return text
     }
+
+    /// The same for the cases of a type.
+    func choice<Choice: RawRepresentable & CaseIterable>(
+        _ name: String, default first: Choice
+    ) throws(CommandError) -> Choice where Choice.RawValue == String {
+        let text = try choice(name, from: Choice.allCases.map(\.rawValue), default: first.rawValue)
+        return Choice(rawValue: text) ?? first
+    }
 }
 
 /// The known word within two edits of `word`, if there is one.

@@ -18,6 +18,8 @@ public final class Memory<Element: BitwiseCopyable>: @unchecked Sendable {
     /// Elements.
     public let count: Int
     let start: UnsafeMutablePointer<Element>
+    /// Whose bytes these are, if they are a part of another buffer.
+    private let owner: Memory<UInt8>?
 
     /// A buffer of `count` zeros. Throws `.noMemory` when the system has none left, `.badArgument` for a node that does not
     /// exist.
@@ -36,9 +38,23 @@ public final class Memory<Element: BitwiseCopyable>: @unchecked Sendable {
         guard let raw else { throw KernelError(status, "buffer of \(bytes) bytes") }
         self.count = count
         start = raw.bindMemory(to: Element.self, capacity: count)
+        owner = nil
     }
 
-    deinit { ck_memory_destroy(start, count * MemoryLayout<Element>.stride) }
+    /// A part of another buffer, from byte `offset` on, which must be a multiple of 64. It keeps that buffer alive.
+    ///
+    /// Parts may overlap: whoever makes them sees to it that they are not in use at the same time.
+    public init(in owner: Memory<UInt8>, at offset: Int, count: Int) {
+        let stride = MemoryLayout<Element>.stride
+        precondition(
+            offset >= 0 && offset.isMultiple(of: 64) && count >= 0 && count <= (owner.count - offset) / stride,
+            "\(count) elements at byte \(offset) of a buffer of \(owner.count) bytes")
+        self.count = count
+        start = UnsafeMutableRawPointer(owner.start + offset).assumingMemoryBound(to: Element.self)
+        self.owner = owner
+    }
+
+    deinit { if owner == nil { ck_memory_destroy(start, count * MemoryLayout<Element>.stride) } }
 
     /// All elements, to read.
     public var span: Span<Element> {

@@ -23,6 +23,13 @@ public final class OperationList {
     /// Runs everything in order, and returns when it is done. The list keeps its operations.
     public func run() throws(KernelError) { try check(ck_run(recorder.list), "list of \(count) operations") }
 
+    /// The same, with the time in nanoseconds that each step took.
+    public func runTimed() throws(KernelError) -> [UInt64] {
+        var times = [UInt64](repeating: 0, count: count)
+        try check(ck_run_timed(recorder.list, &times), "list of \(count) operations")
+        return times
+    }
+
     /// Forgets the operations.
     public func clear() {
         ck_list_clear(recorder.list)

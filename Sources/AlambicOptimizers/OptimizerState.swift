@@ -52,6 +52,19 @@ public final class OptimizerState {
     /// it removes.
     public func state(ofParameter index: Int) -> [Tensor] { tensors[index] }
 
+    /// Bytes of all of it.
+    public var bytes: Int { tensors.reduce(0) { $0 + $1.reduce(0) { $0 + 4 * $1.count } } }
+
+    /// Bytes that an update of these parameters moves: gradients are read, weights and state read and written, and packed
+    /// forms written.
+    public func bytesMoved(_ parameters: [Parameter]) -> Double {
+        parameters.enumerated().reduce(0.0) { sum, item in
+            let (index, parameter) = item
+            let state = tensors[index].reduce(0.0) { $0 + 8 * Double($1.count) }
+            return sum + 12 * Double(parameter.value.count) + state + Double(parameter.panels?.bytes ?? 0)
+        }
+    }
+
     /// All state by name, `<parameter>.<state>`, in the order of the parameters: what a checkpoint stores.
     public var named: [(name: String, tensor: Tensor)] {
         var all: [(name: String, tensor: Tensor)] = []

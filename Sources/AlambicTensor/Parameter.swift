@@ -39,6 +39,8 @@ public final class Parameter: @unchecked Sendable {
     public var transform: (any WeightTransform)?
     /// What the forward pass reads: `value`, or what `transform` made of it at the last `refresh()`.
     public private(set) var effective: Tensor
+    /// The effective weights packed for bf16 products, where a tape wants them.
+    public private(set) var panels: WeightPanels?
 
     /// A parameter over `value`; decays by default if it is a matrix or a token table.
     public init(
@@ -62,6 +64,26 @@ public final class Parameter: @unchecked Sendable {
         } else {
             effective = value
         }
+        if let panels, !panels.isCurrent || transform != nil { try panels.update(from: effective, on: context) }
+    }
+
+    /// Packs the effective weights for bf16 products, from now on at each `refresh()`.
+    public func makePanels(on context: Context) throws(KernelError) {
+        guard panels == nil else { return }
+        let panels = try WeightPanels(rows: value.rows, columns: value.columns, on: context)
+        try panels.update(from: effective, on: context)
+        self.panels = panels
+    }
+
+    /// To be called by whoever writes `value` but an optimizer: what was packed of it is out of date.
+    public func valueChanged() { panels?.isCurrent = false }
+
+    /// Its path without the number of its block: `h.3.mlp.c_fc.weight` is `mlp.c_fc`. What a profile calls it.
+    var role: String {
+        var parts = path.split(separator: ".")
+        if parts.count > 2, parts[0].count == 1 { parts.removeFirst(2) }
+        if parts.last == "weight" { parts.removeLast() }
+        return parts.joined(separator: ".")
     }
 }
 

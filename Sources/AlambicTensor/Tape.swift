@@ -1,15 +1,5 @@
 import AlambicKernels
 
-/// A value on a tape: what it is, and which gradient belongs to it.
-public struct Variable: Sendable {
-    /// The elements. They stay as they are for as long as somebody holds them.
-    public let value: Tensor
-    /// Which gradient on the tape is this variable's.
-    let index: Int
-    /// The extents of the value (and of the gradient).
-    public var shape: Shape { value.shape }
-}
-
 /// One recorded operation: it knows how to carry the gradient of its result back to its arguments.
 protocol Operation {
     func backward(on tape: Tape) throws(KernelError)
@@ -18,40 +8,64 @@ protocol Operation {
 /// Reverse-mode differentiation over coarse operations.
 ///
 /// A step: `begin`, the forward pass (an `Architecture` walks this graph), one or more losses, `backward`. Then
-/// `gradients` holds, ADDED to what was there, the gradient of each parameter: zero it first where a fresh one is
-/// wanted. With a `WeightTransform` that is not idempotent it must be zeroed before every pass.
+/// `gradients` holds the gradient of each parameter: added to what was there, or in its place, as `begin` was told.
+/// With a `WeightTransform` that is not idempotent it must be in its place.
 ///
 /// Several tapes may share parameters (replicas); each writes gradients of its own. A tape is used by one thread at a
-/// time; its kernels use all threads of `context`. Results have the same bits for any number of threads.
-/// Steps of equal shapes allocate no tensor memory after the first one.
+/// time; its kernels use all threads of its context. Results have the same bits for any number of threads.
+/// Steps of equal shapes allocate no tensor memory after the first two.
 public final class Tape: Graph {
     /// What flows through a tape.
     public typealias Value = Variable
 
     /// The model's parameters in walk order.
     public let parameters: [Parameter]
-    /// Where the kernels run.
-    public let context: Context
-    /// Where `backward` adds the parameters' gradients. May be exchanged between steps.
+    /// What products compute with.
+    public let dtype: TrainingDType
+    /// What is computed again instead of kept.
+    public let recomputation: Recomputation
+    /// Where `backward` puts the parameters' gradients. May be exchanged between steps.
     public var gradients: GradientSet {
         didSet { check(gradients) }
     }
 
-    let pool = MemoryPool<Float>()
-    private var operations: [any Operation] = []
-    private var slots: [Tensor?] = []
+    /// Where kernels run, or are noted to run later.
+    public var context: Context { execution.context }
+    let execution: Execution
+    let arena = ActivationArena()
+    var operations: [any Operation] = []
+    var slots: [Slot] = []
+    var written: [Bool] = []
+    var dropouts: UInt64 = 0
     private var seed: UInt64 = 0
     private var stream: UInt64 = 0
-    private var dropouts: UInt64 = 0
     private var trains = true
+
+    /// What is known so far of the gradient of a variable.
+    struct Slot {
+        var gradient: Variable.Elements?
+        /// The same rounded to bf16, where a kernel could write it on the way.
+        var rounded: HalfTensor?
+    }
 
     /// A tape over parameters in walk order.
     ///
-    /// - Parameter gradients: where the gradients go; zeros of its own by default.
-    public init(_ parameters: [Parameter], gradients: GradientSet? = nil, on context: Context) throws(KernelError) {
+    /// - Parameters:
+    ///   - gradients: where the gradients go; zeros of its own by default.
+    ///   - dtype: what products compute with. With `.bf16`, matrices get ``Parameter/panels``; where several tapes share
+    ///     parameters, make these before.
+    ///   - recomputation: what to compute again instead of keeping it.
+    ///   - execution: whether kernels run as they are called, or all of a pass at once.
+    public init(
+        _ parameters: [Parameter], gradients: GradientSet? = nil, dtype: TrainingDType = .f32,
+        recomputation: Recomputation = .none, execution: Execution.Kind = .immediate, on context: Context
+    ) throws(KernelError) {
         self.parameters = parameters
-        self.context = context
+        self.dtype = dtype
+        self.recomputation = recomputation
+        self.execution = try Execution(execution, on: context)
         if let gradients { self.gradients = gradients } else { self.gradients = try GradientSet(for: parameters) }
+        written = [Bool](repeating: true, count: parameters.count)
         check(self.gradients)
     }
 
@@ -63,44 +77,76 @@ public final class Tape: Graph {
     ///   - dropout: whether `dropout` does anything.
     ///   - refreshing: whether to ask the weight transforms for new effective weights. Of several tapes over the same
     ///     parameters one does it, before the others start.
+    ///   - store: whether this step's gradients are added to those in `gradients`, or take their place.
     public func begin(
-        seed: UInt64, stream: UInt64 = 0, dropout: Bool = true, refreshing: Bool = true
+        seed: UInt64, stream: UInt64 = 0, dropout: Bool = true, refreshing: Bool = true,
+        gradients store: Store = .accumulate
     ) throws(KernelError) {
         precondition(stream < 1 << 46, "stream \(stream) is not below 2^46")
         operations.removeAll(keepingCapacity: true)
         slots.removeAll(keepingCapacity: true)
+        execution.forget()
+        try arena.begin()
+        for i in written.indices { written[i] = store == .accumulate }
         self.seed = seed
         self.stream = stream
         dropouts = 0
         trains = dropout
         if refreshing {
-            for parameter in parameters { try parameter.refresh(on: context) }
+            for parameter in parameters { try parameter.refresh(on: execution.base) }
         }
     }
 
-    /// Runs the recorded operations backward from the gradients that the losses (or `seed`) left behind, and adds
-    /// the parameters' gradients to `gradients`. What was recorded is released on the way.
+    /// Runs the recorded operations backward from the gradients that the losses (or `seed`) left behind, and puts the
+    /// parameters' gradients into `gradients`. What was recorded is released on the way.
     public func backward() throws(KernelError) {
         while let operation = operations.popLast() { try operation.backward(on: self) }
+        try execution.finish()
         for (index, parameter) in parameters.enumerated() {
+            if !written[index] { gradients.tensors[index].zero() }
+            written[index] = true
             guard let transform = parameter.transform else { continue }
-            try transform.pullBack(gradient: gradients.tensors[index], of: parameter, on: context)
+            try transform.pullBack(gradient: gradients.tensors[index], of: parameter, on: execution.base)
         }
     }
 
     /// Adds a gradient from outside, such as that of a loss which the tape does not know, to that of `variable`.
     public func seed(_ gradient: Tensor, of variable: Variable) throws(KernelError) {
         precondition(
-            gradient.count == variable.value.count,
+            gradient.count == variable.shape.count,
             "a gradient of shape \(gradient.shape) for a variable of shape \(variable.shape)")
-        try addGradient(to: variable) { $0.copy(from: gradient) }
+        try execution.finish()
+        try addGradient(to: variable, Float.self) { $0.copy(from: gradient) }
     }
 
     /// The gradient of a variable as far as it is known: during `backward` it is released once it has been used.
-    public func gradient(of variable: Variable) -> Tensor? { slots[variable.index] }
+    public func gradient(of variable: Variable) -> Tensor? {
+        slots[variable.index].gradient.flatMap(Float.tensor)
+    }
+
+    /// Walks through a step (`forward`: `begin`, the forward pass and the losses) without computing anything, to learn
+    /// what memory it needs. The tape must note its operations.
+    ///
+    /// - Returns: the bytes of all values and their gradients.
+    public func planned(_ forward: () throws(KernelError) -> Void) throws(KernelError) -> Int {
+        execution.plans = true
+        defer { execution.plans = false }
+        try forward()
+        while let operation = operations.popLast() { try operation.backward(on: self) }
+        for i in written.indices { written[i] = true }
+        slots.removeAll(keepingCapacity: true)
+        try arena.begin()
+        return arena.plannedBytes
+    }
+
+    /// Where the time of noted operations goes, as long as somebody wants to know.
+    public var profile: StepProfile? {
+        get { execution.profile }
+        set { execution.profile = newValue }
+    }
 
     /// How many tensors the tape has ever allocated: constant in steady state.
-    public var allocations: Int { pool.made }
+    public var allocations: Int { arena.made }
 
     private func check(_ gradients: GradientSet) {
         precondition(
@@ -114,14 +160,39 @@ extension Tape {
     /// The weights that the forward pass sees.
     func weights(_ id: ParameterID) -> Tensor { parameters[id.index].effective }
 
-    /// A new value with arbitrary contents, to be filled by the caller.
-    func variable(_ shape: Shape) throws(KernelError) -> Variable { place(try pool.tensor(shape)) }
+    /// Whether the gradient of a parameter is to be added to what is in `gradients`. The first contribution of a step
+    /// that replaces gradients is not; whoever asks must then write all of it.
+    func store(_ id: ParameterID) -> Store {
+        defer { written[id.index] = true }
+        return written[id.index] ? .accumulate : .replace
+    }
+
+    /// The gradient of a parameter, for kernels that can only add to it.
+    func accumulatingGradient(_ id: ParameterID) throws(KernelError) -> Tensor {
+        let gradient = gradients[id]
+        if store(id) == .replace {
+            try execution.finish()
+            if !execution.plans { gradient.zero() }
+        }
+        return gradient
+    }
+
+    /// A tensor with arbitrary contents, to be filled by the caller.
+    func tensor<Element: Activation>(_ shape: Shape, _ type: Element.Type) throws(KernelError) -> DenseTensor<Element> {
+        DenseTensor(shape, storage: try arena.take(type, shape.count))
+    }
+
+    /// A tensor of floats with arbitrary contents, to be filled by the caller.
+    func floats(_ shape: Shape) throws(KernelError) -> Tensor { try tensor(shape, Float.self) }
 
     /// A new value over existing elements.
-    func place(_ tensor: Tensor) -> Variable {
-        slots.append(nil)
-        return Variable(value: tensor, index: slots.count - 1)
+    func place(_ elements: Variable.Elements, origin: Variable.Origin = .only) -> Variable {
+        slots.append(Slot())
+        return Variable(elements: elements, index: slots.count - 1, origin: origin)
     }
+
+    /// A new value over existing floats.
+    func place(_ tensor: Tensor) -> Variable { place(.f32(tensor)) }
 
     func record(_ operation: some Operation) { operations.append(operation) }
 
@@ -135,29 +206,46 @@ extension Tape {
     }
 
     /// Takes the finished gradient of an operation's result off the tape; nil when no loss depends on it.
-    func takeGradient(of variable: Variable) -> Tensor? {
-        defer { slots[variable.index] = nil }
-        return slots[variable.index]
+    func takeGradient(of variable: Variable) -> Slot? {
+        defer { slots[variable.index] = Slot() }
+        return slots[variable.index].gradient == nil ? nil : slots[variable.index]
+    }
+
+    /// The same for a variable that is known to be of this type.
+    func takeGradient<Element: Activation>(
+        of variable: Variable, _ type: Element.Type
+    ) -> DenseTensor<Element>? {
+        takeGradient(of: variable)?.gradient.flatMap(Element.tensor)
     }
 
     /// Adds to a variable's gradient what `write` puts (replacing all contents) into a tensor of the same shape.
-    func addGradient(
-        to variable: Variable, write: (Tensor) throws(KernelError) -> Void
+    ///
+    /// The slot of a variable that is gelu(x) holds the gradient of x, since a product can multiply by gelu'(x) on the way.
+    func addGradient<Element: Activation>(
+        to variable: Variable, _ type: Element.Type, write: (DenseTensor<Element>) throws(KernelError) -> Void
     ) throws(KernelError) {
-        let contribution = try pool.tensor(variable.shape)
+        var contribution = try tensor(variable.shape, type)
         try write(contribution)
+        if case .gelu(let elements) = variable.origin {
+            guard let x = Element.tensor(elements) else { preconditionFailure("a gradient of another type") }
+            let pulled = try tensor(variable.shape, type)
+            try Element.geluBackward(contribution, x, into: pulled, on: context)
+            contribution = pulled
+        }
         try addGradient(to: variable, sharing: contribution)
     }
 
     /// Adds `contribution` to a variable's gradient. It may be kept as that gradient, even by several variables: nobody
     /// writes a gradient once it is on the tape, sums go into new memory.
-    func addGradient(to variable: Variable, sharing contribution: Tensor) throws(KernelError) {
-        guard let known = slots[variable.index] else {
-            slots[variable.index] = contribution
+    func addGradient<Element: Activation>(
+        to variable: Variable, sharing contribution: DenseTensor<Element>, rounded: HalfTensor? = nil
+    ) throws(KernelError) {
+        guard let known = slots[variable.index].gradient else {
+            slots[variable.index] = Slot(gradient: Element.elements(contribution), rounded: rounded)
             return
         }
-        let sum = try pool.tensor(variable.shape)
-        try AlambicKernels.add(known.span, contribution.span, into: sum.mutableSpan, on: context)
-        slots[variable.index] = sum
+        guard let known = Element.tensor(known) else { preconditionFailure("gradients of two types") }
+        let sum = try sum(known, contribution)
+        slots[variable.index] = Slot(gradient: Element.elements(sum))
     }
 }

@@ -1,14 +1,19 @@
 import AlambicKernels
 
-/// A dense row-major tensor of 32-bit floats: a shape over (a part of) shared, 64-byte aligned memory.
+/// A dense row-major tensor of 32-bit floats: weights, gradients, the residual stream.
+public typealias Tensor = DenseTensor<Float>
+/// A dense row-major tensor of bf16 values as their bits: what mixed-precision products read.
+public typealias HalfTensor = DenseTensor<UInt16>
+
+/// A dense row-major tensor: a shape over (a part of) shared, 64-byte aligned memory.
 ///
 /// Copies share their elements. Writing while another thread reads is a programmer's mistake; every function that
 /// writes says so.
-public struct Tensor: Sendable {
+public struct DenseTensor<Element: BitwiseCopyable & Sendable>: Sendable {
     /// The extents.
     public let shape: Shape
     /// The memory that holds the elements, perhaps together with other tensors.
-    public let storage: Memory<Float>
+    public let storage: Memory<Element>
     /// Index in `storage` of the first element.
     public let offset: Int
 
@@ -16,11 +21,11 @@ public struct Tensor: Sendable {
     ///
     /// - Throws: `KernelError` when there is no memory for it.
     public init(_ shape: Shape) throws(KernelError) {
-        self.init(shape, storage: try Memory<Float>(count: shape.count), offset: 0)
+        self.init(shape, storage: try Memory<Element>(count: shape.count), offset: 0)
     }
 
     /// A tensor over existing memory, from element `offset` on.
-    public init(_ shape: Shape, storage: Memory<Float>, offset: Int = 0) {
+    public init(_ shape: Shape, storage: Memory<Element>, offset: Int = 0) {
         precondition(
             offset >= 0 && offset + shape.count <= storage.count,
             "shape \(shape) at element \(offset) does not fit a memory of \(storage.count) elements")
@@ -30,7 +35,7 @@ public struct Tensor: Sendable {
     }
 
     /// A tensor in memory of its own with the given elements, row-major.
-    public init(_ shape: Shape, _ elements: [Float]) throws(KernelError) {
+    public init(_ shape: Shape, _ elements: [Element]) throws(KernelError) {
         precondition(elements.count == shape.count, "\(elements.count) elements for shape \(shape)")
         try self.init(shape)
         elements.withUnsafeBytes { bytes in withUnsafeMutableBytes { $0.copyMemory(from: bytes) } }
@@ -44,33 +49,33 @@ public struct Tensor: Sendable {
     public var columns: Int { shape.columns }
 
     /// The elements, to read.
-    public var span: Span<Float> {
+    public var span: Span<Element> {
         @_lifetime(borrow self)
         get { unsafe _overrideLifetime(storage.span(offset..<offset + count), borrowing: self) }
     }
 
     /// The elements, to write. All copies of this tensor see the change.
-    public var mutableSpan: MutableSpan<Float> {
+    public var mutableSpan: MutableSpan<Element> {
         @_lifetime(borrow self)
         get { unsafe _overrideLifetime(storage.mutableSpan(offset..<offset + count), borrowing: self) }
     }
 
     /// Rows `range` (of `columns` elements each) as a tensor of shape [range.count, columns] over the same memory.
-    public func rows(_ range: Range<Int>) -> Tensor {
+    public func rows(_ range: Range<Int>) -> DenseTensor {
         precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of shape \(shape)")
-        return Tensor([range.count, columns], storage: storage, offset: offset + range.lowerBound * columns)
+        return DenseTensor([range.count, columns], storage: storage, offset: offset + range.lowerBound * columns)
     }
 
     /// The same elements under another shape of the same count.
-    public func reshaped(_ other: Shape) -> Tensor {
+    public func reshaped(_ other: Shape) -> DenseTensor {
         precondition(other.count == count, "shape \(shape) has not as many elements as \(other)")
-        return Tensor(other, storage: storage, offset: offset)
+        return DenseTensor(other, storage: storage, offset: offset)
     }
 
     /// The elements as an array, row-major.
-    public var elements: [Float] {
+    public var elements: [Element] {
         let source = span
-        return [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+        return [Element](unsafeUninitializedCapacity: count) { buffer, initialized in
             for i in 0..<source.count { buffer.initializeElement(at: i, to: source[i]) }
             initialized = source.count
         }
@@ -93,7 +98,7 @@ public struct Tensor: Sendable {
     }
 
     /// Overwrites the elements with those of `other`, whose count must be the same.
-    public func copy(from other: Tensor) {
+    public func copy(from other: DenseTensor) {
         precondition(other.count == count, "copy from shape \(other.shape) to shape \(shape)")
         other.withUnsafeBytes { bytes in withUnsafeMutableBytes { $0.copyMemory(from: bytes) } }
     }
@@ -104,8 +109,8 @@ public struct Tensor: Sendable {
     }
 
     /// A tensor with equal elements in memory of its own.
-    public func copied() throws(KernelError) -> Tensor {
-        let copy = try Tensor(shape)
+    public func copied() throws(KernelError) -> DenseTensor {
+        let copy = try DenseTensor(shape)
         copy.copy(from: self)
         return copy
     }

@@ -17,7 +17,7 @@ extension Trainer {
     public var settings: [String: String] {
         var all: [String: String] = [
             "seed": "\(seed)", "micro_batches": "\(microBatches)", "clipping": clipping.map { "\($0)" } ?? "none",
-            "start": startDigest,
+            "start": startDigest, "dtype": dtype.rawValue,
         ]
         for (key, value) in Optimizers.description(of: optimizer) { all["optimizer.\(key)"] = value }
         for (key, value) in objective.settings { all["objective.\(key)"] = value }
@@ -106,7 +106,10 @@ extension Trainer {
         } catch {
             throw .checkpoint(directory, reason: "\(error)")
         }
-        for (parameter, weights) in zip(parameters, saved.weights) { parameter.value.copy(from: weights) }
+        for (parameter, weights) in zip(parameters, saved.weights) {
+            parameter.value.copy(from: weights)
+            parameter.valueChanged()
+        }
         nextBatch = saved.nextBatch
         source = saved.source
         mustAgree = saved.source != nil

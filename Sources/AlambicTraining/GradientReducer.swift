@@ -12,8 +12,22 @@ public protocol GradientReducer: AnyObject {
     /// Called once, by the trainer that it is given to: `makeWorker` makes workers on any contexts.
     func prepare(on context: Context, makeWorker: (Context) throws(TrainingError) -> Worker) throws(TrainingError)
 
+    /// Has the time of its passes measured from now on, or no more; who computes on several teams at once need not.
+    func measure(_ profile: StepProfile?)
+
+    /// The bytes that values and gradients of a micro-batch of this shape need on each worker, where that is known.
+    func planActivations(for microBatch: MicroBatch) throws(TrainingError) -> Int?
+
     /// Loss and gradients of a step, summed over its micro-batches. The gradients stay valid until the next call.
     func sum(of microBatches: [MicroBatch]) throws(TrainingError) -> (Loss, GradientSet)
+}
+
+extension GradientReducer {
+    /// Does nothing.
+    public func measure(_ profile: StepProfile?) {}
+
+    /// Not known.
+    public func planActivations(for microBatch: MicroBatch) throws(TrainingError) -> Int? { nil }
 }
 
 /// One worker computes all micro-batches, one after the other, on the trainer's own context.
@@ -31,6 +45,15 @@ public final class SingleWorker: GradientReducer {
         on context: Context, makeWorker: (Context) throws(TrainingError) -> Worker
     ) throws(TrainingError) {
         worker = try makeWorker(context)
+    }
+
+    /// Has the time of the worker's passes measured.
+    public func measure(_ profile: StepProfile?) { worker?.profile = profile }
+
+    /// By walking through a step without computing it.
+    public func planActivations(for microBatch: MicroBatch) throws(TrainingError) -> Int? {
+        guard let worker else { return nil }
+        return try kernels { () throws(KernelError) in try worker.planActivations(for: microBatch) }
     }
 
     /// Loss and gradients of a step, summed over its micro-batches.

@@ -25,6 +25,10 @@ public final class Trainer {
     public let seed: UInt64
     /// How many parts a batch is cut into. Their gradients are summed pairwise.
     public let microBatches: Int
+    /// What products compute with.
+    public let dtype: TrainingDType
+    /// What the backward pass computes again instead of finding it in memory.
+    public let recomputation: Recomputation
     /// The largest norm of all gradients together; nil does not clip.
     public var clipping: Double?
     /// What happens after every step, in order.
@@ -38,11 +42,14 @@ public final class Trainer {
     /// After a resume, until the first batch has shown that the data agree.
     var mustAgree = false
 
-    /// Configuration and layers; its weights are those that the run started from.
+    /// Configuration and layers; its weights are the parameters' own, so it must not leave this object.
     private var model: Model
-    /// What those weights were. Only checkpoints ask.
-    private(set) lazy var startDigest = model.digest
+    /// The digest of the weights that the run started from, for checkpoints.
+    let startDigest: String
     private let reducer: any GradientReducer
+    /// Where the time of steps goes, as long as somebody wants to know: operation by operation, with the optimizer's pass
+    /// and what is between the kernels (`host`), so that the entries sum to the whole.
+    public var profile: StepProfile? { didSet { reducer.measure(profile) } }
     private var checkedShapes: Set<[Int]> = []
 
     /// A trainer for a copy of a model's weights.
@@ -54,12 +61,15 @@ public final class Trainer {
     ///   - clipping: the largest norm of all gradients together; nil does not clip.
     ///   - dropout: the dropout rate, instead of that of the model's configuration.
     ///   - microBatches: how many parts to cut a batch into, to save memory or to share it out to replicas.
+    ///   - dtype: what products compute with. Weights, gradients and moments are f32 in any case.
+    ///   - recomputation: what to compute again in the backward pass, to save memory. It does not change results.
     ///   - seed: the key of the dropout masks.
     ///   - reducer: who computes gradients.
     ///   - context: where kernels run.
     public init(
         _ model: Model, objective: some Objective = LanguageModel(), optimizer: some Optimizer,
-        clipping: Double? = 1, dropout: Double? = nil, microBatches: Int = 1, seed: UInt64 = 1,
+        clipping: Double? = 1, dropout: Double? = nil, microBatches: Int = 1, dtype: TrainingDType = .f32,
+        recomputation: Recomputation = .none, seed: UInt64 = 1,
         reducer: some GradientReducer = SingleWorker(), on context: Context = .default
     ) throws(TrainingError) {
         guard microBatches > 0 else {
@@ -75,31 +85,46 @@ public final class Trainer {
         if let available = MemoryBudget.available(), needed > available {
             throw .modelDoesNotFit(parameters: architecture.parameterCount, needed: needed, available: available)
         }
-        self.model = model
+        startDigest = model.digest
         self.objective = objective
         self.context = context
+        self.dtype = dtype
+        self.recomputation = recomputation
         self.seed = seed
         self.microBatches = microBatches
         self.clipping = clipping
         self.reducer = reducer
         let parameters = try kernels { () throws(KernelError) in try model.trainableParameters() }
         self.parameters = parameters
+        self.model = model.replacing(weights: parameters.map { .f32($0.value) })
+        if dtype != .f32 {
+            let head = architecture.head
+            try kernels { () throws(KernelError) in
+                for (index, parameter) in parameters.enumerated() where parameter.kind == .matrix || index == head.index {
+                    try parameter.makePanels(on: context)
+                }
+            }
+        }
         state = try kernels { () throws(KernelError) in try OptimizerState(optimizer, for: parameters) }
         try reducer.prepare(on: context) { context throws(TrainingError) in
             let lossFunction = try objective.lossFunction(for: architecture, on: context)
-            return try Worker(parameters: parameters, lossFunction: lossFunction, on: context)
+            return try Worker(
+                parameters: parameters, lossFunction: lossFunction, dtype: dtype, recomputation: recomputation,
+                on: context)
         }
     }
 
     /// A trainer on all of a machine.
     public convenience init(
         _ model: Model, objective: some Objective = LanguageModel(), optimizer: some Optimizer,
-        clipping: Double? = 1, dropout: Double? = nil, microBatches: Int = 1, seed: UInt64 = 1,
+        clipping: Double? = 1, dropout: Double? = nil, microBatches: Int = 1, dtype: TrainingDType = .f32,
+        recomputation: Recomputation = .none, seed: UInt64 = 1,
         reducer: some GradientReducer = SingleWorker(), on machine: Machine
     ) throws(TrainingError) {
         try self.init(
             model, objective: objective, optimizer: optimizer, clipping: clipping, dropout: dropout,
-            microBatches: microBatches, seed: seed, reducer: reducer, on: machine.context)
+            microBatches: microBatches, dtype: dtype, recomputation: recomputation, seed: seed, reducer: reducer,
+            on: machine.context)
     }
 
     /// The model's `config.json`.
@@ -127,19 +152,31 @@ public final class Trainer {
     public func step(_ batch: Batch) throws(TrainingError) -> StepReport {
         let clock = ContinuousClock()
         let start = clock.now
+        let measured = profile?.nanoseconds ?? 0
         try check(batch)
         for parameter in parameters {
             try kernels { () throws(KernelError) in try parameter.refresh(on: context) }
         }
         let (loss, gradients) = try reducer.sum(of: cut(batch))
         guard loss.total.isFinite else { throw notFinite("loss", loss.total) }
+        let beforeNorm = clock.now
         let norm = try kernels { () throws(KernelError) in try gradients.norm(on: context) }
+        profile?.add(
+            "gradient norm", nanoseconds: (clock.now - beforeNorm) / .nanoseconds(1),
+            bytes: 4 * Double(gradients.flat.count))
         guard norm.isFinite else { throw notFinite("gradient norm", norm) }
         let rate = state.rate
+        let beforeUpdate = clock.now
         try kernels { () throws(KernelError) in
             try state.step(
                 parameters, gradients: gradients, gradientScale: clippingScale(norm: norm, limit: clipping),
                 on: context)
+        }
+        if let profile {
+            let now = clock.now
+            profile.add(
+                "optimizer", nanoseconds: (now - beforeUpdate) / .nanoseconds(1), bytes: state.bytesMoved(parameters))
+            profile.add("host", nanoseconds: (now - start) / .nanoseconds(1) - (profile.nanoseconds - measured))
         }
         source = batch.source
         nextBatch = batch.index + 1
@@ -165,7 +202,7 @@ public final class Trainer {
     public func retrainer(optimizer: some Optimizer) throws(TrainingError) -> Trainer {
         try Trainer(
             try snapshot(), objective: objective, optimizer: optimizer, clipping: clipping,
-            microBatches: microBatches, seed: seed, on: context)
+            microBatches: microBatches, dtype: dtype, recomputation: recomputation, seed: seed, on: context)
     }
 
     /// Equal parts of a batch. Micro-batch i of step s has the random stream s * microBatches + i, wherever it is
@@ -213,6 +250,20 @@ public final class Trainer {
             checkedShapes.remove([rows, context])
             throw .doesNotFit(rows: rows, context: context, needed: needed, available: available)
         }
+    }
+
+    /// What a run with batches of this shape needs in memory, found without computing anything.
+    public func memoryPlan(rows: Int, context: Int) throws(TrainingError) -> MemoryPlan {
+        let share = (rows + microBatches - 1) / microBatches
+        let tokens = Tokens(ids: [Int32](repeating: 0, count: share * context), batch: share, length: context)
+        let microBatch = MicroBatch(
+            tokens: tokens, targets: [Int32](repeating: 0, count: share * context), scale: 1, seed: seed, stream: 0,
+            architecture: architecture)
+        let weights = parameters.reduce(0) { $0 + 4 * $1.value.count }
+        return MemoryPlan(
+            weights: weights, gradients: weights * reducer.concurrency, optimizer: state.bytes,
+            panels: parameters.reduce(0) { $0 + ($1.panels?.bytes ?? 0) },
+            activations: try reducer.planActivations(for: microBatch))
     }
 
     private func notFinite(_ quantity: String, _ value: Double) -> TrainingError {

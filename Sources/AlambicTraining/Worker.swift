@@ -14,11 +14,16 @@ public final class Worker: @unchecked Sendable {
     private var free: [GradientSet] = []
     private var lent: GradientSet?
 
-    init(parameters: [Parameter], lossFunction: any LossFunction, on context: Context) throws(TrainingError) {
+    init(
+        parameters: [Parameter], lossFunction: any LossFunction, dtype: TrainingDType, recomputation: Recomputation,
+        on context: Context
+    ) throws(TrainingError) {
         self.context = context
         self.lossFunction = lossFunction
         shapes = parameters.map(\.value.shape)
-        let tape = try kernels { () throws(KernelError) in try Tape(parameters, on: context) }
+        let tape = try kernels { () throws(KernelError) in 
+            try Tape(parameters, dtype: dtype, recomputation: recomputation, execution: .noted, on: context)
+        }
         self.tape = tape
         free.append(tape.gradients)
     }
@@ -42,9 +47,9 @@ public final class Worker: @unchecked Sendable {
         do throws(KernelError) {
             for microBatch in microBatches {
                 let set = try takeSet()
-                set.zero()
                 tape.gradients = set
-                try tape.begin(seed: microBatch.seed, stream: microBatch.stream, refreshing: false)
+                try tape.begin(
+                    seed: microBatch.seed, stream: microBatch.stream, refreshing: false, gradients: .replace)
                 let loss = try lossFunction.loss(of: microBatch, on: tape)
                 try tape.backward()
                 losses.add(loss.scaled(by: Double(microBatch.scale))) { $0 + $1 }
@@ -58,6 +63,21 @@ public final class Worker: @unchecked Sendable {
         } catch {
             throw .kernel(error)
         }
+    }
+
+    /// The bytes that a micro-batch of this shape needs for its values and their gradients: found by walking through a
+    /// step of it without computing anything. Later steps of that shape use the places found.
+    public func planActivations(for microBatch: MicroBatch) throws(KernelError) -> Int {
+        try tape.planned {  () throws(KernelError) in
+            try tape.begin(seed: microBatch.seed, stream: microBatch.stream, refreshing: false, gradients: .replace)
+            _ = try lossFunction.loss(of: microBatch, on: tape)
+        }
+    }
+
+    /// Where the time of the passes goes, as long as somebody wants to know.
+    public var profile: StepProfile? {
+        get { tape.profile }
+        set { tape.profile = newValue }
     }
 
     /// How many tensors and sets of gradients the worker has ever allocated: constant in steady state.

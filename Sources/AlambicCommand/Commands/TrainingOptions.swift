@@ -4,33 +4,50 @@ import Foundation
 /// What `train`, `distill` and `prune` have in common: batches, optimizer, checkpoints.
 struct TrainingOptions {
     static let options: [Option] = [
-        .value("steps", "N", "optimizer steps (default 1000)"),
-        .value("batch", "N", "sequences per step (default 32)"),
-        .value("context", "N", "tokens per sequence (default: all that the model can see)"),
-        .value("micro-batches", "N", "parts to compute a batch in, to save memory (default 1)"),
-        .value("optimizer", "NAME", "\(Optimizers.names.joined(separator: ", ")) (default adamw)"),
+        .value("steps", "N", "optimizer steps (default 1000)")
+    ] + step + [
         .value("rate", "X", "peak learning rate; rises over a warm-up, falls along a cosine (default 1e-3)"),
         .value("weight-decay", "X", "decoupled weight decay of adamw (default 0.1)"),
         .value("clip", "X", "largest gradient norm (default 1)"),
         .value("dropout", "X", "dropout rate of embeddings and residual branches (default: the model's)"),
     ]
 
+    /// What a single step depends on.
+    static let step: [Option] = [
+        .value("batch", "N", "sequences per step (default 32)"),
+        .value("context", "N", "tokens per sequence (default: all that the model can see)"),
+        .value("micro-batches", "N", "parts to compute a batch in, to save memory (default 1)"),
+        .value("dtype", "TYPE", "\(names(TrainingDType.self)): what products compute with (default f32)"),
+        .value("recompute", "WHAT", "\(names(Recomputation.self)): compute again instead of keeping (default none)"),
+        .value("optimizer", "NAME", "\(Optimizers.names.joined(separator: ", ")) (default adamw)"),
+    ]
+
+    private static func names<Choice: RawRepresentable & CaseIterable>(_: Choice.Type) -> String
+    where Choice.RawValue == String {
+        Choice.allCases.map(\.rawValue).joined(separator: ", ")
+    }
+
     let steps: Int
     let rows: Int
     let context: Int
     let microBatches: Int
+    let dtype: TrainingDType
+    let recomputation: Recomputation
     let optimizer: any Optimizer
     let clipping: Double
     let dropout: Double?
     let seed: UInt64
 
     init(_ arguments: Arguments, model: Model, rate defaultRate: Double = 1e-3) throws {
-        steps = try arguments.int("steps", in: 1...100_000_000) ?? 1000
+        let steps = try arguments.int("steps", in: 1...100_000_000) ?? 1000
+        self.steps = steps
         rows = try arguments.int("batch", in: 1...1_000_000) ?? 32
         microBatches = try arguments.int("micro-batches", in: 1...1_000_000) ?? 1
         guard rows.isMultiple(of: microBatches) else {
             throw CommandError.usage("--batch \(rows) cannot be cut into --micro-batches \(microBatches) equal parts")
         }
+        dtype = try arguments.choice("dtype", default: .f32)
+        recomputation = try arguments.choice("recompute", default: .none)
         let limit = model.architecture.context
         let context = try arguments.int("context", in: 1...1 << 30) ?? limit
         guard context <= limit else {
@@ -62,7 +79,7 @@ struct TrainingOptions {
     ) throws -> Trainer {
         try Trainer(
             model, objective: objective, optimizer: optimizer, clipping: clipping, dropout: dropout,
-            microBatches: microBatches, seed: seed, on: context)
+            microBatches: microBatches, dtype: dtype, recomputation: recomputation, seed: seed, on: context)
     }
 
     /// Runs to the end with a progress bar, metrics and checkpoints, and saves the model.

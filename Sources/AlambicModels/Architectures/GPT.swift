@@ -96,17 +96,16 @@ public struct GPT: Architecture {
         x = try graph.dropout(x, rate: Float(configuration.embeddingDropout))
         for layer in 0..<layers {
             let p = 2 + layer * Self.perLayer
-            var y = try graph.layerNorm(x, gain: id(p), bias: id(p + 1), epsilon: epsilon)
-            y = try graph.linear(y, weight: id(p + 2), bias: id(p + 3))
-            y = try graph.causalAttention(y, heads: heads, layer: layer)
-            y = try graph.linear(y, weight: id(p + 4), bias: id(p + 5))
-            x = try graph.add(x, try graph.dropout(y, rate: rate))
+            x = try graph.block(x) { x, graph throws(KernelError) in
+                var y = try graph.layerNorm(x, gain: id(p), bias: id(p + 1), epsilon: epsilon)
+                y = try graph.linear(y, weight: id(p + 2), bias: id(p + 3))
+                y = try graph.causalAttention(y, heads: heads, layer: layer)
+                let x = try graph.linear(y, weight: id(p + 4), bias: id(p + 5), dropout: rate, addedTo: x)
 
-            y = try graph.layerNorm(x, gain: id(p + 6), bias: id(p + 7), epsilon: epsilon)
-            y = try graph.linear(y, weight: id(p + 8), bias: id(p + 9))
-            y = try graph.gelu(y)
-            y = try graph.linear(y, weight: id(p + 10), bias: id(p + 11))
-            x = try graph.add(x, try graph.dropout(y, rate: rate))
+                y = try graph.layerNorm(x, gain: id(p + 6), bias: id(p + 7), epsilon: epsilon)
+                y = try graph.linearGELU(y, weight: id(p + 8), bias: id(p + 9))
+                return try graph.linear(y, weight: id(p + 10), bias: id(p + 11), dropout: rate, addedTo: x)
+            }
         }
         let last = 2 + layers * Self.perLayer
         return try graph.layerNorm(x, gain: id(last), bias: id(last + 1), epsilon: epsilon)

@@ -6,38 +6,54 @@ import AlambicKernels
 /// Backward, with G = dL/dO: P_ij = exp(S_ij - L_i), dV = Pᵀ G, dP = G Vᵀ, dS_ij = P_ij (dP_ij - sum_j P_ij dP_ij),
 /// where the sum is (G_i · O_i); dQ = dS K / sqrt(D), dK = dSᵀ Q / sqrt(D).
 /// (Dao et al., FlashAttention, 2022, appendix B.)
-struct CausalAttentionOperation: Operation {
+struct CausalAttentionOperation<Element: Activation>: Operation {
     let qkv: Variable
+    let tensor: DenseTensor<Element>
     let heads: Int
     let logSumExp: Tensor
+    let output: DenseTensor<Element>
     let result: Variable
 
     func backward(on tape: Tape) throws(KernelError) {
-        guard let gradient = tape.takeGradient(of: result) else { return }
-        let shape = result.shape
-        try tape.addGradient(to: qkv) { target throws(KernelError) in
-            try causalAttentionBackward(
-                dOutput: gradient.span, qkv: qkv.value.span, output: result.value.span, logSumExp: logSumExp.span,
-                batch: shape[0], length: shape[1], heads: heads, headWidth: shape[2] / heads,
-                into: target.mutableSpan, on: tape.context)
+        guard let gradient = tape.takeGradient(of: result, Element.self) else { return }
+        try tape.addGradient(to: qkv, Element.self) { target throws(KernelError) in
+            tape.execution.stage("attention gradient", operations: 2.5 * attentionWork(result.shape))
+            try Element.causalAttentionBackward(
+                gradient, qkv: tensor, output: output, logSumExp: logSumExp, heads: heads, into: target,
+                on: tape.context)
         }
     }
+}
+
+/// Operations of the forward pass over the pairs that are seen: two products of [T, D] by [D, T], half of each.
+private func attentionWork(_ shape: Shape) -> Double {
+    2 * Double(shape.count) * Double(shape[1] + 1)
 }
 
 extension Tape {
     /// See ``Graph/causalAttention(_:heads:layer:)``.
     public func causalAttention(_ qkv: Variable, heads: Int, layer: Int) throws(KernelError) -> Variable {
+        switch qkv.elements {
+        case .f32(let tensor): try causalAttention(qkv, tensor, heads)
+        case .bf16(let tensor): try causalAttention(qkv, tensor, heads)
+        }
+    }
+
+    private func causalAttention<Element: Activation>(
+        _ qkv: Variable, _ tensor: DenseTensor<Element>, _ heads: Int
+    ) throws(KernelError) -> Variable {
         let shape = qkv.shape
         precondition(
             shape.rank == 3 && shape[2].isMultiple(of: 3 * heads),
             "attention with \(heads) heads over \(shape), which should be [batch, length, 3 * width]")
-        let width = shape[2] / 3
-        let result = try variable([shape[0], shape[1], width])
-        let logSumExp = try pool.tensor([shape[0], heads, shape[1]])
-        try AlambicKernels.causalAttention(
-            qkv: qkv.value.span, batch: shape[0], length: shape[1], heads: heads, headWidth: width / heads,
-            into: result.value.mutableSpan, logSumExp: logSumExp.mutableSpan, on: context)
-        record(CausalAttentionOperation(qkv: qkv, heads: heads, logSumExp: logSumExp, result: result))
+        let output = try self.tensor([shape[0], shape[1], shape[2] / 3], Element.self)
+        let logSumExp = try floats([shape[0], heads, shape[1]])
+        execution.stage("attention", operations: attentionWork(output.shape))
+        try Element.causalAttention(tensor, heads: heads, into: output, logSumExp: logSumExp, on: context)
+        let result = place(Element.elements(output))
+        record(
+            CausalAttentionOperation(
+                qkv: qkv, tensor: tensor, heads: heads, logSumExp: logSumExp, output: output, result: result))
         return result
     }
 }

@@ -13,11 +13,15 @@ extension Tape {
     ///   - scale: what to multiply the gradient with. Not the returned loss.
     public func cosineLoss(hidden: Variable, teacher: Tensor, scale: Float = 1) throws(KernelError) -> Double {
         precondition(
-            teacher.count == hidden.value.count && teacher.columns == hidden.value.columns,
+            teacher.count == hidden.shape.count && teacher.columns == hidden.shape.columns,
             "cosine of \(hidden.shape) and \(teacher.shape)")
+        let hidden = try widened(hidden)
+        // Swift reads and writes here: what has been noted comes first.
+        try execution.finish()
+        guard !execution.plans else { return 0 }
         let (rows, columns) = (hidden.value.rows, hidden.value.columns)
         var loss = 0.0
-        try addGradient(to: hidden) { target throws(KernelError) in
+        try addGradient(to: hidden, Float.self) { target throws(KernelError) in
             let (x, y) = (hidden.value.span, teacher.span)
             var gradient = target.mutableSpan
             for row in 0..<rows {

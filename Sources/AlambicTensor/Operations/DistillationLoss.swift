@@ -45,45 +45,54 @@ extension Tape {
         hidden: Variable, head: ParameterID, targets: [Int32], terms: DistillationTerms, scale: Float = 1,
         teacherLogits: (_ rows: Range<Int>, _ into: Tensor) throws(KernelError) -> Void
     ) throws(KernelError) -> DistillationLosses {
+        switch hidden.elements {
+        case .f32(let tensor):
+            try distillationLoss(hidden, tensor, head, targets, terms, scale, teacherLogits)
+        case .bf16(let tensor):
+            try distillationLoss(hidden, tensor, head, targets, terms, scale, teacherLogits)
+        }
+    }
+
+    private func distillationLoss<Element: Activation>(
+        _ hidden: Variable, _ tensor: DenseTensor<Element>, _ head: ParameterID, _ targets: [Int32],
+        _ terms: DistillationTerms, _ scale: Float,
+        _ teacherLogits: (_ rows: Range<Int>, _ into: Tensor) throws(KernelError) -> Void
+    ) throws(KernelError) -> DistillationLosses {
         let weights = self.weights(head)
-        let (rows, vocabulary, columns) = (hidden.value.rows, weights.rows, weights.columns)
+        let (rows, vocabulary, columns) = (tensor.rows, weights.rows, weights.columns)
         precondition(
-            columns == hidden.value.columns && targets.count == rows,
+            columns == tensor.columns && targets.count == rows,
             "\(targets.count) targets for hidden \(hidden.shape) and head \(weights.shape)")
         let counted = targets.count { $0 >= 0 }
         guard counted > 0 else { return DistillationLosses(soft: 0, hard: 0, total: 0) }
         // About 4 MB of logits at a time.
         let chunk = min(rows, max(16, (1 << 20) / vocabulary))
-        var (soft, hard) = (0.0, 0.0)
-        try addGradient(to: hidden) { target throws(KernelError) in
+        let (softLosses, hardLosses) = (try floats([rows, 1]), try floats([rows, 1]))
+        execution.keep(targets)
+        try addGradient(to: hidden, Element.self) { target throws(KernelError) in
             for start in stride(from: 0, to: rows, by: chunk) {
                 let range = start..<min(start + chunk, rows)
-                let logits = try pool.tensor([range.count, vocabulary])
-                let teacher = try pool.tensor([range.count, vocabulary])
-                let softLosses = try pool.tensor([range.count])
-                let hardLosses = try pool.tensor([range.count])
-                let student = hidden.value.rows(range)
-                try teacherLogits(range, teacher)
-                try matmul(
-                    M: range.count, N: vocabulary, K: columns, student.span, .asIs, weights.span, .transposed,
-                    into: logits.mutableSpan, on: context)
+                let logits = try floats([range.count, vocabulary])
+                let teacher = try floats([range.count, vocabulary])
+                let student = tensor.rows(range)
+                // The teacher runs at once, on a graph of its own: what may still be using this memory comes first.
+                try execution.finish()
+                if !execution.plans { try teacherLogits(range, teacher) }
+                try multiply(student, head, into: logits, epilogue: Epilogue())
                 try distillationCrossEntropy(
                     logits.mutableSpan, teacher: teacher.span, targets: targets.span.extracting(range),
                     rows: range.count, vocabulary: vocabulary, temperature: terms.temperature, mixing: terms.mixing,
-                    gradientScale: scale / Float(counted), soft: softLosses.mutableSpan,
-                    hard: hardLosses.mutableSpan, on: context)
+                    gradientScale: scale / Float(counted), soft: softLosses.rows(range).mutableSpan,
+                    hard: hardLosses.rows(range).mutableSpan, on: context)
+                try multiplyBack(logits, head, into: target.rows(range), epilogue: Epilogue())
                 try matmul(
-                    M: range.count, N: columns, K: vocabulary, logits.span, .asIs, weights.span, .asIs,
-                    into: target.rows(range).mutableSpan, on: context)
-                try matmul(
-                    M: vocabulary, N: columns, K: range.count, logits.span, .transposed, student.span, .asIs,
-                    into: gradients[head].mutableSpan, store: .accumulate, on: context)
-                soft += softLosses.sum()
-                hard += hardLosses.sum()
+                    Element.product, M: vocabulary, N: columns, K: range.count, logits.span, .transposed, student.span,
+                    .asIs, into: gradients[head].mutableSpan, store: store(head), epilogue: Epilogue(), on: context)
+                execution.keep(targets)
             }
         }
-        soft /= Double(counted)
-        hard /= Double(counted)
+        try execution.finish()
+        let (soft, hard) = (softLosses.sum() / Double(counted), hardLosses.sum() / Double(counted))
         let mixing = Double(terms.mixing)
         return DistillationLosses(soft: soft, hard: hard, total: mixing * soft + (1 - mixing) * hard)
     }

@@ -1,7 +1,7 @@
 import AlambicKernels
 
 /// y = x * m / (1 - p) with m_e = 0 with probability p, else 1 (Srivastava et al., 2014, in the form that needs no
-/// scaling at test time).
+/// scaling at test time), in f32.
 ///
 /// Backward: dx = g * m / (1 - p): the same operation on the gradient. The mask is not stored but drawn again from
 /// the same counter-based stream.
@@ -13,8 +13,8 @@ struct DropoutOperation: Operation {
     let result: Variable
 
     func backward(on tape: Tape) throws(KernelError) {
-        guard let gradient = tape.takeGradient(of: result) else { return }
-        try tape.addGradient(to: x) { target throws(KernelError) in
+        guard let gradient = tape.takeGradient(of: result, Float.self) else { return }
+        try tape.addGradient(to: x, Float.self) { target throws(KernelError) in
             try AlambicKernels.dropout(
                 gradient.span, rate: rate, seed: seed, stream: stream, into: target.mutableSpan, on: tape.context)
         }
@@ -27,9 +27,12 @@ extension Tape {
         precondition(rate >= 0 && rate < 1, "a dropout rate of \(rate) is not in 0..<1")
         // The stream is taken even at rate 0, so that one layer's rate does not change another layer's mask.
         guard let (seed, stream) = nextDropout(), rate > 0 else { return x }
-        let result = try variable(x.shape)
+        let x = try widened(x)
+        let output = try floats(x.shape)
+        execution.stage("dropout", bytes: 8 * Double(output.count))
         try AlambicKernels.dropout(
-            x.value.span, rate: rate, seed: seed, stream: stream, into: result.value.mutableSpan, on: context)
+            x.value.span, rate: rate, seed: seed, stream: stream, into: output.mutableSpan, on: context)
+        let result = place(.f32(output))
         record(DropoutOperation(x: x, rate: rate, seed: seed, stream: stream, result: result))
         return result
     }

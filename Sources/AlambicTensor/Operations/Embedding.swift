@@ -11,11 +11,15 @@ struct EmbeddingOperation: Operation {
     let result: Variable
 
     func backward(on tape: Tape) throws(KernelError) {
-        guard let gradient = tape.takeGradient(of: result) else { return }
+        guard let gradient = tape.takeGradient(of: result, Float.self) else { return }
+        let (dTable, dPositions) = (
+            try tape.accumulatingGradient(table), try tape.accumulatingGradient(positions)
+        )
+        tape.execution.keep(tokens)
+        tape.execution.stage("embedding gradient", bytes: 12 * Double(gradient.count))
         try embeddingBackward(
-            ids: tokens.ids.span, dY: gradient.span, columns: result.value.columns,
-            into: tape.gradients[table].mutableSpan, dPositions: tape.gradients[positions].mutableSpan,
-            length: tokens.length, on: tape.context)
+            ids: tokens.ids.span, dY: gradient.span, columns: gradient.columns, into: dTable.mutableSpan,
+            dPositions: dPositions.mutableSpan, length: tokens.length, on: tape.context)
     }
 }
 
@@ -28,10 +32,13 @@ extension Tape {
         precondition(
             tableValue.columns == positionValue.columns && tokens.length <= positionValue.rows,
             "table \(tableValue.shape) and positions \(positionValue.shape) for sequences of \(tokens.length)")
-        let result = try variable([tokens.batch, tokens.length, tableValue.columns])
+        let output = try floats([tokens.batch, tokens.length, tableValue.columns])
+        execution.keep(tokens)
+        execution.stage("embedding", bytes: 12 * Double(output.count))
         try AlambicKernels.embedding(
             ids: tokens.ids.span, table: tableValue.span, positions: positionValue.span, length: tokens.length,
-            positionOffset: 0, columns: tableValue.columns, into: result.value.mutableSpan, on: context)
+            positionOffset: 0, columns: tableValue.columns, into: output.mutableSpan, on: context)
+        let result = place(.f32(output))
         record(EmbeddingOperation(tokens: tokens, table: table, positions: positions, result: result))
         return result
     }

@@ -2,25 +2,35 @@ import AlambicKernels
 
 /// y = x/2 (1 + tanh u) with u = sqrt(2/pi) (x + 0.044715 x³).
 ///
-/// Backward: dx = g ((1 + tanh u)/2 + x/2 (1 - tanh² u) u') with u' = sqrt(2/pi) (1 + 3 * 0.044715 x²).
-struct GELUOperation: Operation {
+/// Backward: dx = g ((1 + tanh u)/2 + x/2 (1 - tanh² u) u') with u' = sqrt(2/pi) (1 + 3 * 0.044715 x²). The slot of y
+/// holds dx already, see ``Tape/addGradient(to:_:write:)``.
+struct GELUOperation<Element: Activation>: Operation {
     let x: Variable
     let result: Variable
 
     func backward(on tape: Tape) throws(KernelError) {
-        guard let gradient = tape.takeGradient(of: result) else { return }
-        try tape.addGradient(to: x) { target throws(KernelError) in
-            try geluBackward(gradient.span, x.value.span, form: .tanh, into: target.mutableSpan, on: tape.context)
-        }
+        guard let gradient = tape.takeGradient(of: result, Element.self) else { return }
+        try tape.addGradient(to: x, sharing: gradient)
     }
 }
 
 extension Tape {
     /// See ``Graph/gelu(_:)``.
     public func gelu(_ x: Variable) throws(KernelError) -> Variable {
-        let result = try variable(x.shape)
-        try AlambicKernels.gelu(x.value.span, form: .tanh, into: result.value.mutableSpan, on: context)
-        record(GELUOperation(x: x, result: result))
+        switch x.elements {
+        case .f32(let tensor): try gelu(x, tensor)
+        case .bf16(let tensor): try gelu(x, tensor)
+        }
+    }
+
+    private func gelu<Element: Activation>(
+        _ x: Variable, _ tensor: DenseTensor<Element>
+    ) throws(KernelError) -> Variable {
+        let output = try self.tensor(x.shape, Element.self)
+        execution.stage("gelu", bytes: 2 * Double(output.count * MemoryLayout<Element>.stride))
+        try Element.gelu(tensor, into: output, on: context)
+        let result = place(Element.elements(output), origin: .gelu(preactivation: x.elements))
+        record(GELUOperation<Element>(x: x, result: result))
         return result
     }
 }

@@ -3,8 +3,8 @@ import AlambicKernels
 // L = mean over rows i with target t_i >= 0 of -log softmax(x_i Wᵀ)_{t_i}, in nats.
 //
 // Backward, with p = softmax(x_i Wᵀ) and n rows counted: dL/dlogits_i = (p - onehot(t_i)) / n,
-// dx = dlogits W, dW = dlogitsᵀ x. The kernel makes both on the way, a chunk of rows at a time, so that the
-// [rows, vocabulary] matrix never exists; they wait on the tape and in `gradients`.
+// dx = dlogits W, dW = dlogitsᵀ x. Both are made on the way, a chunk of rows at a time, so that the [rows, vocabulary]
+// matrix never exists; they wait on the tape and in `gradients`.
 extension Tape {
     /// The mean cross-entropy of the next token, fused with the product with the head's weights.
     ///
@@ -17,23 +17,54 @@ extension Tape {
     public func languageModelLoss(
         hidden: Variable, head: ParameterID, targets: [Int32], scale: Float = 1
     ) throws(KernelError) -> Double {
+        switch hidden.elements {
+        case .f32(let tensor): try languageModelLoss(hidden, tensor, head, targets, scale)
+        case .bf16(let tensor): try languageModelLoss(hidden, tensor, head, targets, scale)
+        }
+    }
+
+    private func languageModelLoss<Element: Activation>(
+        _ hidden: Variable, _ tensor: DenseTensor<Element>, _ head: ParameterID, _ targets: [Int32], _ scale: Float
+    ) throws(KernelError) -> Double {
         let weights = self.weights(head)
-        let rows = hidden.value.rows
+        let (rows, vocabulary, columns) = (tensor.rows, weights.rows, weights.columns)
         precondition(
-            weights.columns == hidden.value.columns && targets.count == rows,
+            columns == tensor.columns && targets.count == rows,
             "\(targets.count) targets for hidden \(hidden.shape) and head \(weights.shape)")
         let counted = targets.count { $0 >= 0 }
         guard counted > 0 else { return 0 }
-        let losses = try pool.tensor([rows])
-        let workspace = try pool.tensor([vocabularyWorkspaceCount(rows: rows, vocabulary: weights.rows)])
-        try addGradient(to: hidden) { target throws(KernelError) in
-            try vocabularyCrossEntropy(
-                hidden: hidden.value.span, weights: weights.span, targets: targets.span, rows: rows,
-                vocabulary: weights.rows, columns: weights.columns, gradientScale: scale / Float(counted),
-                losses: losses.mutableSpan, dHidden: target.mutableSpan, dWeights: gradients[head].mutableSpan,
-                workspace: workspace.mutableSpan, on: context)
+        let losses = try floats([rows, 1])
+        execution.keep(targets)
+        try addGradient(to: hidden, Element.self) { target throws(KernelError) in
+            let chunk = headChunk(rows: rows, vocabulary: vocabulary, Element.self)
+            for start in stride(from: 0, to: rows, by: chunk) {
+                let range = start..<min(start + chunk, rows)
+                let work = 2 * Double(range.count) * Double(weights.count)
+                let part = tensor.rows(range)
+                let logits = try self.tensor([range.count, vocabulary], Element.self)
+                execution.stage("head forward", operations: work)
+                try multiply(part, head, into: logits, epilogue: Epilogue())
+                execution.stage("cross-entropy", bytes: 2 * Double(logits.count * MemoryLayout<Element>.stride))
+                try Element.crossEntropy(
+                    logits, targets: targets.span.extracting(range), gradientScale: scale / Float(counted),
+                    losses: losses.rows(range), on: context)
+                execution.stage("head input gradient", operations: work)
+                try multiplyBack(logits, head, into: target.rows(range), epilogue: Epilogue())
+                execution.stage("head weight gradient", operations: work)
+                try matmul(
+                    Element.product, M: vocabulary, N: columns, K: range.count, logits.span, .transposed, part.span,
+                    .asIs, into: gradients[head].mutableSpan, store: store(head), epilogue: Epilogue(), on: context)
+            }
         }
+        try execution.finish()
         return losses.sum() / Double(counted)
+    }
+
+    /// Rows of logits at a time: about 50 MB of them, in chunks of nearly equal height.
+    private func headChunk<Element: Activation>(rows: Int, vocabulary: Int, _ type: Element.Type) -> Int {
+        let most = max(16, (52 << 20) / (vocabulary * MemoryLayout<Element>.stride))
+        let chunks = (rows + most - 1) / most
+        return (rows + chunks - 1) / chunks
     }
 }
 

@@ -4,24 +4,46 @@ import AlambicKernels
 ///
 /// Backward, with g = dL/dy and u = g * gain: dx = (u - mean(u) - h mean(u * h)) / deviation,
 /// dgain = sum over rows of g * h, dbias = sum over rows of g. (Ba, Kiros and Hinton, 2016; the two means come from
-/// the dependence of mean and variance on x.)
+/// the dependence of mean and variance on x.) What is known of dx, the residual branch that goes past the norm, is added
+/// in the same pass.
 struct LayerNormOperation: Operation {
+    /// All that the norm depends on, with its statistics.
+    struct Inputs: Sendable {
+        let x: Tensor
+        let gain: ParameterID
+        let bias: ParameterID
+        let epsilon: Float
+        let mean: Tensor
+        let inverseDeviation: Tensor
+    }
+
     let x: Variable
-    let gain: ParameterID
-    let bias: ParameterID
-    let mean: Tensor
-    let inverseDeviation: Tensor
+    let inputs: Inputs
     let result: Variable
 
     func backward(on tape: Tape) throws(KernelError) {
-        guard let gradient = tape.takeGradient(of: result) else { return }
-        try tape.addGradient(to: x) { target throws(KernelError) in
-            try layerNormBackward(
-                gradient.span, x.value.span, gain: tape.weights(gain).span, mean: mean.span,
-                inverseDeviation: inverseDeviation.span, rows: x.value.rows, columns: x.value.columns,
-                into: target.mutableSpan, dGain: tape.gradients[gain].mutableSpan,
-                dBias: tape.gradients[bias].mutableSpan, on: tape.context)
+        guard let gradient = tape.takeGradient(of: result)?.gradient else { return }
+        switch gradient {
+        case .f32(let gradient): try backward(gradient, on: tape)
+        case .bf16(let gradient): try backward(gradient, on: tape)
         }
+    }
+
+    private func backward<Element: Activation>(
+        _ gradient: DenseTensor<Element>, on tape: Tape
+    ) throws(KernelError) {
+        let known = tape.takeGradient(of: x, Float.self)
+        let target = try tape.floats(x.shape)
+        let rounded = Element.self == Float.self ? nil : try tape.tensor(x.shape, UInt16.self)
+        tape.execution.stage(
+            "layer norm gradient",
+            bytes: Double(target.count) * Double(MemoryLayout<Element>.stride + 8 + (known == nil ? 0 : 4) + (rounded == nil ? 0 : 2)))
+        // Gain and bias are vectors of one length, written together.
+        let store = tape.store(inputs.gain)
+        precondition(tape.store(inputs.bias) == store, "gain and bias of a norm belong together")
+        try Element.layerNormBackward(
+            gradient, inputs, tape: tape, residual: known, into: target, rounded: rounded, store: store)
+        try tape.addGradient(to: x, sharing: target, rounded: rounded)
     }
 }
 
@@ -30,20 +52,27 @@ extension Tape {
     public func layerNorm(
         _ x: Variable, gain: ParameterID, bias: ParameterID, epsilon: Float
     ) throws(KernelError) -> Variable {
+        switch dtype {
+        case .f32: try layerNorm(x, gain, bias, epsilon, Float.self)
+        case .bf16: try layerNorm(x, gain, bias, epsilon, UInt16.self)
+        }
+    }
+
+    private func layerNorm<Element: Activation>(
+        _ x: Variable, _ gain: ParameterID, _ bias: ParameterID, _ epsilon: Float, _ type: Element.Type
+    ) throws(KernelError) -> Variable {
         let (gains, biases) = (weights(gain), weights(bias))
         precondition(
-            gains.count == x.value.columns && biases.count == x.value.columns,
+            gains.count == x.shape.columns && biases.count == x.shape.columns,
             "layer norm of \(x.shape) with gain \(gains.shape) and bias \(biases.shape)")
-        let result = try variable(x.shape)
-        let mean = try pool.tensor([x.value.rows])
-        let inverseDeviation = try pool.tensor([x.value.rows])
-        try AlambicKernels.layerNorm(
-            x.value.span, gain: gains.span, bias: biases.span, epsilon: epsilon, rows: x.value.rows,
-            columns: x.value.columns, into: result.value.mutableSpan, mean: mean.mutableSpan,
-            inverseDeviation: inverseDeviation.mutableSpan, on: context)
-        record(
-            LayerNormOperation(
-                x: x, gain: gain, bias: bias, mean: mean, inverseDeviation: inverseDeviation, result: result))
+        let inputs = LayerNormOperation.Inputs(
+            x: x.value, gain: gain, bias: bias, epsilon: epsilon, mean: try floats([x.shape.rows]),
+            inverseDeviation: try floats([x.shape.rows]))
+        let output = try tensor(x.shape, type)
+        execution.stage("layer norm", bytes: Double(output.count * (4 + MemoryLayout<Element>.stride)))
+        try Element.layerNorm(inputs, weights: self, into: output, on: context)
+        let result = place(Element.elements(output), origin: .layerNorm(inputs))
+        record(LayerNormOperation(x: x, inputs: inputs, result: result))
         return result
     }
 }

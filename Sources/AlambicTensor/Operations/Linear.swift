@@ -1,47 +1,221 @@
 import AlambicKernels
 
-/// y = x Wᵀ + 1 bᵀ with x of [M, K], W of [N, K], b of [N].
+/// y = x Wᵀ + 1 bᵀ with x of [M, K], W of [N, K], b of [N], or gelu of that.
 ///
-/// Backward, with g = dL/dy of [M, N]: dx = g W, dW = gᵀ x, db = gᵀ 1.
-/// (y_mn = sum_k x_mk W_nk + b_n, hence dL/dx_mk = sum_n g_mn W_nk and dL/dW_nk = sum_m g_mn x_mk.)
-struct LinearOperation: Operation {
+/// Backward, with g = dL/dy of [M, N] (for gelu(y), whose slot holds the gradient of y as well): dx = g W, dW = gᵀ x,
+/// db = gᵀ 1. (y_mn = sum_k x_mk W_nk + b_n, hence dL/dx_mk = sum_n g_mn W_nk and dL/dW_nk = sum_m g_mn x_mk.)
+/// Where x = gelu(z), the product's epilogue multiplies by gelu'(z), so that dz comes out of it.
+struct LinearOperation<Element: Activation>: Operation {
     let x: Variable
+    let kept: Kept<Element>
     let weight: ParameterID
     let bias: ParameterID?
     let result: Variable
 
     func backward(on tape: Tape) throws(KernelError) {
-        guard let gradient = tape.takeGradient(of: result) else { return }
-        let weights = tape.weights(weight)
-        let (m, n, k) = (x.value.rows, weights.rows, weights.columns)
-        let context = tape.context
-        try tape.addGradient(to: x) { target throws(KernelError) in
-            try matmul(
-                M: m, N: k, K: n, gradient.span, .asIs, weights.span, .asIs, into: target.mutableSpan, on: context)
-        }
-        try matmul(
-            M: n, N: k, K: m, gradient.span, .transposed, x.value.span, .asIs,
-            into: tape.gradients[weight].mutableSpan, store: .accumulate, on: context)
-        if let bias {
-            try columnSum(
-                gradient.span, rows: m, columns: n, into: tape.gradients[bias].mutableSpan, on: context)
-        }
+        guard let gradient = tape.takeGradient(of: result, Element.self) else { return }
+        try tape.linearBackward(gradient, x: x, kept: kept, weight: weight, bias: bias)
+    }
+}
+
+/// y = r + dropout(x Wᵀ + 1 bᵀ), r and y f32: the end of a residual branch.
+///
+/// Backward: dr = g, and the linear layer gets dropout(g) with the same mask.
+struct ResidualLinearOperation<Element: Activation>: Operation {
+    let x: Variable
+    let kept: Kept<Element>
+    let weight: ParameterID
+    let bias: ParameterID?
+    let dropout: DropoutMask?
+    let residual: Variable
+    let result: Variable
+
+    func backward(on tape: Tape) throws(KernelError) {
+        guard let slot = tape.takeGradient(of: result), let gradient = slot.gradient.flatMap(Float.tensor) else { return }
+        try tape.addGradient(to: residual, sharing: gradient, rounded: slot.rounded)
+        tape.execution.stage("residual gradient", bytes: Double(gradient.count) * 6)
+        let branch = try Element.branchGradient(gradient, rounded: slot.rounded, dropout: dropout, on: tape)
+        try tape.linearBackward(branch, x: x, kept: kept, weight: weight, bias: bias)
     }
 }
 
 extension Tape {
     /// See ``Graph/linear(_:weight:bias:)``.
     public func linear(_ x: Variable, weight: ParameterID, bias: ParameterID?) throws(KernelError) -> Variable {
+        switch x.elements {
+        case .f32(let tensor): try linear(x, tensor, weight, bias)
+        case .bf16(let tensor): try linear(x, tensor, weight, bias)
+        }
+    }
+
+    /// See ``Graph/linearGELU(_:weight:bias:)``.
+    public func linearGELU(_ x: Variable, weight: ParameterID, bias: ParameterID?) throws(KernelError) -> Variable {
+        switch x.elements {
+        case .f32(let tensor): try linearGELU(x, tensor, weight, bias)
+        case .bf16(let tensor): try linearGELU(x, tensor, weight, bias)
+        }
+    }
+
+    /// See ``Graph/linear(_:weight:bias:dropout:addedTo:)``.
+    public func linear(
+        _ x: Variable, weight: ParameterID, bias: ParameterID?, dropout rate: Float, addedTo residual: Variable
+    ) throws(KernelError) -> Variable {
+        switch x.elements {
+        case .f32(let tensor): try linear(x, tensor, weight, bias, rate, residual)
+        case .bf16(let tensor): try linear(x, tensor, weight, bias, rate, residual)
+        }
+    }
+
+    private func outputShape(_ x: Variable, _ weight: ParameterID) -> Shape {
         let weights = self.weights(weight)
         precondition(
-            weights.shape.rank == 2 && x.value.columns == weights.columns,
+            weights.shape.rank == 2 && x.shape.columns == weights.columns,
             "linear of \(x.shape) with weights \(weights.shape)")
-        let result = try variable(x.shape.replacingColumns(by: weights.rows))
-        let biases = bias.map { self.weights($0) }
-        try matmul(
-            M: x.value.rows, N: weights.rows, K: weights.columns, x.value.span, .asIs, weights.span, .transposed,
-            into: result.value.mutableSpan, bias: biases?.span, on: context)
-        record(LinearOperation(x: x, weight: weight, bias: bias, result: result))
+        return x.shape.replacingColumns(by: weights.rows)
+    }
+
+    private func linear<Element: Activation>(
+        _ x: Variable, _ tensor: DenseTensor<Element>, _ weight: ParameterID, _ bias: ParameterID?
+    ) throws(KernelError) -> Variable {
+        let output = try self.tensor(outputShape(x, weight), Element.self)
+        stage(product: weight, rows: tensor.rows)
+        switch bias {
+        case .some(let bias):
+            let biases = weights(bias)
+            try multiply(tensor, weight, into: output, epilogue: Epilogue().bias(biases.span))
+        case .none: try multiply(tensor, weight, into: output, epilogue: Epilogue())
+        }
+        let result = place(Element.elements(output))
+        record(LinearOperation(x: x, kept: keep(x, tensor), weight: weight, bias: bias, result: result))
         return result
+    }
+
+    private func linearGELU<Element: Activation>(
+        _ x: Variable, _ tensor: DenseTensor<Element>, _ weight: ParameterID, _ bias: ParameterID?
+    ) throws(KernelError) -> Variable {
+        let shape = outputShape(x, weight)
+        let (preactivation, output) = (try self.tensor(shape, Element.self), try self.tensor(shape, Element.self))
+        stage(product: weight, rows: tensor.rows)
+        switch bias {
+        case .some(let bias):
+            let biases = weights(bias)
+            try multiply(
+                tensor, weight, into: output,
+                epilogue: Epilogue().bias(biases.span).saving(into: preactivation.mutableSpan).function(.geluTanh))
+        case .none:
+            try multiply(
+                tensor, weight, into: output,
+                epilogue: Epilogue().saving(into: preactivation.mutableSpan).function(.geluTanh))
+        }
+        let result = place(
+            Element.elements(output), origin: .gelu(preactivation: Element.elements(preactivation)))
+        record(LinearOperation(x: x, kept: keep(x, tensor), weight: weight, bias: bias, result: result))
+        return result
+    }
+
+    private func linear<Element: Activation>(
+        _ x: Variable, _ tensor: DenseTensor<Element>, _ weight: ParameterID, _ bias: ParameterID?, _ rate: Float,
+        _ residual: Variable
+    ) throws(KernelError) -> Variable {
+        precondition(rate >= 0 && rate < 1, "a dropout rate of \(rate) is not in 0..<1")
+        let shape = outputShape(x, weight)
+        let addend = residual.value
+        precondition(addend.shape == shape, "adding \(shape) to \(addend.shape)")
+        let output = try floats(shape)
+        var mask: DropoutMask?
+        // The stream is taken even at rate 0, so that one layer's rate does not change another layer's mask.
+        if let (seed, stream) = nextDropout(), rate > 0 { mask = DropoutMask(rate: rate, seed: seed, stream: stream) }
+        let (seed, stream) = (mask?.seed ?? 0, mask?.stream ?? 0)
+        stage(product: weight, rows: tensor.rows)
+        switch bias {
+        case .some(let bias):
+            let biases = weights(bias)
+            try multiply(
+                tensor, weight, into: output,
+                epilogue: Epilogue().bias(biases.span).dropout(rate: mask?.rate ?? 0, seed: seed, stream: stream)
+                    .residual(addend.span))
+        case .none:
+            try multiply(
+                tensor, weight, into: output,
+                epilogue: Epilogue().dropout(rate: mask?.rate ?? 0, seed: seed, stream: stream).residual(addend.span))
+        }
+        let result = place(.f32(output))
+        record(
+            ResidualLinearOperation(
+                x: x, kept: keep(x, tensor), weight: weight, bias: bias, dropout: mask, residual: residual,
+                result: result))
+        return result
+    }
+
+    /// Gradients of a linear layer from that of its result, `[M, N]`.
+    func linearBackward<Element: Activation>(
+        _ gradient: DenseTensor<Element>, x: Variable, kept: Kept<Element>, weight: ParameterID, bias: ParameterID?
+    ) throws(KernelError) {
+        let weights = self.weights(weight)
+        let (m, n, k) = (gradient.rows, weights.rows, weights.columns)
+        let target = try tensor(x.shape, Element.self)
+        stage(product: weight, rows: m, "input gradient")
+        switch x.origin {
+        case .gelu(let elements):
+            guard let z = Element.tensor(elements) else { preconditionFailure("an activation of another type") }
+            try multiplyBack(
+                gradient, weight, into: target, epilogue: Epilogue().combining(.geluTanhGradient, with: z.span))
+        default: try multiplyBack(gradient, weight, into: target, epilogue: Epilogue())
+        }
+        try addGradient(to: x, sharing: target)
+        let input = try restore(kept, shape: x.shape)
+        stage(product: weight, rows: m, "weight gradient")
+        try matmul(
+            Element.product, M: n, N: k, K: m, gradient.span, .transposed, input.span, .asIs,
+            into: gradients[weight].mutableSpan, store: store(weight), epilogue: Epilogue(), on: context)
+        if let bias {
+            execution.stage("bias gradient", bytes: Double(gradient.count * MemoryLayout<Element>.stride))
+            try Element.columnSum(gradient, into: gradients[bias], store: store(bias), on: context)
+        }
+    }
+
+    /// c = epilogue(x Wᵀ).
+    func multiply<Element: Activation, Output: MatrixElement>(
+        _ x: DenseTensor<Element>, _ weight: ParameterID, into c: DenseTensor<Output>, epilogue: borrowing Epilogue
+    ) throws(KernelError) {
+        let weights = self.weights(weight)
+        if Element.self == Float.self {
+            try matmul(
+                .f32, M: x.rows, N: weights.rows, K: weights.columns, x.span, .asIs, weights.span, .transposed,
+                into: c.mutableSpan, as: .bf16, epilogue: epilogue, on: context)
+        } else {
+            try matmul(
+                M: x.rows, x.span, try panels(weight).forward, into: c.mutableSpan, epilogue: epilogue, on: context)
+        }
+    }
+
+    /// c = epilogue(g W).
+    func multiplyBack<Gradient: MatrixElement, Element: Activation>(
+        _ gradient: DenseTensor<Gradient>, _ weight: ParameterID, into c: DenseTensor<Element>,
+        epilogue: borrowing Epilogue
+    ) throws(KernelError) {
+        let weights = self.weights(weight)
+        if Element.self == Float.self {
+            try matmul(
+                .f32, M: gradient.rows, N: weights.columns, K: weights.rows, gradient.span, .asIs, weights.span, .asIs,
+                into: c.mutableSpan, as: .bf16, epilogue: epilogue, on: context)
+        } else {
+            try matmul(
+                M: gradient.rows, gradient.span, try panels(weight).backward, into: c.mutableSpan, epilogue: epilogue,
+                on: context)
+        }
+    }
+
+    private func panels(_ weight: ParameterID) throws(KernelError) -> WeightPanels {
+        let parameter = parameters[weight.index]
+        if parameter.panels == nil { try parameter.makePanels(on: execution.base) }
+        guard let panels = parameter.panels else { preconditionFailure("\(parameter.path) has no panels") }
+        return panels
+    }
+
+    private func stage(product weight: ParameterID, rows: Int, _ what: String = "forward") {
+        let weights = self.weights(weight)
+        execution.stage(
+            "\(parameters[weight.index].role) \(what)", operations: 2 * Double(rows) * Double(weights.count))
     }
 }

@@ -1,0 +1,27 @@
+import Alambic
+import Foundation
+
+extension Subcommand {
+    static let profile = Subcommand(
+        name: "profile", summary: "where the time of a training step goes, operation by operation",
+        usage: "--model PRESET|CONFIG.json [options]",
+        options: [
+            .value("model", "PRESET", "\(presetNames.joined(separator: ", ")), or a config.json (default gpt-nano)"),
+            .value("steps", "N", "steps to measure, after three that are not (default 5)"),
+            .value("svg", "FILE", "write the table as a picture too"),
+        ] + TrainingOptions.step,
+        notes: "Tokens are random. Fractions are of what this machine can do, measured in the same run.",
+        run: { arguments in
+            let context = try arguments.context()
+            let configuration = try configuration(named: arguments.string("model") ?? "gpt-nano")
+            let steps = try arguments.int("steps", in: 1...100_000) ?? 5
+            let model = try Model(configuration, seed: try arguments.seed())
+            let measurement = try StepMeasurement(model, arguments, steps: steps, on: context)
+            if let path = arguments.string("svg") { try measurement.svg().write(toFile: path, atomically: true, encoding: .utf8) }
+            if arguments.has("json") {
+                try Output.show(measurement.pairs, as: arguments)
+            } else {
+                try Output.write(measurement.table)
+            }
+        })
+}

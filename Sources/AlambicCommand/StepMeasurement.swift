@@ -1,0 +1,157 @@
+import Alambic
+import Foundation
+
+/// Steps of a model on random tokens: how long they take as users run them, and then operation by operation.
+struct StepMeasurement {
+    let configuration: String
+    let dtype: TrainingDType
+    let tokens: Int
+    let plan: MemoryPlan
+    /// Seconds of each step, measured as a whole.
+    let seconds: [Double]
+    let losses: [Double]
+    /// Arithmetic operations of the products and of attention in one step.
+    let operations: Double
+    let profile: StepProfile
+    let profiledSteps: Int
+    /// Operations per second of the arithmetic that products use, bytes per second of a copy: best of this run.
+    private(set) var peak = 0.0
+    private(set) var copy = 0.0
+
+    init(_ model: Model, _ arguments: Arguments, steps: Int, on context: Context) throws {
+        let options = try TrainingOptions(arguments, model: model)
+        let trainer = try options.trainer(model, objective: LanguageModel(), on: context)
+        dtype = options.dtype
+        configuration = "\(options.rows) x \(options.context) tokens, \(options.dtype.rawValue)"
+        let tokens = options.rows * options.context
+        self.tokens = tokens
+        plan = try trainer.memoryPlan(rows: options.rows, context: options.context)
+        let limits = try MachineLimits(options.dtype, on: context)
+        let vocabulary = Int32(clamping: model.architecture.vocabulary)
+        var state = options.seed
+        func batch(_ index: Int) -> Batch {
+            let ids = (0...tokens).map { _ -> Int32 in
+                // Lehmer's generator in 64 bits: which tokens these are does not matter.
+                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                return Int32(truncatingIfNeeded: (state >> 33) % UInt64(vocabulary))
+            }
+            return Batch(
+                tokens: Tokens(ids: Array(ids.dropLast()), batch: options.rows, length: options.context),
+                targets: Array(ids.dropFirst()), index: index)
+        }
+        var index = 0
+        func step() throws -> StepReport {
+            defer { index += 1 }
+            return try trainer.step(batch(index))
+        }
+        for _ in 0..<3 { _ = try step() }
+        var reports: [StepReport] = []
+        for _ in 0..<steps {
+            try limits.measure()
+            reports.append(try step())
+        }
+        seconds = reports.map(\.seconds)
+        losses = reports.map(\.loss)
+        let profile = StepProfile()
+        trainer.profile = profile
+        profiledSteps = min(steps, 3)
+        for _ in 0..<profiledSteps { _ = try step() }
+        self.profile = profile
+        operations = profile.entries.reduce(0) { $0 + $1.operations } / Double(min(steps, 3))
+        (peak, copy) = (limits.peak, limits.copy)
+    }
+
+    var best: Double { seconds.min() ?? 0 }
+    var median: Double { seconds.sorted()[seconds.count / 2] }
+    /// The share of the arithmetic's peak that the step's products and attention reach.
+    var utilization: Double { operations / best / peak }
+
+    /// What fraction of its limit an operation reaches: arithmetic or memory, whichever takes longer.
+    func fraction(_ entry: StepProfile.Entry) -> Double {
+        max(entry.operations / peak, entry.bytes / copy) / (entry.nanoseconds * 1e-9)
+    }
+
+    /// For `--json`.
+    var pairs: [(String, Any)] {
+        [
+            ("shape", configuration), ("tokens", tokens), ("step_ns", seconds.map { Int($0 * 1e9) }),
+            ("losses", losses), ("operations", operations), ("peak_ops_per_s", peak), ("copy_bytes_per_s", copy),
+            ("utilization", utilization), ("planned_bytes", plan.total), ("peak_memory_bytes", peakMemory()),
+            (
+                "entries",
+                profile.entries.map { entry -> [String: Any] in
+                    [
+                        "name": entry.name, "calls": entry.calls / profiledSteps,
+                        "ns": entry.nanoseconds / Double(profiledSteps),
+                        "operations": entry.operations / Double(profiledSteps),
+                        "bytes": entry.bytes / Double(profiledSteps), "limit_fraction": fraction(entry),
+                    ]
+                }
+            ),
+        ]
+    }
+
+    /// The table that a person reads, in 80 columns.
+    var table: String {
+        var text = "\(configuration)\n\(plan.description), peak of the process \(peakMemory() / 1_000_000) MB\n"
+        text += String(
+            format: "step: best %.2f ms, median %.2f ms, %.0f tokens/s, %.0f %% of %.0f Gop/s\n\n", best * 1e3,
+            median * 1e3, Double(tokens) / best, utilization * 100, peak * 1e-9)
+        let all = profile.nanoseconds
+        text += "operation".padding(toLength: 34, withPad: " ", startingAt: 0)
+            + "calls        ms  share   Gop/s   GB/s  limit\n"
+        for entry in profile.entries.sorted(by: { $0.nanoseconds > $1.nanoseconds }) {
+            let name = entry.name.padding(toLength: 34, withPad: " ", startingAt: 0)
+            let per = Double(profiledSteps)
+            let rate = { (amount: Double) in
+                amount > 0 ? String(format: "%.0f", amount / entry.nanoseconds) : "-"
+            }
+            text += name
+                + String(
+                    format: "%5d %9.3f %5.1f%% %@ %@  %@\n", entry.calls / profiledSteps,
+                    entry.nanoseconds * 1e-6 / per, entry.nanoseconds / all * 100, right(rate(entry.operations), 7),
+                    right(rate(entry.bytes), 6),
+                    entry.operations + entry.bytes > 0 ? String(format: "%5.2f", fraction(entry)) : "    -")
+        }
+        return text
+    }
+
+    private func right(_ text: String, _ width: Int) -> String {
+        String(repeating: " ", count: max(0, width - text.count)) + text
+    }
+}
+
+/// The most memory that the process had at any time, in bytes.
+func peakMemory() -> Int {
+    // VmHWM, in KiB; getrusage would count what the program was before it became this one.
+    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+    return (line?.split(separator: " ").dropFirst().first).flatMap { Int($0) }.map { $0 * 1024 } ?? 0
+}
+
+/// What the machine can do at best, measured between the steps.
+final class MachineLimits {
+    private let type: PeakType
+    private let context: Context
+    private let traffic: TrafficProbe
+    private(set) var peak = 0.0
+    private(set) var copy = 0.0
+
+    init(_ dtype: TrainingDType, on context: Context) throws {
+        self.context = context
+        type = dtype == .f32 ? .f32 : .bf16
+        traffic = try TrafficProbe(count: 1 << 22, on: context)
+        for _ in 0..<3 { try measure() }
+    }
+
+    func measure() throws {
+        let (operations, time) = try timed {
+            // Without bf16 arithmetic, products of bf16 run in f32.
+            if let operations = try arithmeticProbe(type, iterations: 200_000, on: context) { return operations }
+            return try arithmeticProbe(.f32, iterations: 200_000, on: context) ?? 0
+        }
+        peak = max(peak, operations / time)
+        let (bytes, copyTime) = try timed { try traffic.run(.copy, on: context) }
+        copy = max(copy, Double(bytes) / copyTime)
+    }
+}

@@ -1,0 +1,70 @@
+import AlambicKernels
+
+/// Where the time of a step goes, operation by operation.
+public final class StepProfile {
+    /// One kind of operation, summed over the steps that were measured.
+    public struct Entry: Sendable {
+        /// What it is, such as `mlp.c_fc forward`.
+        public let name: String
+        /// How often it ran.
+        public internal(set) var calls = 0
+        /// Wall-clock time.
+        public internal(set) var nanoseconds = 0.0
+        /// Arithmetic operations: a multiply-add counts two. 0 where bytes are what bounds it.
+        public internal(set) var operations = 0.0
+        /// Bytes that must move.
+        public internal(set) var bytes = 0.0
+    }
+
+    /// What has been measured, in the order of first appearance.
+    public private(set) var entries: [Entry] = []
+    private var indices: [String: Int] = [:]
+    private var stages: [(entry: Int, start: Int)] = []
+
+    /// An empty profile.
+    public init() {}
+
+    /// All measured time.
+    public var nanoseconds: Double { entries.reduce(0) { $0 + $1.nanoseconds } }
+
+    /// Adds time that was measured elsewhere.
+    public func add(_ name: String, nanoseconds: Double, operations: Double = 0, bytes: Double = 0) {
+        let i = index(name)
+        entries[i].calls += 1
+        entries[i].nanoseconds += nanoseconds
+        entries[i].operations += operations
+        entries[i].bytes += bytes
+    }
+
+    /// Forgets what has been measured, for instance after the first steps.
+    public func reset() {
+        entries = []
+        indices = [:]
+        stages = []
+    }
+
+    func begin(_ name: String, at start: Int, operations: Double, bytes: Double) {
+        let i = index(name)
+        entries[i].calls += 1
+        entries[i].operations += operations
+        entries[i].bytes += bytes
+        stages.append((i, start))
+    }
+
+    func clear() { stages.removeAll(keepingCapacity: true) }
+
+    func run(_ list: OperationList) throws(KernelError) {
+        let times = try list.runTimed()
+        for (number, stage) in stages.enumerated() {
+            let end = number + 1 < stages.count ? stages[number + 1].start : times.count
+            for step in stage.start..<end { entries[stage.entry].nanoseconds += Double(times[step]) }
+        }
+    }
+
+    private func index(_ name: String) -> Int {
+        if let known = indices[name] { return known }
+        indices[name] = entries.count
+        entries.append(Entry(name: name))
+        return entries.count - 1
+    }
+}

@@ -1,0 +1,70 @@
+import AlambicKernels
+
+/// A value on a tape: what it is, and which gradient belongs to it.
+///
+/// The residual stream is f32; what matrix products read and write is of the tape's ``TrainingDType``.
+public struct Variable: Sendable {
+    /// The elements, of either type.
+    public let elements: Elements
+    /// Which gradient on the tape is this variable's.
+    let index: Int
+    /// How it can be made again.
+    let origin: Origin
+
+    /// The extents of the value (and of the gradient).
+    public var shape: Shape { elements.shape }
+
+    /// The elements of a variable that is known to be f32. They stay as they are for as long as somebody holds them.
+    public var value: Tensor {
+        guard case .f32(let tensor) = elements else {
+            preconditionFailure("a variable of bf16 \(shape) where one of f32 is wanted")
+        }
+        return tensor
+    }
+
+    /// Elements of one of the types that values have.
+    public enum Elements: Sendable {
+        /// 32-bit floats.
+        case f32(Tensor)
+        /// bf16 values as their bits.
+        case bf16(HalfTensor)
+
+        /// The extents.
+        public var shape: Shape {
+            switch self {
+            case .f32(let tensor): tensor.shape
+            case .bf16(let tensor): tensor.shape
+            }
+        }
+    }
+
+    /// What is cheap to compute again from what is kept anyway: the backward pass may want the value after the forward
+    /// pass has let go of it.
+    indirect enum Origin: Sendable {
+        /// It has to be kept.
+        case only
+        /// gelu of what its gradient's slot belongs to. See ``Tape/addGradient(to:_:write:)``.
+        case gelu(preactivation: Elements)
+        /// The norm of x.
+        case layerNorm(LayerNormOperation.Inputs)
+    }
+}
+
+/// What a training step computes with.
+public enum TrainingDType: String, Sendable, CaseIterable {
+    /// Everything in 32-bit floats.
+    case f32
+    /// Matrix products, saved activations and their gradients in bf16; weights, their gradients, moments, the residual
+    /// stream, statistics, sums and losses in f32 (Micikevicius et al., 2018; Kalamkar et al., 2019).
+    case bf16
+}
+
+/// What the forward pass keeps for the backward pass.
+public enum Recomputation: String, Sendable, CaseIterable {
+    /// Everything.
+    case none
+    /// Not the results of norms and activation functions, which are cheap to compute again from their inputs.
+    case norms
+    /// Of each block only its input (Chen et al., 2016).
+    case blocks
+}

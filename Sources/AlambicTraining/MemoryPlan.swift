@@ -1,0 +1,27 @@
+/// The memory that a run takes, by what it is for. Bytes.
+public struct MemoryPlan: Sendable {
+    /// The f32 weights.
+    public let weights: Int
+    /// Their gradients, of every worker.
+    public let gradients: Int
+    /// What the optimizer remembers.
+    public let optimizer: Int
+    /// The weights once more, packed for bf16 products in both orientations.
+    public let panels: Int
+    /// Values and their gradients, which share what is not in use at the same time; nil where several workers compute at
+    /// once and it was not walked through.
+    public let activations: Int?
+
+    /// All of it.
+    public var total: Int { weights + gradients + optimizer + panels + (activations ?? 0) }
+
+    /// One line.
+    public var description: String {
+        func megabytes(_ bytes: Int) -> String { "\((bytes + 500_000) / 1_000_000) MB" }
+        var parts = ["weights \(megabytes(weights))", "gradients \(megabytes(gradients))"]
+        parts.append("optimizer \(megabytes(optimizer))")
+        if panels > 0 { parts.append("packed weights \(megabytes(panels))") }
+        if let activations { parts.append("activations \(megabytes(activations))") }
+        return "memory: \(megabytes(total)): \(parts.joined(separator: ", "))"
+    }
+}

@@ -1,0 +1,111 @@
+import AlambicKernels
+import AlambicTensor
+import AlambicTestSupport
+import Testing
+
+@testable import AlambicModels
+
+/// Training steps in bf16, with recomputation and with noted kernels, against the plain f32 step.
+@Suite struct MixedPrecisionTests {
+    private func model(dropout: Double = 0) throws -> Model {
+        try randomModel(.gpt(layers: 3, width: 48, heads: 3, context: 40, vocabulary: 101), deviation: 0.08)
+            .withDropout(dropout)
+    }
+
+    private struct Step {
+        var loss: Double
+        var gradients: [[Float]]
+    }
+
+    private func step(
+        _ model: Model, _ dtype: TrainingDType, _ recomputation: Recomputation = .none,
+        _ execution: Execution.Kind = .immediate, on context: Context, times: Int = 1
+    ) throws -> Step {
+        var random = SplitMix(seed: 4)
+        let ids = random.integers(3 * 33, in: Int32(0)...100)
+        let targets = random.integers(3 * 33, in: Int32(-1)...100)
+        let tape = try Tape(
+            model.trainableParameters(), dtype: dtype, recomputation: recomputation, execution: execution, on: context)
+        var loss = 0.0
+        for _ in 0..<times {
+            try tape.begin(seed: 2, stream: 9, gradients: .replace)
+            let hidden = try model.architecture.hidden(Tokens(ids: ids, batch: 3, length: 33), on: tape)
+            loss = try tape.languageModelLoss(hidden: hidden, head: model.architecture.head, targets: targets)
+            try tape.backward()
+        }
+        return Step(loss: loss, gradients: tape.gradients.tensors.map(\.elements))
+    }
+
+    @Test func roundsAndNothingElse() throws {
+        let model = try model()
+        for isa in [ISA.portable, .avx2, .all] {
+            let context = try Context(threads: 2, allowing: isa)
+            let exact = try step(model, .f32, on: context)
+            let mixed = try step(model, .bf16, on: context)
+            // Rounding to bf16 is a relative 2^-9, of independent sign; about 8 roundings on the way through each of
+            // three blocks and back add up like a random walk, and the gradients of a mean of log-probabilities are
+            // sums of terms that partly cancel: 16 times that walk of the norm is far below any mistake's size.
+            let bound = 16 * 0x1p-9 * (2.0 * 3 * 8).squareRoot()
+            #expect(abs(mixed.loss - exact.loss) < 0x1p-9 * 8 * exact.loss, "\(isa): \(mixed.loss), \(exact.loss)")
+            for (index, parameter) in model.architecture.parameters.enumerated() {
+                let (a, b) = (mixed.gradients[index], exact.gradients[index])
+                let difference = zip(a, b).reduce(0.0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }.squareRoot()
+                let norm = b.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+                // The gradient of the keys' biases is zero but for rounding, so that part is measured by the others'.
+                #expect(difference <= bound * norm, "\(parameter.path), \(isa): \(difference) of \(norm)")
+            }
+        }
+    }
+
+    @Test(arguments: TrainingDType.allCases) func recomputationChangesNothing(dtype: TrainingDType) throws {
+        let model = try model(dropout: 0.1)
+        let kept = try step(model, dtype, .none, on: .default)
+        for recomputation in Recomputation.allCases {
+            for execution in [Execution.Kind.immediate, .noted] {
+                let other = try step(model, dtype, recomputation, execution, on: .default, times: 3)
+                #expect(other.loss == kept.loss, "\(recomputation)")
+                for (index, parameter) in model.architecture.parameters.enumerated() {
+                    #expect(
+                        firstDifference(other.gradients[index], kept.gradients[index]) == nil,
+                        "\(parameter.path), \(recomputation), \(execution)")
+                }
+            }
+        }
+    }
+
+    @Test(arguments: TrainingDType.allCases) func threadsGiveTheSameBits(dtype: TrainingDType) throws {
+        let model = try model(dropout: 0.1)
+        for isa in [ISA.portable, .avx2, .all] {
+            let one = try step(model, dtype, .none, .noted, on: Context(threads: 1, allowing: isa))
+            for threads in 2...4 {
+                let several = try step(model, dtype, .none, .noted, on: Context(threads: threads, allowing: isa))
+                #expect(several.loss == one.loss, "\(threads) threads, \(isa)")
+                for (a, b) in zip(several.gradients, one.gradients) { #expect(firstDifference(a, b) == nil) }
+            }
+        }
+    }
+
+    @Test func planIsWhatStepsTake() throws {
+        let model = try model()
+        var bytes: [Recomputation: Int] = [:]
+        for recomputation in Recomputation.allCases {
+            let tape = try Tape(
+                model.trainableParameters(), dtype: .bf16, recomputation: recomputation, execution: .noted, on: .default)
+            let ids = [Int32](repeating: 1, count: 3 * 33)
+            func forward() throws(KernelError) {
+                try tape.begin(seed: 2, gradients: .replace)
+                let hidden = try model.architecture.hidden(Tokens(ids: ids, batch: 3, length: 33), on: tape)
+                _ = try tape.languageModelLoss(hidden: hidden, head: model.architecture.head, targets: ids)
+            }
+            bytes[recomputation] = try tape.planned(forward)
+            let made = tape.allocations
+            for _ in 0..<3 {
+                try forward()
+                try tape.backward()
+            }
+            #expect(tape.allocations == made, "\(recomputation)")
+        }
+        let (none, norms, blocks) = (bytes[.none] ?? 0, bytes[.norms] ?? 0, bytes[.blocks] ?? 0)
+        #expect(blocks < norms && norms < none, "\(bytes)")
+    }
+}
