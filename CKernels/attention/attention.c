@@ -1,31 +1,71 @@
-// Drivers: check, choose the width, split by sequence, head and (forward) chunk of queries.
+// Drivers: check, choose the variant, split by sequence, head and (forward) chunk of queries.
 #include "attention/attention.h"
-#define CK_BODY "attention/body.inc.h"
-#include "runtime/each_width.inc.h"
 #include "vector/widths.h"
 
-typedef struct ck_attention_kernels {
-  ck_body *forward, *backward;
-} ck_attention_kernels;
-
-static const ck_variant variants[] = {CK_EACH_WIDTH(CK_WIDTH_VARIANT)};
-static const ck_attention_kernels kernels[] = {
-#define CK_ROW(suffix) {ck_attention_forward_##suffix, ck_attention_backward_##suffix},
-    CK_EACH_WIDTH(CK_ROW)
-#undef CK_ROW
-};
-enum { VARIANTS = sizeof variants / sizeof *variants };
-
 const ck_variant *ck_attention_variants(size_t *count) {
-  *count = VARIANTS;
-  return variants;
+  *count = ck_attention_f32_table.count;
+  return ck_attention_f32_table.variants;
+}
+
+const ck_variant *ck_attention_bf16_variants(size_t *count) {
+  *count = ck_attention_bf16_table.count;
+  return ck_attention_bf16_table.variants;
 }
 
 // a b c d fits a byte count of floats with room to spare.
 static bool fits(size_t a, size_t b, size_t c, size_t d) {
   size_t n;
   return !__builtin_mul_overflow(a, b, &n) && !__builtin_mul_overflow(n, c, &n) && !__builtin_mul_overflow(n, d, &n) &&
-         n < SIZE_MAX / 64;
+         n < SIZE_MAX / 256;
+}
+
+static const ck_attention_kernels *choose(const ck_context *context, ck_type type) {
+  const ck_attention_table *table = type == CK_BF16 ? &ck_attention_bf16_table : &ck_attention_f32_table;
+  return &table->kernels[ck_first_allowed(table->variants, table->count, context)];
+}
+
+static void inherit(size_t *row, size_t *batch, size_t from_row, size_t from_batch) {
+  if (*row != 0) return;
+  *row = from_row;
+  *batch = from_batch;
+}
+
+// Checks what both passes have in common and fills in what may be left out.
+static ck_status complete(ck_type type, ck_attention_mask mask, ck_attention_shape *shape) {
+  if (type != CK_F32 && type != CK_BF16) return CK_BAD_ARGUMENT;
+  if (mask != CK_ATTENTION_CAUSAL && mask != CK_ATTENTION_FULL) return CK_BAD_ARGUMENT;
+  if (shape->kv_heads == 0) shape->kv_heads = shape->heads;
+  if (shape->heads == 0 || shape->width == 0 || shape->heads % shape->kv_heads != 0) return CK_BAD_SHAPE;
+  if (mask == CK_ATTENTION_CAUSAL && shape->keys < shape->queries) return CK_BAD_SHAPE;
+  if (shape->keys == 0 && shape->queries != 0) return CK_BAD_SHAPE;
+  const size_t length = ck_max(shape->queries, shape->keys);
+  if (!fits(ck_max(shape->batch, 1), length, shape->heads, shape->width + CK_PAD)) return CK_BAD_SHAPE;
+  const size_t columns = shape->heads * shape->width, kv_columns = shape->kv_heads * shape->width;
+  if (shape->query_row < columns || shape->key_row < kv_columns || shape->value_row < kv_columns ||
+      shape->output_row < columns)
+    return CK_BAD_SHAPE;
+  inherit(&shape->d_query_row, &shape->d_query_batch, shape->query_row, shape->query_batch);
+  inherit(&shape->d_key_row, &shape->d_key_batch, shape->key_row, shape->key_batch);
+  inherit(&shape->d_value_row, &shape->d_value_batch, shape->value_row, shape->value_batch);
+  inherit(&shape->d_output_row, &shape->d_output_batch, shape->output_row, shape->output_batch);
+  if (shape->d_query_row < columns || shape->d_key_row < kv_columns || shape->d_value_row < kv_columns ||
+      shape->d_output_row < columns)
+    return CK_BAD_SHAPE;
+  return CK_OK;
+}
+
+// Multiply-adds of one product, at about the rate of one core.
+static double product_ns(ck_type type, ck_attention_mask mask, const ck_attention_shape *shape) {
+  double keys = (double)shape->keys - (mask == CK_ATTENTION_CAUSAL ? 0.5 * (double)shape->queries : 0);
+  return (double)(shape->batch * shape->heads) * (double)shape->queries * keys * (double)shape->width /
+         (type == CK_BF16 ? 60 : 40);
+}
+
+static ck_attention_job new_job(ck_attention_mask mask, ck_attention_shape shape) {
+  return (ck_attention_job){.shape = shape,
+                            .mask = mask,
+                            .scale = (float)(1 / sqrt((double)shape.width)),
+                            .scale2 = (float)(1.4426950408889634074 / sqrt((double)shape.width))};
 }
 
 static void run_forward(ck_worker *worker, const void *opaque) {
@@ -33,69 +73,64 @@ static void run_forward(ck_worker *worker, const void *opaque) {
   ck_for(worker, job->shape.batch * job->shape.heads * job->chunks, job->body, job);
 }
 
-ck_status ck_attention_f32(const ck_context *context, ck_attention_shape shape, const float *query, const float *key,
-                           const float *value, float *output, float *log_sum_exp) {
-  if (shape.heads == 0 || shape.width == 0 || shape.keys < shape.queries) return CK_BAD_SHAPE;
+ck_status ck_attention(const ck_context *context, ck_type type, ck_attention_mask mask, ck_attention_shape shape,
+                       const void *query, const void *key, const void *value, void *output, float *log_sum_exp) {
+  ck_status status = complete(type, mask, &shape);
+  if (status != CK_OK) return status;
   if (shape.batch == 0 || shape.queries == 0) return CK_OK;
-  size_t columns = shape.heads * shape.width;
-  if (!fits(shape.batch, shape.keys, shape.heads, shape.width + CK_PAD)) return CK_BAD_SHAPE;
-  if (shape.query_row < columns || shape.key_row < columns || shape.value_row < columns || shape.output_row < columns)
-    return CK_BAD_SHAPE;
   if (!query || !key || !value || !output) return CK_BAD_ARGUMENT;
-  const ck_attention_kernels *kernel = &kernels[ck_first_allowed(variants, VARIANTS, context)];
 
   // Few heads: split the queries too, for each worker to have work, at the price of packing keys more than once.
   size_t tasks = shape.batch * shape.heads, workers = ck_context_workers(context);
   size_t wanted = tasks >= 4 * workers ? 1 : ck_ceil_div(4 * workers, tasks);
-  size_t chunk = ck_round_up(ck_max(ck_ceil_div(shape.queries, wanted), 1), CK_QUERY_TILE);
-  chunk = ck_min(ck_min(chunk, 10 * CK_QUERY_TILE), shape.queries);
-  ck_attention_job job = {.shape = shape,
-                          .query = query,
-                          .key = key,
-                          .value = value,
-                          .output = output,
-                          .log_sum_exp = log_sum_exp,
-                          .chunk = chunk,
-                          .chunks = ck_ceil_div(shape.queries, chunk),
-                          .scale = (float)(1 / sqrt((double)shape.width)),
-                          .body = kernel->forward};
-  size_t padded = ck_round_up(shape.width, CK_PAD);
-  size_t floats = ck_round_up(chunk * shape.width, 16) + chunk * padded + chunk * CK_PAD + ck_round_up(chunk, 16) +
-                  CK_KEY_TILE * (ck_round_up(shape.width, 16) + padded + CK_QUERY_TILE) + 2 * CK_QUERY_TILE;
-  double pairs = (double)shape.queries * ((double)shape.keys - 0.5 * (double)shape.queries);
-  ck_needs needs = {.worker_bytes = floats * sizeof(float),
-                    .work_ns = (double)tasks * pairs * (double)shape.width * 4 / 30};
+  size_t chunk = ck_round_up(ck_max(ck_ceil_div(shape.queries, wanted), 1), 8 * CK_BLOCK_ROWS);
+  ck_attention_job job = new_job(mask, shape);
+  job.query = query;
+  job.key = key;
+  job.value = value;
+  job.output = output;
+  job.log_sum_exp = log_sum_exp;
+  job.chunk = ck_min(ck_min(chunk, CK_CHUNK), shape.queries);
+  job.chunks = ck_ceil_div(shape.queries, job.chunk);
+  job.body = choose(context, type)->forward;
+  size_t rows = ck_round_up(job.chunk, CK_PAD), padded = ck_round_up(shape.width, CK_PAD);
+  size_t floats = 2 * rows * padded + 2 * rows + 2 * CK_PANEL * padded + CK_BLOCK_ROWS * CK_PANEL;
+  ck_needs needs = {.worker_bytes = floats * sizeof(float), .work_ns = 2 * product_ns(type, mask, &shape)};
   return ck_submit(context, run_forward, &job, sizeof job, needs);
 }
 
 static void run_backward(ck_worker *worker, const void *opaque) {
-  const ck_attention_backward_job *job = opaque;
-  ck_for(worker, job->batch * job->heads, job->body, job);
+  const ck_attention_job *job = opaque;
+  ck_for(worker, job->shape.batch * job->shape.kv_heads, job->body, job);
 }
 
-ck_status ck_attention_backward_f32(const ck_context *context, size_t batch, size_t length, size_t heads, size_t width,
-                                    const float *d_output, const float *qkv, const float *output,
-                                    const float *log_sum_exp, float *d_qkv) {
-  if (heads == 0 || width == 0) return CK_BAD_SHAPE;
-  if (batch == 0 || length == 0) return CK_OK;
-  if (!fits(batch, length, heads, width + CK_PAD)) return CK_BAD_SHAPE;
-  if (!d_output || !qkv || !output || !log_sum_exp || !d_qkv) return CK_BAD_ARGUMENT;
-  const ck_attention_kernels *kernel = &kernels[ck_first_allowed(variants, VARIANTS, context)];
-  ck_attention_backward_job job = {.batch = batch,
-                                   .length = length,
-                                   .heads = heads,
-                                   .width = width,
-                                   .d_output = d_output,
-                                   .qkv = qkv,
-                                   .output = output,
-                                   .log_sum_exp = log_sum_exp,
-                                   .d_qkv = d_qkv,
-                                   .scale = (float)(1 / sqrt((double)width)),
-                                   .body = kernel->backward};
-  size_t padded = ck_round_up(width, CK_PAD);
-  size_t floats = 3 * length * padded + ck_round_up(length, 16) +
-                  CK_KEY_TILE * (3 * padded + 2 * ck_round_up(width, 16) + 2 * CK_QUERY_TILE);
-  ck_needs needs = {.worker_bytes = floats * sizeof(float),
-                    .work_ns = (double)(batch * heads) * (double)length * (double)length * (double)width * 5 / 30};
+ck_status ck_attention_backward(const ck_context *context, ck_type type, ck_attention_mask mask,
+                                ck_attention_shape shape, const void *d_output, const void *query, const void *key,
+                                const void *value, const void *output, const float *log_sum_exp, void *d_query,
+                                void *d_key, void *d_value) {
+  ck_status status = complete(type, mask, &shape);
+  if (status != CK_OK) return status;
+  // Without queries the gradients of keys are zero, and somebody has to write them.
+  if (shape.queries == 0 && shape.keys != 0) return CK_BAD_SHAPE;
+  if (shape.batch == 0 || shape.queries == 0) return CK_OK;
+  if (!d_output || !query || !key || !value || !output || !log_sum_exp || !d_query || !d_key || !d_value)
+    return CK_BAD_ARGUMENT;
+  ck_attention_job job = new_job(mask, shape);
+  job.query = query;
+  job.key = key;
+  job.value = value;
+  job.output = (void *)output;
+  job.log_sum_exp = (float *)log_sum_exp;
+  job.d_output = d_output;
+  job.d_query = d_query;
+  job.d_key = d_key;
+  job.d_value = d_value;
+  job.body = choose(context, type)->backward;
+  size_t padded = ck_round_up(shape.width, CK_PAD), group = shape.heads / shape.kv_heads;
+  size_t rows = ck_round_up(shape.queries, CK_PAD),
+         sums = group > 1 ? ck_round_up(shape.keys, CK_KEY_TILE) : CK_KEY_TILE;
+  size_t floats = 5 * rows * padded + 2 * (rows + CK_PAD) + 2 * sums * padded + 3 * CK_KEY_TILE * padded +
+                  2 * CK_QUERY_TILE * CK_TILE_ROW + 3 * CK_BLOCK_ROWS * CK_KEY_TILE;
+  ck_needs needs = {.worker_bytes = floats * sizeof(float), .work_ns = 5 * product_ns(type, mask, &shape)};
   return ck_submit(context, run_backward, &job, sizeof job, needs);
 }

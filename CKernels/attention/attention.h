@@ -7,32 +7,84 @@
 #include <string.h>
 
 enum {
-  CK_KEY_TILE = 64,   // keys of a tile. Tiles stand at multiples of it, whatever the queries: part of the numerics
-  CK_QUERY_TILE = 48, // rows whose scores are alive at a time
-  CK_PAD = 16,        // scratch rows are padded to the widest vector, so that sizes do not depend on the variant
+  CK_KEY_BLOCK = 64,      // keys side by side where keys are columns
+  CK_PANEL = 256,         // forward: keys of a step of the online softmax. Part of the numerics
+  CK_CHUNK = 480,         // forward: most queries of a task
+  CK_KEY_TILE = 192,      // backward: keys whose gradients are summed at a time. Part of the numerics
+  CK_QUERY_TILE = 96,     // backward: queries whose probabilities are alive at a time. Part of the numerics
+  CK_TILE_ROW = 192 + 16, // distance of their rows: not a power of two, which would meet in few sets of the cache
+  CK_BLOCK_ROWS = 6,      // rows of a product in registers
+  CK_PAD = 16,            // scratch rows are padded to the widest vector, so that sizes do not depend on the variant
 };
 
 typedef struct ck_attention_job {
   ck_attention_shape shape;
-  const float *query, *key, *value;
-  float *output, *log_sum_exp;
-  size_t chunk, chunks; // queries of a task, tasks of a head
-  float scale;
+  ck_attention_mask mask;
+  const void *query, *key, *value;
+  void *output; // const in the backward pass
+  float *log_sum_exp;
+  const void *d_output;
+  void *d_query, *d_key, *d_value;
+  size_t chunk, chunks; // forward: queries of a task, tasks of a head
+  float scale, scale2;  // of scores: 1 / sqrt(width), and for powers of two: log2(e) / sqrt(width)
   ck_body *body;
 } ck_attention_job;
 
-typedef struct ck_attention_backward_job {
-  size_t batch, length, heads, width;
-  const float *d_output, *qkv, *output, *log_sum_exp;
-  float *d_qkv;
-  float scale;
-  ck_body *body;
-} ck_attention_backward_job;
+// One row per variant, parallel to the variants.
+typedef struct ck_attention_kernels {
+  ck_body *forward, *backward;
+} ck_attention_kernels;
+typedef struct ck_attention_table {
+  const ck_variant *variants;
+  const ck_attention_kernels *kernels;
+  size_t count;
+} ck_attention_table;
+extern const ck_attention_table ck_attention_f32_table, ck_attention_bf16_table;
 
 // Hands out pieces of a worker's scratch, each on a cache line.
 static inline float *ck_take(float **scratch, size_t floats) {
   float *piece = *scratch;
   *scratch += ck_round_up(floats, 16);
   return piece;
+}
+
+// What will be read or written soon, fetched a few rows at a time between products: rows of a head lie too far apart
+// for the hardware to foresee.
+typedef struct ck_feed {
+  struct {
+    const char *at;
+    size_t row, bytes, rows; // distance of rows, bytes of one
+  } part[8];
+  size_t parts, now, rows; // rows: of all parts
+} ck_feed;
+
+static inline void ck_feed_add(ck_feed *feed, const void *at, size_t row, size_t width, size_t element, size_t rows) {
+  feed->part[feed->parts].at = at;
+  feed->part[feed->parts].row = row * element;
+  feed->part[feed->parts].bytes = width * element;
+  feed->part[feed->parts].rows = rows;
+  feed->parts++;
+  feed->rows += rows;
+}
+
+// Into the second cache: there is work enough to hide the way from there, and the first one is in use.
+static inline void ck_feed_some(ck_feed *feed, size_t rows) {
+  while (rows && feed->now < feed->parts) {
+    if (feed->part[feed->now].rows == 0) {
+      feed->now++;
+      continue;
+    }
+    const char *at = feed->part[feed->now].at;
+    for (size_t byte = 0; byte < feed->part[feed->now].bytes; byte += 64) __builtin_prefetch(at + byte, 0, 2);
+    feed->part[feed->now].at = at + feed->part[feed->now].row;
+    feed->part[feed->now].rows--;
+    rows--;
+  }
+}
+
+// Keys of the `here` from j0 on that the query at position p sees.
+static inline size_t ck_seen(ck_attention_mask mask, size_t here, size_t position, size_t j0) {
+  if (mask == CK_ATTENTION_FULL) return here;
+  return position < j0 ? 0 : ck_min(here, position - j0 + 1);
 }
 #endif

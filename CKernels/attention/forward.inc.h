@@ -1,120 +1,205 @@
-// Forward: online softmax (Milakov and Gimelshein 2018) over tiles of keys, as in FlashAttention.
+// Forward: online softmax (Milakov and Gimelshein 2018) over panels of keys, as in FlashAttention; inside a panel a
+// block of rows at a time, whose scores stay in the first cache.
 
-// A score becomes a probability relative to the row's maximum so far.
-CK_VECTOR vfloat CK_NAME(probability)(float *score, float maximum) {
-  vfloat p = CK_NAME(exp_below)(vload(score) - maximum);
-  vstore(score, p);
-  return p;
-}
-
-// rows x vectors of scores; row r sees the keys 0 ... last[r] of this tile (more than the tile holds: all of them).
-static void CK_NAME(softmax_tile)(size_t rows, const size_t *vectors, const ptrdiff_t *last, bool first, float *scores,
-                                  float *factor, float *maximum, float *sum) {
+// Turns the scores of one row, of which it sees the first `seen` keys, into words of probabilities relative to the
+// maximum so far (base 2, scaled), over `vectors` vectors: zero beyond `seen`. Returns the sum, lane by lane.
+CK_VECTOR vfloat CK_NAME(probabilities)(size_t vectors, size_t seen, float *scores, float scale2, float maximum) {
   const vint lane = viota();
-  for (size_t r = 0; r < rows; r++) {
-    float *s = scores + r * CK_KEY_TILE;
-    vfloat top = vload(s);
-    if (last[r] < CK_KEY_TILE - 1) {
-      top = (vfloat)(-INFINITY);
-      for (size_t v = 0; v < vectors[r]; v++) {
-        vint seen = lane <= (int32_t)(last[r] - (ptrdiff_t)(v * CK_LANES));
-        vfloat x = seen ? vload(s + v * CK_LANES) : (vfloat)(-INFINITY);
-        vstore(s + v * CK_LANES, x);
-        top = vmax(top, x);
-      }
-    } else {
+  vfloat total = 0;
+  size_t v = 0;
+#if CK_GROUP == 2
+  // In place: a pair of vectors becomes one, which is never ahead of what is still to be read.
+  vfloat other = 0;
+  float *to = scores;
+  for (; (v + 2) * CK_LANES <= seen; v += 2, to += CK_LANES) {
+    vfloat low = CK_NAME(power2)(vfma(vload(scores + v * CK_LANES), (vfloat)(scale2), (vfloat)(-maximum)));
+    vfloat high = CK_NAME(power2)(vfma(vload(scores + (v + 1) * CK_LANES), (vfloat)(scale2), (vfloat)(-maximum)));
+    total += low;
+    other += high;
+    vstore(to, CK_NAME(narrow_words)(low, high));
+  }
+  for (; v < vectors; v += 2, to += CK_LANES) {
+    vfloat p[2];
 #pragma unroll
-      for (size_t v = 1; v < CK_TILE_VECTORS; v++) top = vmax(top, vload(s + v * CK_LANES));
+    for (size_t i = 0; i < 2; i++) {
+      p[i] = CK_NAME(power2)(vfma(vload(scores + (v + i) * CK_LANES), (vfloat)(scale2), (vfloat)(-maximum)));
+      p[i] = lane < (int32_t)seen - (int32_t)((v + i) * CK_LANES) ? p[i] : (vfloat)(0.0f);
     }
-    float before = maximum[r], now = vhighest(top);
-    if (!first && before > now) now = before;
-    maximum[r] = now;
-    factor[r] = first ? 0 : before - now;
+    total += p[0];
+    other += p[1];
+    vstore(to, CK_NAME(narrow_words)(p[0], p[1]));
   }
-  for (size_t r = 0; r < rows; r += CK_LANES) vstore(factor + r, CK_NAME(exp_below)(vload(factor + r)));
-  for (size_t r = 0; r < rows; r++) {
-    float *s = scores + r * CK_KEY_TILE;
-    vfloat total = first ? (vfloat)(0.0f) : vload(sum + r * CK_PAD) * factor[r];
-    if (vectors[r] == CK_TILE_VECTORS) // by far the most frequent: worth its own, unrolled
-#pragma unroll
-      for (size_t v = 0; v < CK_TILE_VECTORS; v++) total += CK_NAME(probability)(s + v * CK_LANES, maximum[r]);
-    else
-      for (size_t v = 0; v < vectors[r]; v++) total += CK_NAME(probability)(s + v * CK_LANES, maximum[r]);
-    vstore(sum + r * CK_PAD, total);
+  return total + other;
+#else
+  for (; (v + 1) * CK_LANES <= seen; v++) {
+    vfloat p = CK_NAME(power2)(vfma(vload(scores + v * CK_LANES), (vfloat)(scale2), (vfloat)(-maximum)));
+    total += p;
+    vstore(scores + v * CK_LANES, p);
   }
+  for (; v < vectors; v++) {
+    vfloat p = CK_NAME(power2)(vfma(vload(scores + v * CK_LANES), (vfloat)(scale2), (vfloat)(-maximum)));
+    p = lane < (int32_t)seen - (int32_t)(v * CK_LANES) ? p : (vfloat)(0.0f);
+    total += p;
+    vstore(scores + v * CK_LANES, p);
+  }
+  return total;
+#endif
 }
 
-// One chunk of queries of one head.
+// The greatest of the first `seen` scores.
+CK_VECTOR float CK_NAME(greatest)(size_t seen, const float *scores) {
+  vfloat top = (vfloat)(-INFINITY);
+  size_t v = 0;
+  for (; (v + 1) * CK_LANES <= seen; v++) top = vmax(top, vload(scores + v * CK_LANES));
+  if (v * CK_LANES < seen) {
+    vfloat last = vload(scores + v * CK_LANES);
+    top = vmax(top, viota() < (int32_t)(seen - v * CK_LANES) ? last : (vfloat)(-INFINITY));
+  }
+  return vhighest(top);
+}
+
+// What a task keeps about its rows: sums of values, of probabilities (lane by lane) and the scaled maximum.
+typedef struct CK_NAME(rows) {
+  float *sums, *total, *maximum;
+} CK_NAME(rows);
+
+// The rows r0 ... r0 + n - 1 of a chunk meet a panel of keys; row r0 + i sees the first seen[i] of them.
+static void CK_NAME(meet)(size_t n, const size_t *seen, bool first, bool stairs, const float *query, size_t words,
+                          size_t words_row, const float *keys, const float *values, size_t padded, float scale2,
+                          float *scores, CK_NAME(rows) rows) {
+  size_t vectors = ck_ceil_div(seen[n - 1], CK_LANES);
+  CK_NAME(scores)(n, vectors, words, query, words_row, keys, scores, CK_PANEL);
+  vectors = ck_round_up(vectors, CK_GROUP);
+  float factor[CK_PAD];
+  for (size_t r = 0; r < n; r++) {
+    float now = CK_NAME(greatest)(seen[r], scores + r * CK_PANEL) * scale2, before = rows.maximum[r];
+    if (!first && before > now) now = before;
+    factor[r] = first ? 0 : before - now;
+    rows.maximum[r] = now;
+  }
+  if (!first) {
+    for (size_t r = n; r < CK_PAD; r++) factor[r] = 0;
+    for (size_t r = 0; r < n; r += CK_LANES) vstore(factor + r, CK_NAME(power2)(vload(factor + r)));
+  }
+  for (size_t r = 0; r < n; r++) {
+    vfloat total = CK_NAME(probabilities)(vectors, seen[r], scores + r * CK_PANEL, scale2, rows.maximum[r]);
+    rows.total[r] = first ? vsum(total) : rows.total[r] * factor[r] + vsum(total);
+  }
+  // Steps that all rows see whole, then those at the diagonal.
+  CK_NAME(product)
+  p = {.steps = stairs ? seen[0] / CK_GROUP : ck_ceil_div(seen[0], CK_GROUP),
+       .a = scores,
+       .a_row = CK_PANEL,
+       .b = values,
+       .b_row = padded,
+       .c = rows.sums,
+       .c_row = padded,
+       .start = first ? CK_START_ZERO : CK_START_SCALED,
+       .factor = factor,
+       .stairs = stairs,
+       .odd = seen[0] % CK_GROUP != 0};
+  CK_NAME(product_down)(n, padded / CK_LANES, &p);
+}
+
+// Where a task is: a chunk of queries of one head.
+typedef struct CK_NAME(place) {
+  size_t head, i0, rows; // of queries
+  size_t offset, limit;  // position of the first row (if the mask is causal), keys that the chunk sees
+  const CK_ELEMENT *query, *key, *value;
+  CK_ELEMENT *output;
+} CK_NAME(place);
+
+static CK_NAME(place) CK_NAME(place_of)(const ck_attention_job *job, size_t task) {
+  const ck_attention_shape *shape = &job->shape;
+  const size_t head = task / job->chunks, b = head / shape->heads, h = head % shape->heads;
+  const size_t i0 = task % job->chunks * job->chunk, rows = ck_min(job->chunk, shape->queries - i0);
+  const size_t at = h * shape->width, kv_at = h / (shape->heads / shape->kv_heads) * shape->width;
+  const size_t offset = shape->keys - shape->queries + i0;
+  return (CK_NAME(place)){
+      .head = head,
+      .i0 = i0,
+      .rows = rows,
+      .offset = offset,
+      .limit = job->mask == CK_ATTENTION_CAUSAL ? offset + rows : shape->keys,
+      .query = (const CK_ELEMENT *)job->query + b * shape->query_batch + i0 * shape->query_row + at,
+      .key = (const CK_ELEMENT *)job->key + b * shape->key_batch + kv_at,
+      .value = (const CK_ELEMENT *)job->value + b * shape->value_batch + kv_at,
+      .output = (CK_ELEMENT *)job->output + b * shape->output_batch + i0 * shape->output_row + at,
+  };
+}
+
+// Fetches keys and values from j0 on, at most a panel of them.
+static void CK_NAME(feed_panel)(ck_feed *feed, const ck_attention_shape *shape, const CK_NAME(place) * place,
+                                size_t j0) {
+  const size_t here = ck_min(CK_PANEL, place->limit - j0), width = shape->width, element = sizeof(CK_ELEMENT);
+  ck_feed_add(feed, place->key + j0 * shape->key_row, shape->key_row, width, element, here);
+  ck_feed_add(feed, place->value + j0 * shape->value_row, shape->value_row, width, element, here);
+}
+
 static void CK_NAME(ck_attention_forward)(ck_worker *worker, const void *opaque, size_t task) {
   const ck_attention_job *job = opaque;
   const ck_attention_shape *shape = &job->shape;
-  const size_t head = task / job->chunks, b = head / shape->heads, h = head % shape->heads, width = shape->width;
-  const size_t padded = ck_round_up(width, CK_LANES), i0 = task % job->chunks * job->chunk;
-  const size_t rows = ck_min(job->chunk, shape->queries - i0), offset = shape->keys - shape->queries + i0;
-  const float *query = job->query + b * shape->query_batch + i0 * shape->query_row + h * width;
-  const float *key = job->key + b * shape->key_batch + h * width;
-  const float *value = job->value + b * shape->value_batch + h * width;
-  float *output = job->output + b * shape->output_batch + i0 * shape->output_row + h * width;
+  const CK_NAME(place) place = CK_NAME(place_of)(job, task);
+  const size_t rows = place.rows, offset = place.offset, limit = place.limit, width = shape->width;
+  const size_t words = ck_ceil_div(width, CK_GROUP), words_row = ck_round_up(words, CK_LANES);
+  const size_t padded = ck_round_up(width, CK_LANES);
+  const bool causal = job->mask == CK_ATTENTION_CAUSAL;
 
   float *scratch = ck_worker_scratch(worker);
-  float *packed_query = ck_take(&scratch, rows * width), *sums = ck_take(&scratch, rows * padded);
-  float *sum = ck_take(&scratch, rows * CK_PAD), *maximum = ck_take(&scratch, rows);
-  float *keys = ck_take(&scratch, CK_KEY_TILE * width), *values = ck_take(&scratch, CK_KEY_TILE * padded);
-  float *scores = ck_take(&scratch, CK_KEY_TILE * CK_QUERY_TILE), *factor = ck_take(&scratch, CK_QUERY_TILE);
-  CK_NAME(pack_rows)(rows, width, width, query, shape->query_row, job->scale, packed_query);
+  float *queries = ck_take(&scratch, rows * words_row), *sums = ck_take(&scratch, rows * padded);
+  float *total = ck_take(&scratch, rows), *maximum = ck_take(&scratch, rows);
+  float *keys = ck_take(&scratch, CK_PANEL * words), *values = ck_take(&scratch, CK_PANEL / CK_GROUP * padded);
+  float *scores = ck_take(&scratch, CK_BLOCK_ROWS * CK_PANEL);
+  CK_NAME(pack_rows)(rows, width, place.query, shape->query_row, queries, words_row);
 
-  // Few queries use each value few times: then it is read where it lies.
-  const bool pack_values = rows > 8 || width % CK_LANES != 0;
-  for (size_t j0 = 0; j0 < offset + rows; j0 += CK_KEY_TILE) {
-    const size_t here = ck_min(CK_KEY_TILE, offset + rows - j0);
-    CK_NAME(pack_columns)(here, width, key + j0 * shape->key_row, shape->key_row, keys);
-    const float *tile_values = value + j0 * shape->value_row;
-    size_t value_row = shape->value_row;
-    if (pack_values) {
-      CK_NAME(pack_rows)(here, width, padded, tile_values, value_row, 1, values);
-      tile_values = values, value_row = padded;
-    }
-    // The next tile is fetched meanwhile, a few rows with each block of queries.
-    size_t ahead = j0 + CK_KEY_TILE;
-    const size_t ahead_end = ck_min(ahead + CK_KEY_TILE, offset + rows);
-    for (size_t r0 = j0 > offset ? j0 - offset : 0; r0 < rows; r0 += CK_QUERY_TILE) {
-      const size_t n = ck_min(CK_QUERY_TILE, rows - r0);
-      size_t vectors[CK_QUERY_TILE];
-      ptrdiff_t last[CK_QUERY_TILE];
-      for (size_t r = 0; r < n; r += CK_BLOCK_ROWS) {
-        const size_t block = ck_min(CK_BLOCK_ROWS, n - r);
-        for (size_t i = r; i < r + block; i++) {
-          last[i] = (ptrdiff_t)(offset + r0 + i - j0);
-          // All rows of a block see as many vectors as its last one.
-          vectors[i] = ck_min(CK_TILE_VECTORS, (offset + r0 + r + block - 1 - j0) / CK_LANES + 1);
-        }
-        CK_NAME(product_down)(block, vectors[r], width, packed_query + (r0 + r) * width, width, keys, CK_KEY_TILE,
-                              scores + r * CK_KEY_TILE, CK_KEY_TILE, CK_START_ZERO, NULL);
-        for (size_t n = 0; n < 3 && ahead < ahead_end; n++, ahead++) {
-          CK_NAME(prefetch_row)(width, key + ahead * shape->key_row);
-          CK_NAME(prefetch_row)(width, value + ahead * shape->value_row);
-        }
+  for (size_t j0 = 0; j0 < limit; j0 += CK_PANEL) {
+    const size_t here = ck_min(CK_PANEL, limit - j0);
+    CK_NAME(pack_columns)(here, width, place.key + j0 * shape->key_row, shape->key_row, keys);
+    CK_NAME(pack_groups)(here, width, padded, place.value + j0 * shape->value_row, shape->value_row, values);
+    // Meanwhile the next panel, or what the next task starts with, is fetched.
+    ck_feed feed = {};
+    if (j0 + CK_PANEL < limit) {
+      CK_NAME(feed_panel)(&feed, shape, &place, j0 + CK_PANEL);
+    } else {
+      ck_feed_add(&feed, place.output, shape->output_row, width, sizeof(CK_ELEMENT), rows);
+      const size_t next = task + ck_worker_count(worker);
+      if (next < shape->batch * shape->heads * job->chunks) {
+        const CK_NAME(place) then = CK_NAME(place_of)(job, next);
+        ck_feed_add(&feed, then.query, shape->query_row, width, sizeof(CK_ELEMENT), then.rows);
+        CK_NAME(feed_panel)(&feed, shape, &then, 0);
       }
-      CK_NAME(softmax_tile)(n, vectors, last, j0 == 0, scores, factor, maximum + r0, sum + r0 * CK_PAD);
-      for (size_t r = 0; r < n; r += CK_BLOCK_ROWS) {
-        const size_t block = ck_min(CK_BLOCK_ROWS, n - r);
-        // Keys that all rows of the block see, then those that each row sees one more of.
-        const size_t seen = ck_min(here, (size_t)last[r] + 1), stairs = ck_min(here - seen, block - 1);
-        const int start = j0 ? CK_START_SCALED : CK_START_ZERO;
-        float *block_scores = scores + r * CK_KEY_TILE, *block_sums = sums + (r0 + r) * padded;
-        CK_NAME(product_down_stairs)(block, padded / CK_LANES, seen, stairs, block_scores, CK_KEY_TILE, tile_values,
-                                     value_row, block_sums, padded, start, factor + r);
+    }
+    const size_t start = causal && j0 > offset ? j0 - offset : 0; // rows before see none of these keys
+    const size_t feed_rows = ck_ceil_div(feed.rows, ck_ceil_div(rows - start, CK_BLOCK_ROWS));
+    for (size_t r0 = start; r0 < rows; r0 += CK_BLOCK_ROWS) {
+      const size_t n = ck_min(CK_BLOCK_ROWS, rows - r0);
+      size_t seen[CK_BLOCK_ROWS];
+      for (size_t r = 0; r < n; r++) seen[r] = ck_seen(job->mask, here, offset + r0 + r, j0);
+      ck_feed_some(&feed, feed_rows);
+      // At the diagonal each row sees one key more than the one before, until all of the panel is seen.
+      const size_t grow = seen[n - 1] - seen[0], split = grow == 0 ? n : grow + 1;
+      for (size_t from = 0, count; from < n; from += count) {
+        count = from == 0 ? split : n - from;
+        const size_t r = r0 + from;
+        CK_NAME(meet)(count, seen + from, j0 == 0, seen[from] < here, queries + r * words_row, words, words_row, keys,
+                      values, padded, job->scale2, scores, (CK_NAME(rows)){sums + r * padded, total + r, maximum + r});
       }
     }
   }
 
-  for (size_t r = 0; r < rows; r++) {
-    const float total = vsum(vload(sum + r * CK_PAD)), inverse = 1 / total;
-    float *o = output + r * shape->output_row;
-    const float *s = sums + r * padded;
-    size_t d = 0;
-    for (; d + CK_LANES <= width; d += CK_LANES) vstore(o + d, vload(s + d) * inverse);
-    for (; d < width; d++) o[d] = s[d] * inverse;
-    if (job->log_sum_exp) job->log_sum_exp[head * shape->queries + i0 + r] = maximum[r] + logf(total);
+  float *log_sum_exp = job->log_sum_exp ? job->log_sum_exp + place.head * shape->queries + place.i0 : NULL;
+  for (size_t r = 0; r < rows; r += CK_LANES) {
+    vfloat t = vload(total + r);
+    if (log_sum_exp) {
+      vfloat l = vfma(vload(maximum + r), (vfloat)(0.693147180559945309f), vlog(t));
+      if (rows - r >= CK_LANES)
+        vstore(log_sum_exp + r, l);
+      else
+        vstore_part(log_sum_exp + r, rows - r, l);
+    }
+    vstore(total + r, 1.0f / t);
   }
+  for (size_t r = 0; r < rows; r++)
+    CK_NAME(write_rows)(1, width, padded, sums + r * padded, total[r], place.output + r * shape->output_row,
+                        shape->output_row);
 }

@@ -1,18 +1,24 @@
-// Packing rows and columns of one head into contiguous tiles, and the exponential of shifted scores.
+// Packing rows and columns of one head into contiguous tiles, and powers of two of shifted scores.
 
-// exp(x) for x <= 0, by vexp's polynomial; 0 below the logarithm of the smallest normal number. Masked scores are minus
-// infinity, and a result that has to be denormal first costs a hundred cycles. NaN stays NaN.
-CK_VECTOR vfloat CK_NAME(exp_below)(vfloat x) {
-  vfloat shifted = vfma(x, (vfloat)(1.44269504088896341f), (vfloat)(CK_ROUNDER)), n = shifted - CK_ROUNDER;
-  vfloat r = vfma(n, (vfloat)(-0.693359375f), x);
-  r = vfma(n, (vfloat)(2.12194440e-4f), r);
-  vfloat p = vfma((vfloat)(1.9875691500e-4f), r, (vfloat)(1.3981999507e-3f));
-  p = vfma(p, r, (vfloat)(8.3334519073e-3f));
-  p = vfma(p, r, (vfloat)(4.1665795894e-2f));
-  p = vfma(p, r, (vfloat)(1.6666665459e-1f));
-  p = vfma(p, r, (vfloat)(5.0000001201e-1f));
-  p = vfma(p, r * r, r) + 1.0f;
-  return x < -87.3f ? (vfloat)(0.0f) : p * (vfloat)(((vint)shifted + 127) << 23);
+// 2^x for x <= 0 (a little above, too), within 1.4 units of 2^-24 with six terms and 2.9 with five; 0 below the
+// smallest normal number: masked scores are minus infinity, and a result that has to be denormal first costs a hundred
+// cycles. NaN stays NaN. Minimax polynomials of relative error with the first term 1, so that 2^0 is 1.
+CK_VECTOR vfloat CK_NAME(power2)(vfloat x) {
+  vfloat shifted = x + CK_ROUNDER, r = x - (shifted - CK_ROUNDER);
+#if defined(CK_HALVES)
+  vfloat p = vfma((vfloat)(1.3264727e-3f), r, (vfloat)(9.671513e-3f));
+  p = vfma(p, r, (vfloat)(5.5507336e-2f));
+  p = vfma(p, r, (vfloat)(2.4022242e-1f));
+  p = vfma(p, r, (vfloat)(6.9314700e-1f));
+#else
+  vfloat p = vfma((vfloat)(1.5353362e-4f), r, (vfloat)(1.3398874e-3f));
+  p = vfma(p, r, (vfloat)(9.6184369e-3f));
+  p = vfma(p, r, (vfloat)(5.5503324e-2f));
+  p = vfma(p, r, (vfloat)(2.4022648e-1f));
+  p = vfma(p, r, (vfloat)(6.9314718e-1f));
+#endif
+  p = vfma(p, r, (vfloat)(1.0f));
+  return x < -126.0f ? (vfloat)(0.0f) : (vfloat)((vint)p + ((vint)shifted << 23));
 }
 
 // Transposes a square of CK_LANES vectors: in step s, pairs of rows s apart exchange their off-diagonal s x s blocks.
@@ -49,41 +55,78 @@ static inline __attribute__((always_inline)) void CK_NAME(transpose)(vfloat *x) 
 #undef CK_LOW
 #undef CK_HIGH
 
-// rows x width -> rows x padded, multiplied by scale, zeros to the right.
-static void CK_NAME(pack_rows)(size_t rows, size_t width, size_t padded, const float *source, size_t source_row,
-                               float scale, float *packed) {
-  for (size_t i = 0; i < rows; i++, source += source_row, packed += padded) {
+// rows x width -> rows x words, zeros to the right up to whole vectors.
+static void CK_NAME(pack_rows)(size_t rows, size_t width, const CK_ELEMENT *source, size_t source_row, float *packed,
+                               size_t packed_row) {
+  for (size_t i = 0; i < rows; i++, source += source_row, packed += packed_row) {
+    float *to = packed;
     size_t d = 0;
-    for (; d + CK_LANES <= width; d += CK_LANES) vstore(packed + d, vload(source + d) * scale);
-    for (; d < width; d++) packed[d] = source[d] * scale;
-    for (; d < padded; d++) packed[d] = 0;
+    for (; d + CK_STEP <= width; d += CK_STEP, to += CK_LANES) vstore(to, CK_NAME(read_words)(source + d));
+    if (d < width) vstore(to, CK_NAME(read_words_part)(source + d, width - d));
   }
 }
 
-// Rows lie too far apart for the hardware to foresee.
-CK_VECTOR void CK_NAME(prefetch_row)(size_t width, const float *row) {
-  for (size_t d = 0; d < width; d += 16) __builtin_prefetch(row + d);
-}
-
-// rows (<= CK_KEY_TILE) x width -> width x CK_KEY_TILE, zeros to the right.
-static void CK_NAME(pack_columns)(size_t rows, size_t width, const float *source, size_t source_row, float *packed) {
-  size_t i = 0;
-  for (; i + CK_LANES <= rows; i += CK_LANES) {
-    size_t d = 0;
-    for (; d + CK_LANES <= width; d += CK_LANES) {
-      vfloat x[CK_LANES];
-#pragma unroll
-      for (int l = 0; l < CK_LANES; l++) x[l] = vload(source + (i + l) * source_row + d);
-      CK_NAME(transpose)(x);
-#pragma unroll
-      for (int l = 0; l < CK_LANES; l++) vstore(packed + (d + l) * CK_KEY_TILE + i, x[l]);
+// rows x width -> ceil(rows / CK_GROUP) x padded, words along the rows' number, zeros to the right.
+static void CK_NAME(pack_groups)(size_t rows, size_t width, size_t padded, const CK_ELEMENT *source, size_t source_row,
+                                 float *packed) {
+#if CK_GROUP == 1
+  CK_NAME(pack_rows)(rows, width, source, source_row, packed, padded);
+#else
+  for (size_t i = 0; i < rows; i += 2, source += 2 * source_row, packed += padded) {
+    const bool both = i + 1 < rows;
+    const CK_ELEMENT *odd = both ? source + source_row : source;
+    const size_t keep = both ? SIZE_MAX : 0;
+    for (size_t d = 0; d < width; d += CK_LANES) {
+      const size_t n = ck_min(width - d, CK_LANES);
+      vhalf low = vload_half_part(source + d, n), high = vload_half_part(odd + d, ck_min(n, keep));
+      vstore(packed + d, CK_NAME(pair)(low, high));
     }
-    for (; d < width; d++)
-      for (size_t l = 0; l < CK_LANES; l++) packed[d * CK_KEY_TILE + i + l] = source[(i + l) * source_row + d];
   }
-  if (i == CK_KEY_TILE) return;
-  for (size_t d = 0; d < width; d++) {
-    for (size_t l = i; l < rows; l++) packed[d * CK_KEY_TILE + l] = source[l * source_row + d];
-    for (size_t l = rows; l < CK_KEY_TILE; l++) packed[d * CK_KEY_TILE + l] = 0;
+#endif
+}
+
+// keys x width -> blocks of words x CK_KEY_BLOCK, zeros to the right of the last one.
+static void CK_NAME(pack_columns)(size_t keys, size_t width, const CK_ELEMENT *source, size_t source_row,
+                                  float *packed) {
+  const size_t words = ck_ceil_div(width, CK_GROUP);
+  for (size_t i = 0; i < keys; i += CK_LANES) {
+    const CK_ELEMENT *from = source + i * source_row;
+    float *to = packed + i / CK_KEY_BLOCK * words * CK_KEY_BLOCK + i % CK_KEY_BLOCK;
+    const size_t rows = ck_min(keys - i, CK_LANES);
+    for (size_t d = 0; d < width; d += CK_STEP, from += CK_STEP, to += CK_LANES * CK_KEY_BLOCK) {
+      vfloat x[CK_LANES];
+      const size_t here = ck_min(words - d / CK_GROUP, CK_LANES);
+      if (rows == CK_LANES && d + CK_STEP <= width) {
+#pragma unroll
+        for (int l = 0; l < CK_LANES; l++) x[l] = CK_NAME(read_words)(from + l * source_row);
+      } else {
+        for (size_t l = 0; l < CK_LANES; l++) {
+          x[l] = (vfloat)(0.0f);
+          if (l < rows)
+            x[l] = d + CK_STEP <= width ? CK_NAME(read_words)(from + l * source_row)
+                                        : CK_NAME(read_words_part)(from + l * source_row, width - d);
+        }
+      }
+      CK_NAME(transpose)(x);
+      if (here == CK_LANES) {
+#pragma unroll
+        for (int l = 0; l < CK_LANES; l++) vstore(to + l * CK_KEY_BLOCK, x[l]);
+      } else {
+        for (size_t l = 0; l < here; l++) vstore(to + l * CK_KEY_BLOCK, x[l]);
+      }
+    }
+  }
+}
+
+static void CK_NAME(write_rows)(size_t rows, size_t width, size_t padded, const float *source, float scale,
+                                CK_ELEMENT *target, size_t target_row) {
+  for (size_t i = 0; i < rows; i++, source += padded, target += target_row) {
+    size_t d = 0;
+#if defined(CK_HALVES)
+    for (; d + 2 * CK_LANES <= width; d += 2 * CK_LANES)
+      vstore_bf16_pair(target + d, vload(source + d) * scale, vload(source + d + CK_LANES) * scale);
+#endif
+    for (; d + CK_LANES <= width; d += CK_LANES) CK_NAME(write)(target + d, vload(source + d) * scale);
+    if (d < width) CK_NAME(write_part)(target + d, width - d, vload(source + d) * scale);
   }
 }

@@ -1,122 +1,226 @@
 import CKernels
 
-// Causal scaled dot-product attention (Vaswani et al. 2017, section 3.2.1), tile by tile (Dao et al. 2022): no matrix of
-// queries by keys is ever in memory.
+// Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1), tile by tile (Dao et al. 2022): no matrix of queries
+// by keys is ever in memory.
 //
-//     s[i, j] = q[i] · k[j] / sqrt(headWidth),  j <= i
+//     s[i, j] = q[i] · k[j] / sqrt(headWidth),  for the keys j that query i sees
 //     L[i] = log Σ_j exp(s[i, j]),  o[i] = Σ_j exp(s[i, j] - L[i]) v[j]
+
+/// What attention reads and writes: `Float`, or `UInt16` for the bits of bf16. Scores, softmax, log-sum-exp and sums are f32
+/// either way; see `docs/Numerics.md` for what is rounded to bf16 on the way.
+public protocol AttentionElement: BitwiseCopyable {
+    /// Whether elements are the bits of bf16; f32 otherwise.
+    static var isBF16: Bool { get }
+}
+
+extension Float: AttentionElement {
+    /// f32.
+    public static var isBF16: Bool { false }
+}
+
+extension UInt16: AttentionElement {
+    /// The bits of bf16.
+    public static var isBF16: Bool { true }
+}
+
+extension AttentionElement {
+    fileprivate static var type: ck_type { isBF16 ? CK_BF16 : CK_F32 }
+}
+
+/// Which keys a query sees.
+public enum AttentionMask: Sendable, CaseIterable {
+    /// Those up to its own position.
+    case causal
+    /// All.
+    case full
+
+    fileprivate var kernel: ck_attention_mask { self == .causal ? CK_ATTENTION_CAUSAL : CK_ATTENTION_FULL }
+}
+
+/// The extents of self-attention on packed rows, checked.
+private struct PackedAttention {
+    let batch, length, heads, kvHeads, headWidth: Int
+    let name: StaticString
+
+    init(_ name: StaticString, _ batch: Int, _ length: Int, _ heads: Int, _ kvHeads: Int, _ headWidth: Int) {
+        precondition(
+            heads > 0 && headWidth > 0 && kvHeads > 0 && heads % kvHeads == 0,
+            "\(name): \(heads) heads of width \(headWidth) with \(kvHeads) heads of keys and values")
+        (self.name, self.batch, self.length) = (name, batch, length)
+        (self.heads, self.kvHeads, self.headWidth) = (heads, kvHeads, headWidth)
+    }
+
+    var columns: Int { heads * headWidth }
+    var keyColumns: Int { kvHeads * headWidth }
+    var row: Int { columns + 2 * keyColumns }
+
+    func require(_ what: StaticString, _ count: Int, _ expected: Int) {
+        precondition(
+            count == expected,
+            "\(name): \(what) of \(count), not \(expected), for batch \(batch), length \(length), \(heads) heads of "
+                + "width \(headWidth) with \(kvHeads) heads of keys and values")
+    }
+
+    func require(qkv: Int, output: Int) {
+        require("qkv", qkv, batch * length * row)
+        require("output", output, batch * length * columns)
+    }
+
+    var shape: ck_attention_shape {
+        var shape = ck_attention_shape()
+        (shape.batch, shape.queries, shape.keys) = (batch, length, length)
+        (shape.heads, shape.kv_heads, shape.width) = (heads, kvHeads, headWidth)
+        (shape.query_row, shape.key_row, shape.value_row, shape.output_row) = (row, row, row, columns)
+        (shape.query_batch, shape.output_batch) = (row * length, columns * length)
+        (shape.key_batch, shape.value_batch) = (row * length, row * length)
+        return shape
+    }
+}
 
 /// Self-attention of whole sequences, for training.
 ///
 /// - Parameters:
-///   - qkv: `[batch * length, 3 * heads * headWidth]`: in each row queries, then keys, then values, head by head.
+///   - qkv: `[batch * length, (heads + 2 * kvHeads) * headWidth]`: in each row queries, then keys, then values, head by head.
+///   - kvHeads: heads of keys and values, which divide `heads`: query head `h` uses head `h * kvHeads / heads` (grouped-query
+///     attention, Ainslie et al. 2023).
 ///   - output: `[batch * length, heads * headWidth]`.
 ///   - logSumExp: `[batch, heads, length]`, `L` in nats, which the backward pass needs.
 ///
-/// The bits of a row do not depend on the other sequences, on later positions or on the number of threads.
-public func causalAttention(
-    qkv: Span<Float>, batch: Int, length: Int, heads: Int, headWidth: Int, into output: consuming MutableSpan<Float>,
-    logSumExp: consuming MutableSpan<Float>, on context: Context
+/// The bits of a row do not depend on the other sequences, on positions that it does not see or on the number of threads.
+public func attention<Element: AttentionElement>(
+    qkv: Span<Element>, mask: AttentionMask, batch: Int, length: Int, heads: Int, kvHeads: Int, headWidth: Int,
+    into output: consuming MutableSpan<Element>, logSumExp: consuming MutableSpan<Float>, on context: Context
 ) throws(KernelError) {
-    precondition(
-        logSumExp.count == batch * heads * length,
-        "causalAttention: logSumExp of \(logSumExp.count) for [\(batch), \(heads), \(length)]")
-    try attend(qkv, batch, length, heads, headWidth, output.base, output.count, logSumExp.base, context)
+    let packed = PackedAttention("attention", batch, length, heads, kvHeads, headWidth)
+    packed.require("logSumExp", logSumExp.count, batch * heads * length)
+    packed.require(qkv: qkv.count, output: output.count)
+    try attend(qkv, mask, packed, output.base, logSumExp.base, context)
 }
 
 /// Self-attention of whole sequences, when no backward pass will follow.
-public func causalAttention(
-    qkv: Span<Float>, batch: Int, length: Int, heads: Int, headWidth: Int, into output: consuming MutableSpan<Float>,
-    on context: Context
+public func attention<Element: AttentionElement>(
+    qkv: Span<Element>, mask: AttentionMask, batch: Int, length: Int, heads: Int, kvHeads: Int, headWidth: Int,
+    into output: consuming MutableSpan<Element>, on context: Context
 ) throws(KernelError) {
-    try attend(qkv, batch, length, heads, headWidth, output.base, output.count, nil, context)
+    let packed = PackedAttention("attention", batch, length, heads, kvHeads, headWidth)
+    packed.require(qkv: qkv.count, output: output.count)
+    try attend(qkv, mask, packed, output.base, nil, context)
 }
 
-private func attend(
-    _ qkv: Span<Float>, _ batch: Int, _ length: Int, _ heads: Int, _ headWidth: Int,
-    _ output: UnsafeMutablePointer<Float>, _ outputCount: Int, _ logSumExp: UnsafeMutablePointer<Float>?,
-    _ context: Context
+/// ``attention(qkv:mask:batch:length:heads:kvHeads:headWidth:into:logSumExp:on:)`` with the causal mask and as many heads of
+/// keys and values as of queries.
+public func causalAttention<Element: AttentionElement>(
+    qkv: Span<Element>, batch: Int, length: Int, heads: Int, headWidth: Int,
+    into output: consuming MutableSpan<Element>, logSumExp: consuming MutableSpan<Float>, on context: Context
 ) throws(KernelError) {
-    let columns = heads * headWidth
-    precondition(heads > 0 && headWidth > 0, "causalAttention: \(heads) heads of width \(headWidth)")
-    precondition(
-        qkv.count == batch * length * 3 * columns && outputCount == batch * length * columns,
-        "causalAttention: qkv of \(qkv.count) and output of \(outputCount) for batch \(batch), length \(length), "
-            + "\(heads) heads of width \(headWidth)")
-    let shape = ck_attention_shape(
-        batch: batch, queries: length, keys: length, heads: heads, width: headWidth, query_row: 3 * columns,
-        query_batch: 3 * columns * length, key_row: 3 * columns, key_batch: 3 * columns * length,
-        value_row: 3 * columns, value_batch: 3 * columns * length, output_row: columns, output_batch: columns * length)
-    let start = qkv.base
+    try attention(
+        qkv: qkv, mask: .causal, batch: batch, length: length, heads: heads, kvHeads: heads, headWidth: headWidth,
+        into: output, logSumExp: logSumExp, on: context)
+}
+
+/// ``attention(qkv:mask:batch:length:heads:kvHeads:headWidth:into:on:)`` with the causal mask and as many heads of keys and
+/// values as of queries.
+public func causalAttention<Element: AttentionElement>(
+    qkv: Span<Element>, batch: Int, length: Int, heads: Int, headWidth: Int,
+    into output: consuming MutableSpan<Element>, on context: Context
+) throws(KernelError) {
+    try attention(
+        qkv: qkv, mask: .causal, batch: batch, length: length, heads: heads, kvHeads: heads, headWidth: headWidth,
+        into: output, on: context)
+}
+
+private func attend<Element: AttentionElement>(
+    _ qkv: Span<Element>, _ mask: AttentionMask, _ packed: PackedAttention, _ output: UnsafeMutablePointer<Element>,
+    _ logSumExp: UnsafeMutablePointer<Float>?, _ context: Context
+) throws(KernelError) {
+    let query = qkv.base
+    let key = query + packed.columns
     try check(
-        ck_attention_f32(
-            context.handle, shape, start, start + columns, start + 2 * columns, output, logSumExp), "causalAttention")
+        ck_attention(
+            context.handle, Element.type, mask.kernel, packed.shape, query, key, key + packed.keyColumns, output,
+            logSumExp), "attention")
 }
 
-/// Gradient of ``causalAttention(qkv:batch:length:heads:headWidth:into:logSumExp:on:)``.
+/// Gradient of ``attention(qkv:mask:batch:length:heads:kvHeads:headWidth:into:logSumExp:on:)``.
 ///
 /// With `p[i, j] = exp(s[i, j] - L[i])` and `D[i] = dO[i] · o[i]` (Dao et al. 2022, appendix B.2):
 /// `ds[i, j] = p[i, j] (dO[i] · v[j] - D[i])`, `dq[i] = Σ_j ds[i, j] k[j] / sqrt(headWidth)`,
-/// `dk[j] = Σ_i ds[i, j] q[i] / sqrt(headWidth)`, `dv[j] = Σ_i p[i, j] dO[i]`.
+/// `dk[j] = Σ_i ds[i, j] q[i] / sqrt(headWidth)`, `dv[j] = Σ_i p[i, j] dO[i]`; the last two are summed over the query heads
+/// that share a head of keys and values.
 ///
 /// - Parameters:
 ///   - dOutput: `[batch * length, heads * headWidth]`.
 ///   - output: what the forward pass returned, with its `logSumExp`.
 ///   - dQKV: replaced, in the layout of `qkv`.
-public func causalAttentionBackward(
-    dOutput: Span<Float>, qkv: Span<Float>, output: Span<Float>, logSumExp: Span<Float>, batch: Int, length: Int,
-    heads: Int, headWidth: Int, into dQKV: consuming MutableSpan<Float>, on context: Context
+public func attentionBackward<Element: AttentionElement>(
+    dOutput: Span<Element>, qkv: Span<Element>, output: Span<Element>, logSumExp: Span<Float>, mask: AttentionMask,
+    batch: Int, length: Int, heads: Int, kvHeads: Int, headWidth: Int, into dQKV: consuming MutableSpan<Element>,
+    on context: Context
 ) throws(KernelError) {
-    let columns = heads * headWidth
-    precondition(heads > 0 && headWidth > 0, "causalAttentionBackward: \(heads) heads of width \(headWidth)")
-    precondition(
-        qkv.count == batch * length * 3 * columns && dQKV.count == qkv.count
-            && output.count == batch * length * columns && dOutput.count == output.count
-            && logSumExp.count == batch * heads * length,
-        "causalAttentionBackward: qkv of \(qkv.count), its gradient of \(dQKV.count), output of \(output.count), its "
-            + "gradient of \(dOutput.count) and logSumExp of \(logSumExp.count) for batch \(batch), length \(length), "
-            + "\(heads) heads of width \(headWidth)")
+    let packed = PackedAttention("attentionBackward", batch, length, heads, kvHeads, headWidth)
+    packed.require(qkv: qkv.count, output: output.count)
+    packed.require("gradient of qkv", dQKV.count, qkv.count)
+    packed.require("gradient of output", dOutput.count, output.count)
+    packed.require("logSumExp", logSumExp.count, batch * heads * length)
+    let query = qkv.base
+    let key = query + packed.columns
+    let dQuery = dQKV.base
+    let dKey = dQuery + packed.columns
     try check(
-        ck_attention_backward_f32(
-            context.handle, batch, length, heads, headWidth, dOutput.base, qkv.base, output.base, logSumExp.base,
-            dQKV.base), "causalAttentionBackward")
+        ck_attention_backward(
+            context.handle, Element.type, mask.kernel, packed.shape, dOutput.base, query, key, key + packed.keyColumns,
+            output.base, logSumExp.base, dQuery, dKey, dKey + packed.keyColumns), "attentionBackward")
 }
 
-/// Attention of the newest rows of one sequence against its cache of keys and values. Bit-equal to the same rows of
-/// ``causalAttention(qkv:batch:length:heads:headWidth:into:on:)`` on a context with the same instruction sets.
+/// Gradient of ``causalAttention(qkv:batch:length:heads:headWidth:into:logSumExp:on:)``: see
+/// ``attentionBackward(dOutput:qkv:output:logSumExp:mask:batch:length:heads:kvHeads:headWidth:into:on:)``.
+public func causalAttentionBackward<Element: AttentionElement>(
+    dOutput: Span<Element>, qkv: Span<Element>, output: Span<Element>, logSumExp: Span<Float>, batch: Int,
+    length: Int, heads: Int, headWidth: Int, into dQKV: consuming MutableSpan<Element>, on context: Context
+) throws(KernelError) {
+    try attentionBackward(
+        dOutput: dOutput, qkv: qkv, output: output, logSumExp: logSumExp, mask: .causal, batch: batch, length: length,
+        heads: heads, kvHeads: heads, headWidth: headWidth, into: dQKV, on: context)
+}
+
+/// Causal attention of the newest rows of one sequence against its cache of keys and values. Bit-equal to the same rows of
+/// ``attention(qkv:mask:batch:length:heads:kvHeads:headWidth:into:on:)`` on a context with the same instruction sets.
 ///
 /// - Parameters:
 ///   - query: at least `queries` rows, `queryStride` elements apart, each of `heads * headWidth` in use. Row `i` stands at
 ///     position `keyCount - queries + i` and sees the keys up to its own.
-///   - keys: at least `keyCount` rows of `heads * headWidth`, those of the new positions included; more is capacity.
+///   - keys: at least `keyCount` rows of `kvHeads * headWidth`, those of the new positions included; more is capacity.
 ///   - values: the same of values.
+///   - kvHeads: heads of keys and values; nil: as many as of queries.
 ///   - output: `[queries, heads * headWidth]`.
-public func cachedAttention(
-    query: Span<Float>, queryStride: Int, keys: Span<Float>, values: Span<Float>, queries: Int, keyCount: Int,
-    heads: Int, headWidth: Int, into output: consuming MutableSpan<Float>, on context: Context
+public func cachedAttention<Element: AttentionElement>(
+    query: Span<Element>, queryStride: Int, keys: Span<Element>, values: Span<Element>, queries: Int, keyCount: Int,
+    heads: Int, kvHeads: Int? = nil, headWidth: Int, into output: consuming MutableSpan<Element>, on context: Context
 ) throws(KernelError) {
-    let columns = heads * headWidth
-    precondition(heads > 0 && headWidth > 0, "cachedAttention: \(heads) heads of width \(headWidth)")
+    let packed = PackedAttention("cachedAttention", 1, keyCount, heads, kvHeads ?? heads, headWidth)
+    let columns = packed.columns, keyColumns = packed.keyColumns
     precondition(
         0 <= queries && queries <= keyCount, "cachedAttention: \(queries) queries against \(keyCount) keys")
     guard queries > 0 else { return }
     precondition(
         queryStride >= columns && query.count >= (queries - 1) * queryStride + columns
-            && keys.count >= keyCount * columns && values.count >= keyCount * columns
+            && keys.count >= keyCount * keyColumns && values.count >= keyCount * keyColumns
             && output.count == queries * columns,
         "cachedAttention: query of \(query.count) with stride \(queryStride), keys of \(keys.count), values of "
             + "\(values.count) and output of \(output.count) for \(queries) queries, \(keyCount) keys, \(heads) heads of "
-            + "width \(headWidth)")
-    let shape = ck_attention_shape(
-        batch: 1, queries: queries, keys: keyCount, heads: heads, width: headWidth, query_row: queryStride,
-        query_batch: 0, key_row: columns, key_batch: 0, value_row: columns, value_batch: 0, output_row: columns,
-        output_batch: 0)
+            + "width \(headWidth) with \(packed.kvHeads) heads of keys and values")
+    var shape = packed.shape
+    shape.queries = queries
+    (shape.query_row, shape.key_row, shape.value_row) = (queryStride, keyColumns, keyColumns)
     try check(
-        ck_attention_f32(context.handle, shape, query.base, keys.base, values.base, output.base, nil),
-        "cachedAttention")
+        ck_attention(
+            context.handle, Element.type, CK_ATTENTION_CAUSAL, shape, query.base, keys.base, values.base, output.base,
+            nil), "cachedAttention")
 }
 
 extension Kernels {
-    /// Variants of causal attention, forward and backward.
+    /// Variants of attention in f32, forward and backward.
     public static var attention: [Variant] { Variant.list(ck_attention_variants) }
+    /// Variants of attention in bf16, forward and backward.
+    public static var attentionBF16: [Variant] { Variant.list(ck_attention_bf16_variants) }
 }

@@ -2,7 +2,7 @@
 let allCases: [BenchCase] =
     BenchCase.matmulLayouts + BenchCase.matmulPacked + BenchCase.matmulLinear + BenchCase.matmulGELU
     + BenchCase.matmulDynamic + BenchCase.matmulDecode + [
-        .attention, .attentionBackward,
+        .attention, .attentionBackward, .attentionBF16, .attentionBackwardBF16,
         .norm, .normBackward, .softmaxRows, .geluForward, .geluGradient, .residual, .columnSums,
         .embeddingGather, .embeddingScatter, .crossEntropyRows, .distillationRows, .vocabularyLoss,
         .dropoutForward, .uniformNumbers, .normalNumbers,

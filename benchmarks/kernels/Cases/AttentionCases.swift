@@ -2,7 +2,10 @@ import AlambicKernels
 
 extension BenchCase {
     /// Batch x heads x length x head width.
-    private static let attentionShapes = [BenchShape(4, 12, 1024, 64), BenchShape(16, 4, 128, 32)]
+    private static let attentionShapes = [
+        BenchShape(4, 12, 1024, 64), BenchShape(4, 12, 256, 64), BenchShape(4, 12, 64, 64), BenchShape(64, 6, 256, 64),
+        BenchShape(12, 4, 64, 32),
+    ]
 
     /// Two products of T x T x D, of which causality needs half.
     private static func causalOps(_ shape: BenchShape) -> Double {
@@ -20,51 +23,69 @@ extension BenchCase {
         return machine.floatsInRotation(BenchShape(shape[0], shape[2]), buffers: 1, besides: table)
     }
 
-    static let attention = BenchCase(
-        name: "attention", dtype: "f32", summary: "causal attention, tiled; batch x heads x length x head width",
-        variants: Kernels.attention, shapes: attentionShapes, isCold: false,
-        prepare: { shape, context in
-            let (batch, heads, length, width) = (shape[0], shape[1], shape[2], shape[3])
-            let columns = heads * width
-            let qkv = try ramp(batch * length * 3 * columns)
-            let output = try Memory<Float>(count: batch * length * columns)
-            let logSumExp = try Memory<Float>(count: batch * heads * length)
-            return Workload(
-                ops: causalOps(shape), bytes: Double(4 * batch * length * 4 * columns), peak: .f32, pattern: .copy,
-                copies: 1
-            ) { _ in
-                try causalAttention(
-                    qkv: qkv.span, batch: batch, length: length, heads: heads, headWidth: width,
-                    into: output.mutableSpan,
-                    logSumExp: logSumExp.mutableSpan, on: context)
-            }
-        }, memory: attentionMemory)
+    static let attention = attentionForward("f32", Kernels.attention, .f32, ramp)
+    static let attentionBF16 = attentionForward("bf16", Kernels.attentionBF16, .bf16) { try halves($0, .bf16) }
+    static let attentionBackward = attentionGradients("f32", Kernels.attention, .f32, ramp)
+    static let attentionBackwardBF16 = attentionGradients("bf16", Kernels.attentionBF16, .bf16) {
+        try halves($0, .bf16)
+    }
+
+    private static func attentionForward<Element: AttentionElement>(
+        _ dtype: String, _ variants: [Variant], _ peak: PeakType,
+        _ operand: @escaping @Sendable (Int) throws -> Memory<Element>
+    ) -> BenchCase {
+        BenchCase(
+            name: "attention", dtype: dtype, summary: "causal attention, tiled; batch x heads x length x head width",
+            variants: variants, shapes: attentionShapes, isCold: false,
+            prepare: { shape, context in
+                let (batch, heads, length, width) = (shape[0], shape[1], shape[2], shape[3])
+                let columns = heads * width
+                let qkv = try operand(batch * length * 3 * columns)
+                let output = try Memory<Element>(count: batch * length * columns)
+                let logSumExp = try Memory<Float>(count: batch * heads * length)
+                return Workload(
+                    ops: causalOps(shape), bytes: Double(MemoryLayout<Element>.size * batch * length * 4 * columns),
+                    peak: peak, pattern: .copy, copies: 1
+                ) { _ in
+                    try causalAttention(
+                        qkv: qkv.span, batch: batch, length: length, heads: heads, headWidth: width,
+                        into: output.mutableSpan, logSumExp: logSumExp.mutableSpan, on: context)
+                }
+            }, memory: attentionMemory)
+    }
 
     /// Five products where the forward pass has two.
-    static let attentionBackward = BenchCase(
-        name: "attention-backward", dtype: "f32", summary: "gradients of causal attention, probabilities recomputed",
-        variants: Kernels.attention, shapes: attentionShapes, isCold: false,
-        prepare: { shape, context in
-            let (batch, heads, length, width) = (shape[0], shape[1], shape[2], shape[3])
-            let columns = heads * width
-            let qkv = try ramp(batch * length * 3 * columns)
-            let output = try Memory<Float>(count: batch * length * columns)
-            let logSumExp = try Memory<Float>(count: batch * heads * length)
-            let dQKV = try Memory<Float>(count: batch * length * 3 * columns)
-            let dOutput = try ramp(batch * length * columns)
-            try causalAttention(
-                qkv: qkv.span, batch: batch, length: length, heads: heads, headWidth: width, into: output.mutableSpan,
-                logSumExp: logSumExp.mutableSpan, on: context)
-            return Workload(
-                ops: 2.5 * causalOps(shape), bytes: Double(4 * batch * length * 8 * columns), peak: .f32,
-                pattern: .copy,
-                copies: 1
-            ) { _ in
-                try causalAttentionBackward(
-                    dOutput: dOutput.span, qkv: qkv.span, output: output.span, logSumExp: logSumExp.span, batch: batch,
-                    length: length, heads: heads, headWidth: width, into: dQKV.mutableSpan, on: context)
-            }
-        }, memory: attentionMemory)
+    private static func attentionGradients<Element: AttentionElement>(
+        _ dtype: String, _ variants: [Variant], _ peak: PeakType,
+        _ operand: @escaping @Sendable (Int) throws -> Memory<Element>
+    ) -> BenchCase {
+        BenchCase(
+            name: "attention-backward", dtype: dtype,
+            summary: "gradients of causal attention, probabilities recomputed",
+            variants: variants, shapes: attentionShapes, isCold: false,
+            prepare: { shape, context in
+                let (batch, heads, length, width) = (shape[0], shape[1], shape[2], shape[3])
+                let columns = heads * width
+                let qkv = try operand(batch * length * 3 * columns)
+                let output = try Memory<Element>(count: batch * length * columns)
+                let logSumExp = try Memory<Float>(count: batch * heads * length)
+                let dQKV = try Memory<Element>(count: batch * length * 3 * columns)
+                let dOutput = try operand(batch * length * columns)
+                try causalAttention(
+                    qkv: qkv.span, batch: batch, length: length, heads: heads, headWidth: width,
+                    into: output.mutableSpan, logSumExp: logSumExp.mutableSpan, on: context)
+                return Workload(
+                    ops: 2.5 * causalOps(shape),
+                    bytes: Double(MemoryLayout<Element>.size * batch * length * 8 * columns), peak: peak,
+                    pattern: .copy, copies: 1
+                ) { _ in
+                    try causalAttentionBackward(
+                        dOutput: dOutput.span, qkv: qkv.span, output: output.span, logSumExp: logSumExp.span,
+                        batch: batch, length: length, heads: heads, headWidth: width, into: dQKV.mutableSpan,
+                        on: context)
+                }
+            }, memory: attentionMemory)
+    }
 
     static let embeddingGather = BenchCase(
         name: "embedding", dtype: "f32", summary: "rows of a table by token; tokens x vocabulary x width",
