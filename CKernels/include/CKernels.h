@@ -23,4 +23,5 @@
 #include "ck_reduce.h"
 #include "ck_sgd.h"
 #include "ck_softmax.h"
+#include "ck_step.h"
 #endif

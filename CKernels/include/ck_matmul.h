@@ -94,8 +94,9 @@ typedef struct ck_right {
 ck_status ck_matmul(const ck_context *context, ck_product product, size_t m, size_t n, size_t k, ck_left a, ck_right b,
                     ck_result c);
 
-// B packed ahead, in the layout of the best variant that the context allows. Immutable. Contexts that do not allow that
-// variant cannot use it (CK_NO_KERNEL). Packing is not noted: the context of a list is CK_BAD_ARGUMENT.
+// B packed ahead, in the layout of the best variant that the context allows. Immutable but for ck_packed_update and the
+// steps of optimizers (ck_step.h). Contexts that do not allow that variant cannot use it (CK_NO_KERNEL). Packing is not
+// noted: the context of a list is CK_BAD_ARGUMENT.
 typedef struct ck_packed ck_packed;
 typedef struct ck_weights {
   const void *data; // [k, n] or [n, k]; 4-bit: [n, k / 2] bytes, even k in the low half, CK_TRANSPOSED only
@@ -109,6 +110,16 @@ typedef struct ck_weights {
 // is on their own node when it is partitioned or replicated. CK_PLACE_NODE is CK_BAD_ARGUMENT.
 ck_status ck_packed_create(const ck_context *context, ck_product product, size_t n, size_t k, ck_weights weights,
                            ck_placement placement, ck_packed **out);
+// Zeros, to be filled by ck_packed_update: of a product whose weights are f32, bf16 or f16.
+ck_status ck_packed_create_zero(const ck_context *context, ck_product product, size_t n, size_t k,
+                                ck_placement placement, ck_packed **out);
+// Fills a packed B of f32, bf16 or f16 weights without column scales from f32, rounded to nearest, ties to even:
+// CK_TRANSPOSED from w [n, k], CK_AS_IS from w [k, n]. Work as any other, which a list may note: nobody may multiply
+// with `packed` while it runs.
+ck_status ck_packed_update(const ck_context *context, ck_packed *packed, const float *w, ck_orientation orientation);
+// Both forms of a linear layer's weights w [rows, columns] in one pass over them: forward is CK_TRANSPOSED, n = rows;
+// backward CK_AS_IS, n = columns. Both are of the same product.
+ck_status ck_packed_update_both(const ck_context *context, ck_packed *forward, ck_packed *backward, const float *w);
 void ck_packed_destroy(ck_packed *packed);
 size_t ck_packed_bytes(const ck_packed *packed);    // of one copy of the panels
 uint32_t ck_packed_copies(const ck_packed *packed); // 1, or one for each NUMA node

@@ -1,6 +1,7 @@
 // B packed ahead: weights are packed once and multiplied many times. A panel holds all of K, so that a product of few
 // rows reads the weights from start to end.
 #include "matmul/packed.h"
+#include "step/step.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,30 +37,43 @@ static ck_status pack(const ck_context *context, ck_packed *packed, ck_weights w
   return status == CK_OK ? ck_placed_replicate(context, packed->panels) : status;
 }
 
-ck_status ck_packed_create(const ck_context *context, ck_product product, size_t n, size_t k, ck_weights weights,
-                           ck_placement placement, ck_packed **out) {
+static ck_status create(const ck_context *context, ck_product product, size_t n, size_t k, ck_placement placement,
+                        ck_packed **out) {
   *out = NULL;
-  if (ck_context_notes(context)) return CK_BAD_ARGUMENT; // the panels must be filled when this returns
+  if (ck_context_notes(context)) return CK_BAD_ARGUMENT; // the panels must be there when this returns
   if ((uint32_t)product >= CK_PRODUCTS || placement == CK_PLACE_NODE) return CK_BAD_ARGUMENT;
-  if (weights.orientation != CK_AS_IS && weights.orientation != CK_TRANSPOSED) return CK_BAD_ARGUMENT;
   ck_isa needs;
   const ck_matmul_kernel *kernel = ck_matmul_best(product, ck_context_isa(context), &needs);
   if (!kernel) return CK_NO_KERNEL;
-  const size_t group = ck_product_group(product);
   // Bounded so that padding to whole panels cannot overflow.
   if (!ck_matmul_fits(n, k) || n > PTRDIFF_MAX / 4096 || k > PTRDIFF_MAX / 4096) return CK_BAD_SHAPE;
   if (!ck_matmul_fits(ck_round_up(n, kernel->nr), ck_round_up(k, 64) + 64)) return CK_BAD_SHAPE;
-  if (k % group != 0 || k > ck_product_max_k(product)) return CK_BAD_SHAPE;
-  if (n && k && !weights.data) return CK_BAD_ARGUMENT;
-  if (group > 1 && n && k && (!weights.group_scales || weights.orientation != CK_TRANSPOSED)) return CK_BAD_ARGUMENT;
-  if (group > 1 && n && k && !ck_product_has_zeros(product) != !weights.zero_points) return CK_BAD_ARGUMENT;
-  if (weights.zero_points && !below_16(weights.zero_points, n * (k / group))) return CK_BAD_ARGUMENT;
+  if (k % ck_product_group(product) != 0 || k > ck_product_max_k(product)) return CK_BAD_SHAPE;
   ck_packed *packed = calloc(1, sizeof *packed);
   if (!packed) return CK_NO_MEMORY;
   *packed = (ck_packed){.kernel = kernel, .needs = needs, .product = product, .n = n, .k = k};
   const size_t panel_bytes = ck_max(ck_matmul_panel_bytes(kernel, k), 64);
   packed->bytes = ck_max(ck_ceil_div(n, kernel->nr), 1) * panel_bytes;
   ck_status status = ck_placed_create(context, packed->bytes, panel_bytes, placement, 0, &packed->panels);
+  if (status != CK_OK) return ck_packed_destroy(packed), status;
+  *out = packed;
+  return CK_OK;
+}
+
+ck_status ck_packed_create(const ck_context *context, ck_product product, size_t n, size_t k, ck_weights weights,
+                           ck_placement placement, ck_packed **out) {
+  ck_packed *packed;
+  *out = NULL;
+  if (weights.orientation != CK_AS_IS && weights.orientation != CK_TRANSPOSED) return CK_BAD_ARGUMENT;
+  ck_status status = create(context, product, n, k, placement, &packed);
+  if (status != CK_OK) return status;
+  const size_t group = ck_product_group(product);
+  if (n && k && !weights.data) status = CK_BAD_ARGUMENT;
+  if (group > 1 && n && k) {
+    if (!weights.group_scales || weights.orientation != CK_TRANSPOSED) status = CK_BAD_ARGUMENT;
+    if (!ck_product_has_zeros(product) != !weights.zero_points) status = CK_BAD_ARGUMENT;
+  }
+  if (weights.zero_points && !below_16(weights.zero_points, n * (k / group))) status = CK_BAD_ARGUMENT;
   if (status == CK_OK && weights.column_scales) {
     packed->column_scales = malloc(ck_max(n, 1) * sizeof(float));
     if (packed->column_scales)
@@ -71,6 +85,37 @@ ck_status ck_packed_create(const ck_context *context, ck_product product, size_t
   if (status != CK_OK) return ck_packed_destroy(packed), status;
   *out = packed;
   return CK_OK;
+}
+
+static bool is_floating(ck_product product) {
+  return product == CK_PRODUCT_F32 || product == CK_PRODUCT_BF16 || product == CK_PRODUCT_F16;
+}
+
+ck_status ck_packed_create_zero(const ck_context *context, ck_product product, size_t n, size_t k,
+                                ck_placement placement, ck_packed **out) {
+  *out = NULL;
+  return is_floating(product) ? create(context, product, n, k, placement, out) : CK_BAD_ARGUMENT;
+}
+
+// A step without a rule only packs.
+static ck_status update(const ck_context *context, ck_packed *forward, ck_packed *backward, const float *w) {
+  const ck_step_matrix matrix = {
+      .rows = forward ? forward->n : backward->k,
+      .columns = forward ? forward->k : backward->n,
+      .w = (float *)(uintptr_t)w, // only read
+      .forward = forward,
+      .backward = backward,
+  };
+  return ck_step_submit(context, &matrix, &(ck_step){.element_ns = 0.1f});
+}
+
+ck_status ck_packed_update(const ck_context *context, ck_packed *packed, const float *w, ck_orientation orientation) {
+  if (!packed || (orientation != CK_AS_IS && orientation != CK_TRANSPOSED)) return CK_BAD_ARGUMENT;
+  return orientation == CK_TRANSPOSED ? update(context, packed, NULL, w) : update(context, NULL, packed, w);
+}
+
+ck_status ck_packed_update_both(const ck_context *context, ck_packed *forward, ck_packed *backward, const float *w) {
+  return forward && backward ? update(context, forward, backward, w) : CK_BAD_ARGUMENT;
 }
 
 void ck_packed_destroy(ck_packed *packed) {

@@ -245,7 +245,7 @@ struct MatmulOperands: CustomStringConvertible {
 }
 
 /// Columns become rows.
-private func turned<Element>(_ x: [Element], _ rows: Int, _ columns: Int) -> [Element] {
+func turned<Element>(_ x: [Element], _ rows: Int, _ columns: Int) -> [Element] {
     guard x.count == rows * columns else { return x }
     return (0..<columns).flatMap { k in (0..<rows).map { x[$0 * columns + k] } }
 }

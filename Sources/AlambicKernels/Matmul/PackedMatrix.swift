@@ -4,9 +4,13 @@
 import CKernels
 
 /// The right-hand operand of a product, packed ahead in the layout of the best variant that a context allows: weights are
-/// packed once and multiplied many times. Immutable.
+/// packed once and multiplied many times.
 ///
 /// It can be used with every context that allows that variant, whatever its number of threads.
+///
+/// It is immutable but for ``update(from:orientation:on:)``, ``updatePacked(forward:backward:from:on:)`` and the steps of
+/// optimizers that rebuild it. Whoever calls these sees to it that no product with the same matrix runs meanwhile; the
+/// operations of one ``OperationList`` run one after the other.
 public final class PackedMatrix: @unchecked Sendable {
     /// Where the packed form goes on a machine with several NUMA nodes.
     public enum Location: Sendable, CaseIterable {
@@ -133,10 +137,69 @@ public final class PackedMatrix: @unchecked Sendable {
         try self.init(.s8, b, N: N, K: K, scales: scales, on: context)
     }
 
+    /// Zeros, to be filled by ``update(from:orientation:on:)`` or by the step of an optimizer.
+    ///
+    /// - Parameter product: `.f32`, `.bf16` or `.f16`.
+    /// - Throws: `.noMemory` when there is none left.
+    public init(
+        empty product: Product, N: Int, K: Int, location: Location = .partitioned, on context: Context
+    ) throws(KernelError) {
+        precondition(product.hasFloatingWeights, "an empty packed matrix for \(product)")
+        precondition(!context.isRecording, "matrices are packed at once, not by a list of operations")
+        var packed: OpaquePointer?
+        let status = ck_packed_create_zero(context.handle, product.raw, N, K, location.raw, &packed)
+        guard let packed else { throw KernelError(status, "packing of \(N)x\(K) for \(product)") }
+        (self.N, self.K, self.product, handle) = (N, K, product, packed)
+    }
+
+    /// Replaces everything by an f32 matrix of K x N elements, rounded to the product's type (to nearest, ties to even).
+    ///
+    /// The product must be `.f32`, `.bf16` or `.f16`, and the matrix without column scales (`.badArgument`). Can be noted
+    /// in an ``OperationList``, which keeps this matrix; the memory of `w` must stay in place.
+    ///
+    /// - Parameters:
+    ///   - w: stored as `[N, K]` when transposed (a linear layer's weights), else as `[K, N]`.
+    ///   - orientation: which of the two.
+    public func update(
+        from w: Span<Float>, orientation: Orientation = .transposed, on context: Context
+    ) throws(KernelError) {
+        precondition(holds(w.count, N, K), "update of a packed matrix of \(N)x\(K) from \(w.count) elements")
+        context.keep(self)
+        try check(
+            ck_packed_update(context.handle, handle, w.base, orientation.value),
+            "update of a packed matrix of \(N)x\(K) for \(product)")
+    }
+
     deinit { ck_packed_destroy(handle) }
 }
 
+/// Rebuilds both packed forms of a linear layer's weights in one pass over them; see
+/// ``PackedMatrix/update(from:orientation:on:)``.
+///
+/// - Parameters:
+///   - forward: N = outputs, K = inputs: what `x · Wᵀ` multiplies with.
+///   - backward: N = inputs, K = outputs: what `dY · W` multiplies with. Of the same product.
+///   - w: the weights, `[outputs, inputs]`.
+public func updatePacked(
+    forward: PackedMatrix, backward: PackedMatrix, from w: Span<Float>, on context: Context
+) throws(KernelError) {
+    precondition(
+        holds(w.count, forward.N, forward.K) && backward.N == forward.K && backward.K == forward.N,
+        """
+        update of packed matrices of \(forward.N)x\(forward.K) and \(backward.N)x\(backward.K) \
+        from \(w.count) elements
+        """)
+    context.keep(forward)
+    context.keep(backward)
+    try check(
+        ck_packed_update_both(context.handle, forward.handle, backward.handle, w.base),
+        "update of packed matrices of \(forward.N)x\(forward.K) for \(forward.product)")
+}
+
 extension Product {
+    /// Whether weights are floating-point numbers, so that a packed matrix can be updated.
+    var hasFloatingWeights: Bool { self == .f32 || self == .bf16 || self == .f16 }
+
     /// Whether B's elements in memory are of this type.
     func takes<Element: MatrixElement>(right: Element.Type) -> Bool {
         switch self {

@@ -1,0 +1,37 @@
+// Makes a ck_step_rule of the algebra for one vector. Needs vector/math.inc.h first.
+//
+//   CK_VECTOR void CK_NAME(element)(const constants *k, vfloat g, vfloat *w, vfloat *a, vfloat *b)
+//
+// where g is the gradient after scaling and a and b are the rule's f32 arrays, as many as it has.
+#ifndef CK_STEP_SPAN
+#define CK_STEP_SPAN
+#define vstep CK_NAME(ck_vstep)
+#endif
+
+typedef void CK_NAME(ck_step_element)(const float *constants, vfloat g, vfloat *w, vfloat *a, vfloat *b);
+
+CK_VECTOR void vstep(CK_NAME(ck_step_element) * element, const int arrays, const float *constants, float scale,
+                     size_t count, float *w, const float *g, char *const *state) {
+  float k[CK_STEP_CONSTANTS]; // a copy that no store can reach, so that it stays in registers
+  __builtin_memcpy(k, constants, sizeof k);
+  float *a = (float *)(arrays > 0 ? state[0] : NULL), *b = (float *)(arrays > 1 ? state[1] : NULL);
+  size_t i = 0;
+  for (; i + CK_LANES <= count; i += CK_LANES) {
+    vfloat weight = vload(w + i), first = 0, second = 0;
+    if (arrays > 0) first = vload(a + i);
+    if (arrays > 1) second = vload(b + i);
+    element(k, vload(g + i) * scale, &weight, &first, &second);
+    vstore(w + i, weight);
+    if (arrays > 0) vstore(a + i, first);
+    if (arrays > 1) vstore(b + i, second);
+  }
+  if (i == count) return;
+  const size_t n = count - i;
+  vfloat weight = vload_part(w + i, n, 0), first = 0, second = 0;
+  if (arrays > 0) first = vload_part(a + i, n, 0);
+  if (arrays > 1) second = vload_part(b + i, n, 0);
+  element(k, vload_part(g + i, n, 0) * scale, &weight, &first, &second);
+  vstore_part(w + i, n, weight);
+  if (arrays > 0) vstore_part(a + i, n, first);
+  if (arrays > 1) vstore_part(b + i, n, second);
+}
