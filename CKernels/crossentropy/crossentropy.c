@@ -5,12 +5,13 @@
 #include "vector/widths.h"
 
 typedef struct ck_crossentropy_kernels {
-  ck_body *plain, *distilling;
+  ck_body *plain[2], *distilling; // plain: of f32, of bf16
 } ck_crossentropy_kernels;
 
 static const ck_variant variants[] = {CK_EACH_WIDTH(CK_WIDTH_VARIANT)};
 static const ck_crossentropy_kernels kernels[] = {
-#define CK_ROW(suffix) {ck_crossentropy_rows_##suffix, ck_distillation_rows_##suffix},
+#define CK_ROW(suffix)                                                                                                 \
+  {{ck_crossentropy_rows_f32_##suffix, ck_crossentropy_rows_bf16_##suffix}, ck_distillation_rows_##suffix},
     CK_EACH_WIDTH(CK_ROW)
 #undef CK_ROW
 };
@@ -41,23 +42,43 @@ static void run_plain(ck_worker *worker, const void *opaque) {
   ck_for(worker, ck_ceil_div(job->rows, job->block), job->body, job);
 }
 
+static ck_status plain(const ck_context *context, ck_crossentropy_job job, ck_type type) {
+  if (job.rows == 0) return CK_OK;
+  const size_t vocabulary = job.vocabulary;
+  if (vocabulary == 0 || vocabulary > INT32_MAX || ck_product_overflows(job.rows, vocabulary)) return CK_BAD_SHAPE;
+  if (!job.logits || !job.targets || !job.losses || !ck_targets_in_range(job.targets, job.rows, vocabulary))
+    return CK_BAD_ARGUMENT;
+  job.block = rows_of_a_task(vocabulary);
+  job.body = kernels[ck_first_allowed(variants, VARIANTS, context)].plain[type == CK_BF16];
+  ck_needs needs = {
+      .worker_bytes = type == CK_BF16 && job.gradient ? vocabulary * sizeof(float) : 0, // exponentials of a row
+      .work_ns = (double)job.rows * (double)vocabulary * 0.5,
+  };
+  return ck_submit(context, run_plain, &job, sizeof job, needs);
+}
+
 ck_status ck_crossentropy_f32(const ck_context *context, size_t rows, size_t vocabulary, const float *logits,
                               const int32_t *targets, float gradient_scale, float *gradient, float *losses) {
-  if (rows == 0) return CK_OK;
-  if (vocabulary == 0 || vocabulary > INT32_MAX || ck_product_overflows(rows, vocabulary)) return CK_BAD_SHAPE;
-  if (!logits || !targets || !losses || !ck_targets_in_range(targets, rows, vocabulary)) return CK_BAD_ARGUMENT;
-  const ck_crossentropy_kernels *kernel = &kernels[ck_first_allowed(variants, VARIANTS, context)];
   ck_crossentropy_job job = {.rows = rows,
                              .vocabulary = vocabulary,
-                             .block = rows_of_a_task(vocabulary),
                              .logits = logits,
                              .targets = targets,
                              .gradient_scale = gradient_scale,
                              .gradient = gradient,
-                             .losses = losses,
-                             .body = kernel->plain};
-  ck_needs needs = {.work_ns = (double)rows * (double)vocabulary * 0.5};
-  return ck_submit(context, run_plain, &job, sizeof job, needs);
+                             .losses = losses};
+  return plain(context, job, CK_F32);
+}
+
+ck_status ck_crossentropy_bf16(const ck_context *context, size_t rows, size_t vocabulary, const uint16_t *logits,
+                               const int32_t *targets, float gradient_scale, uint16_t *gradient, float *losses) {
+  ck_crossentropy_job job = {.rows = rows,
+                             .vocabulary = vocabulary,
+                             .logits = logits,
+                             .targets = targets,
+                             .gradient_scale = gradient_scale,
+                             .gradient = gradient,
+                             .losses = losses};
+  return plain(context, job, CK_BF16);
 }
 
 static void run_distilling(ck_worker *worker, const void *opaque) {

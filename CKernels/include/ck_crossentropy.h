@@ -13,6 +13,9 @@ enum { CK_IGNORED = -1 };
 // gradient NULL: only the losses.
 ck_status ck_crossentropy_f32(const ck_context *context, size_t rows, size_t vocabulary, const float *logits,
                               const int32_t *targets, float gradient_scale, float *gradient, float *losses);
+// The same of logits in bf16, with everything else in f32; the gradient is rounded once, to nearest, ties to even.
+ck_status ck_crossentropy_bf16(const ck_context *context, size_t rows, size_t vocabulary, const uint16_t *logits,
+                               const int32_t *targets, float gradient_scale, uint16_t *gradient, float *losses);
 
 // Distillation (Hinton, Vinyals, Dean 2015, section 2). With p = softmax(teacher[i] / T), q = softmax(student[i] / T):
 //   soft[i] = T^2 sum_j p_j (log p_j - log q_j),   hard[i] = cross-entropy of the student at T = 1,

@@ -22,6 +22,20 @@ public func crossEntropy(
             context.handle, rows, vocabulary, x, targets.base, gradientScale, x, losses.base), "crossEntropy")
 }
 
+/// Softmax cross-entropy with its gradient in place of the logits, as above, where these are bf16, as their bits.
+///
+/// Arithmetic is in f32; each element of the gradient is rounded once, to nearest, ties to even.
+public func crossEntropy(
+    _ logits: consuming MutableSpan<UInt16>, targets: Span<Int32>, rows: Int, vocabulary: Int, gradientScale: Float,
+    losses: consuming MutableSpan<Float>, on context: Context
+) throws(KernelError) {
+    checkRows("crossEntropy", rows, vocabulary, logits: logits.count, targets: targets.count, losses: losses.count)
+    let x = logits.base
+    try check(
+        ck_crossentropy_bf16(
+            context.handle, rows, vocabulary, x, targets.base, gradientScale, x, losses.base), "crossEntropy")
+}
+
 /// Softmax cross-entropy alone, for evaluation: the logits stay as they are.
 public func crossEntropyLosses(
     _ logits: Span<Float>, targets: Span<Int32>, rows: Int, vocabulary: Int, into losses: consuming MutableSpan<Float>,
@@ -31,6 +45,18 @@ public func crossEntropyLosses(
         "crossEntropyLosses", rows, vocabulary, logits: logits.count, targets: targets.count, losses: losses.count)
     try check(
         ck_crossentropy_f32(
+            context.handle, rows, vocabulary, logits.base, targets.base, 0, nil, losses.base), "crossEntropyLosses")
+}
+
+/// Softmax cross-entropy alone, as above, of logits in bf16, as their bits.
+public func crossEntropyLosses(
+    _ logits: Span<UInt16>, targets: Span<Int32>, rows: Int, vocabulary: Int, into losses: consuming MutableSpan<Float>,
+    on context: Context
+) throws(KernelError) {
+    checkRows(
+        "crossEntropyLosses", rows, vocabulary, logits: logits.count, targets: targets.count, losses: losses.count)
+    try check(
+        ck_crossentropy_bf16(
             context.handle, rows, vocabulary, logits.base, targets.base, 0, nil, losses.base), "crossEntropyLosses")
 }
 

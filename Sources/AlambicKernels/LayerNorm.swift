@@ -1,7 +1,7 @@
 import CKernels
 
 extension Kernels {
-    /// Implementations of the layer norm and its backward pass.
+    /// Implementations of the layer norm, the RMS norm and their backward passes.
     public static let norm = Variant.list(ck_norm_variants)
 }
 
@@ -18,8 +18,19 @@ public func layerNorm(
     requireElements(mean.count, rows, "layerNorm: mean")
     requireElements(inverseDeviation.count, rows, "layerNorm: inverseDeviation")
     try layerNorm(
-        x, gain: gain, bias: bias, epsilon: epsilon, rows: rows, columns: columns, into: y, mean.base,
-        inverseDeviation.base, on: context)
+        x, gain, bias, epsilon, rows, columns, y.base, CK_F32, y.count, mean.base, inverseDeviation.base, on: context)
+}
+
+/// Layer normalization of each row, as above, with `y` rounded to bf16 (nearest, ties to even), as its bits.
+public func layerNorm(
+    _ x: Span<Float>, gain: Span<Float>, bias: Span<Float>, epsilon: Float, rows: Int, columns: Int,
+    into y: consuming MutableSpan<UInt16>, mean: consuming MutableSpan<Float>,
+    inverseDeviation: consuming MutableSpan<Float>, on context: Context
+) throws(KernelError) {
+    requireElements(mean.count, rows, "layerNorm: mean")
+    requireElements(inverseDeviation.count, rows, "layerNorm: inverseDeviation")
+    try layerNorm(
+        x, gain, bias, epsilon, rows, columns, y.base, CK_BF16, y.count, mean.base, inverseDeviation.base, on: context)
 }
 
 /// Layer normalization of each row, as above, where no backward pass follows.
@@ -27,46 +38,91 @@ public func layerNorm(
     _ x: Span<Float>, gain: Span<Float>, bias: Span<Float>, epsilon: Float, rows: Int, columns: Int,
     into y: consuming MutableSpan<Float>, on context: Context
 ) throws(KernelError) {
-    try layerNorm(
-        x, gain: gain, bias: bias, epsilon: epsilon, rows: rows, columns: columns, into: y, nil, nil, on: context)
+    try layerNorm(x, gain, bias, epsilon, rows, columns, y.base, CK_F32, y.count, nil, nil, on: context)
+}
+
+/// Layer normalization of each row, as above, where no backward pass follows, with `y` in bf16.
+public func layerNorm(
+    _ x: Span<Float>, gain: Span<Float>, bias: Span<Float>, epsilon: Float, rows: Int, columns: Int,
+    into y: consuming MutableSpan<UInt16>, on context: Context
+) throws(KernelError) {
+    try layerNorm(x, gain, bias, epsilon, rows, columns, y.base, CK_BF16, y.count, nil, nil, on: context)
 }
 
 private func layerNorm(
-    _ x: Span<Float>, gain: Span<Float>, bias: Span<Float>, epsilon: Float, rows: Int, columns: Int,
-    into y: consuming MutableSpan<Float>, _ mean: UnsafeMutablePointer<Float>?,
+    _ x: Span<Float>, _ gain: Span<Float>, _ bias: Span<Float>, _ epsilon: Float, _ rows: Int, _ columns: Int,
+    _ y: UnsafeMutableRawPointer, _ type: ck_type, _ count: Int, _ mean: UnsafeMutablePointer<Float>?,
     _ inverseDeviation: UnsafeMutablePointer<Float>?, on context: Context
 ) throws(KernelError) {
     requireElements(x.count, rows: rows, columns: columns, "layerNorm: x")
-    requireElements(y.count, rows: rows, columns: columns, "layerNorm: y")
+    requireElements(count, rows: rows, columns: columns, "layerNorm: y")
     requireElements(gain.count, columns, "layerNorm: gain")
     requireElements(bias.count, columns, "layerNorm: bias")
     try check(
-        ck_layernorm_f32(
-            context.handle, rows, columns, epsilon, x.base, gain.base, bias.base, y.base, mean, inverseDeviation),
+        ck_layernorm(
+            context.handle, rows, columns, epsilon, x.base, gain.base, bias.base, y, type, mean, inverseDeviation),
         "layerNorm of \(rows) rows x \(columns) columns, epsilon \(epsilon)")
 }
 
-/// The gradients of a layer norm. `mean` and `inverseDeviation` are those of the forward pass on `x`.
+/// The gradients of a layer norm, in one pass over memory. `mean` and `inverseDeviation` are those of the forward pass on
+/// `x`.
 ///
 /// With n = (x - mean) inverseDeviation, g[i,j] = dy[i,j] gain[j] and averages over a row:
-/// dx[i,j] = inverseDeviation[i] (g[i,j] - avg(g[i]) - n[i,j] avg(g[i] n[i])), replaced;
-/// dGain[j] += Σᵢ dy[i,j] n[i,j] and dBias[j] += Σᵢ dy[i,j], in fixed chunks of rows and a tree over them.
+/// dx[i,j] = inverseDeviation[i] (g[i,j] - avg(g[i]) - n[i,j] avg(g[i] n[i])) + residual[i,j], replaced;
+/// dGain[j] = Σᵢ dy[i,j] n[i,j] and dBias[j] = Σᵢ dy[i,j], in fixed chunks of rows and a tree over them.
+///
+/// - Parameters:
+///   - residual: the gradient that goes around the norm, `rows` x `columns`, which is added to dx; nil for none. It may be
+///     the same memory as `dx`.
+///   - copy: receives dx rounded to bf16 (nearest, ties to even), as its bits; nil for no copy.
+///   - store: whether dGain and dBias replace what is there, or are added to it.
 public func layerNormBackward(
     _ dy: Span<Float>, _ x: Span<Float>, gain: Span<Float>, mean: Span<Float>, inverseDeviation: Span<Float>,
-    rows: Int, columns: Int, into dx: consuming MutableSpan<Float>, dGain: consuming MutableSpan<Float>,
-    dBias: consuming MutableSpan<Float>, on context: Context
+    residual: Span<Float>? = nil, rows: Int, columns: Int, into dx: consuming MutableSpan<Float>,
+    copy: consuming MutableSpan<UInt16>? = nil, dGain: consuming MutableSpan<Float>,
+    dBias: consuming MutableSpan<Float>, store: Store = .accumulate, on context: Context
 ) throws(KernelError) {
     requireElements(dy.count, rows: rows, columns: columns, "layerNormBackward: dy")
+    try layerNormBackward(
+        dy.base, CK_F32, x, gain, mean, inverseDeviation, residual, rows, columns, dx, copy, dGain, dBias, store,
+        on: context)
+}
+
+/// The gradients of a layer norm, as above, from a `dy` in bf16, as its bits. `copy` may be the same memory as `dy`.
+public func layerNormBackward(
+    _ dy: Span<UInt16>, _ x: Span<Float>, gain: Span<Float>, mean: Span<Float>, inverseDeviation: Span<Float>,
+    residual: Span<Float>? = nil, rows: Int, columns: Int, into dx: consuming MutableSpan<Float>,
+    copy: consuming MutableSpan<UInt16>? = nil, dGain: consuming MutableSpan<Float>,
+    dBias: consuming MutableSpan<Float>, store: Store = .accumulate, on context: Context
+) throws(KernelError) {
+    requireElements(dy.count, rows: rows, columns: columns, "layerNormBackward: dy")
+    try layerNormBackward(
+        dy.base, CK_BF16, x, gain, mean, inverseDeviation, residual, rows, columns, dx, copy, dGain, dBias, store,
+        on: context)
+}
+
+private func layerNormBackward(
+    _ dy: UnsafeRawPointer, _ type: ck_type, _ x: Span<Float>, _ gain: Span<Float>, _ mean: Span<Float>,
+    _ inverseDeviation: Span<Float>, _ residual: Span<Float>?, _ rows: Int, _ columns: Int,
+    _ dx: consuming MutableSpan<Float>, _ copy: consuming MutableSpan<UInt16>?, _ dGain: consuming MutableSpan<Float>,
+    _ dBias: consuming MutableSpan<Float>, _ store: Store, on context: Context
+) throws(KernelError) {
     requireElements(x.count, rows: rows, columns: columns, "layerNormBackward: x")
     requireElements(dx.count, rows: rows, columns: columns, "layerNormBackward: dx")
+    requireElements(residual?.count ?? dx.count, dx.count, "layerNormBackward: residual")
     requireElements(gain.count, columns, "layerNormBackward: gain")
     requireElements(dGain.count, columns, "layerNormBackward: dGain")
     requireElements(dBias.count, columns, "layerNormBackward: dBias")
     requireElements(mean.count, rows, "layerNormBackward: mean")
     requireElements(inverseDeviation.count, rows, "layerNormBackward: inverseDeviation")
+    var halves: UnsafeMutablePointer<UInt16>?
+    if var copy {
+        requireElements(copy.count, dx.count, "layerNormBackward: copy")
+        halves = copy.base
+    }
     try check(
-        ck_layernorm_backward_f32(
-            context.handle, rows, columns, dy.base, x.base, gain.base, mean.base, inverseDeviation.base, dx.base,
-            dGain.base, dBias.base),
+        ck_layernorm_backward(
+            context.handle, rows, columns, dy, type, x.base, gain.base, mean.base, inverseDeviation.base,
+            base(residual), dx.base, halves, dGain.base, dBias.base, store.value),
         "layerNormBackward of \(rows) rows x \(columns) columns")
 }
