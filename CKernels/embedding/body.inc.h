@@ -1,5 +1,5 @@
-// Gather and scatter-add at one vector width. Ids were checked by the driver; a list may run later, when they have
-// changed, so ids out of range are skipped here too rather than trusted.
+// Gather and scatter-add at one vector width. A list reads the ids when it runs, after the driver's checks: what is out
+// of range is skipped here rather than trusted.
 #include "vector/math.inc.h"
 
 // target += source
@@ -24,11 +24,20 @@ static void CK_NAME(ck_embedding_forward)(ck_worker *worker, const void *opaque,
   }
 }
 
-// One slice of columns: all rows, in order.
+// A slice of columns: all rows, in order.
 static void CK_NAME(ck_embedding_table)(ck_worker *worker, const void *opaque, size_t task) {
   const ck_embedding_backward_job *job = opaque;
-  const size_t c = task * CK_EMBEDDING_COLUMNS, columns = ck_min(CK_EMBEDDING_COLUMNS, job->columns - c);
+  const size_t c = task * job->slice, columns = ck_min(job->slice, job->columns - c);
+  if (job->store == CK_REPLACE)
+    for (size_t i = 0; i < job->rows; i++)
+      if ((uint32_t)job->ids[i] < job->vocabulary)
+        memset(job->d_table + (size_t)job->ids[i] * job->columns + c, 0, columns * sizeof(float));
   for (size_t i = 0; i < job->rows; i++) {
+    if (i + 1 < job->rows && (uint32_t)job->ids[i + 1] < job->vocabulary) {
+      // The next row is anywhere in the table: its first lines are fetched, the rest follows by itself.
+      const float *next = job->d_table + (size_t)job->ids[i + 1] * job->columns + c;
+      for (size_t k = 0; k < ck_min(columns, 128); k += 16) __builtin_prefetch(next + k, 1);
+    }
     if ((uint32_t)job->ids[i] >= job->vocabulary) continue;
     CK_NAME(add_row)(columns, job->dy + i * job->columns + c, job->d_table + (size_t)job->ids[i] * job->columns + c);
   }
@@ -37,6 +46,11 @@ static void CK_NAME(ck_embedding_table)(ck_worker *worker, const void *opaque, s
 // One position: all sequences, in order.
 static void CK_NAME(ck_embedding_positions)(ck_worker *worker, const void *opaque, size_t task) {
   const ck_embedding_backward_job *job = opaque;
-  for (size_t i = task; i < job->rows; i += job->length)
-    CK_NAME(add_row)(job->columns, job->dy + i * job->columns, job->d_positions + task * job->columns);
+  float *sum = job->d_positions + task * job->columns;
+  size_t i = task;
+  if (job->store == CK_REPLACE) {
+    memcpy(sum, job->dy + i * job->columns, job->columns * sizeof *sum);
+    i += job->length;
+  }
+  for (; i < job->rows; i += job->length) CK_NAME(add_row)(job->columns, job->dy + i * job->columns, sum);
 }

@@ -28,7 +28,9 @@ static bool overflows(size_t rows, size_t vocabulary, size_t positions, size_t c
          ck_product_overflows(ck_max(ck_max(rows, vocabulary), positions), columns);
 }
 
-static bool in_range(const int32_t *ids, size_t rows, size_t vocabulary) {
+// A list does not look at ids before it runs.
+static bool in_range(const ck_context *context, const int32_t *ids, size_t rows, size_t vocabulary) {
+  if (ck_context_notes(context)) return true;
   uint32_t highest = 0; // negative ids are the highest
   for (size_t i = 0; i < rows; i++) highest = (uint32_t)ids[i] > highest ? (uint32_t)ids[i] : highest;
   return rows == 0 || highest < vocabulary;
@@ -44,7 +46,7 @@ ck_status ck_embedding_f32(const ck_context *context, const int32_t *ids, size_t
                            size_t length, size_t position_offset, float *y) {
   if (overflows(rows, vocabulary, position_count, columns)) return CK_BAD_SHAPE;
   if (rows == 0 || columns == 0) return CK_OK;
-  if (!ids || !table || !y || !in_range(ids, rows, vocabulary)) return CK_BAD_ARGUMENT;
+  if (!ids || !table || !y || !in_range(context, ids, rows, vocabulary)) return CK_BAD_ARGUMENT;
   if (positions) {
     if (length == 0) return CK_BAD_SHAPE;
     size_t used = ck_min(length, rows);
@@ -67,26 +69,32 @@ ck_status ck_embedding_f32(const ck_context *context, const int32_t *ids, size_t
 
 static void run_backward(ck_worker *worker, const void *opaque) {
   const ck_embedding_backward_job *job = opaque;
-  ck_for(worker, ck_ceil_div(job->columns, CK_EMBEDDING_COLUMNS), job->table_body, job);
+  ck_for(worker, ck_ceil_div(job->columns, job->slice), job->table_body, job);
   if (job->d_positions) ck_for(worker, ck_min(job->length, job->rows), job->position_body, job);
 }
 
 ck_status ck_embedding_backward_f32(const ck_context *context, const int32_t *ids, size_t rows, size_t columns,
                                     const float *dy, float *d_table, size_t vocabulary, float *d_positions,
-                                    size_t position_count, size_t length) {
+                                    size_t position_count, size_t length, ck_store store) {
   if (overflows(rows, vocabulary, position_count, columns)) return CK_BAD_SHAPE;
   if (rows == 0 || columns == 0) return CK_OK;
-  if (!ids || !dy || !d_table || !in_range(ids, rows, vocabulary)) return CK_BAD_ARGUMENT;
+  if (!ids || !dy || !d_table || !in_range(context, ids, rows, vocabulary)) return CK_BAD_ARGUMENT;
+  if (store != CK_REPLACE && store != CK_ACCUMULATE) return CK_BAD_ARGUMENT;
   if (d_positions) {
     if (length == 0) return CK_BAD_SHAPE;
     if (ck_min(length, rows) > position_count) return CK_BAD_ARGUMENT;
   }
   const ck_embedding_kernels *kernel = &kernels[ck_first_allowed(variants, VARIANTS, context)];
+  // As many slices as workers, as long as they can be had: a row of dy and of the table is then read in long pieces.
+  // Which slice adds an element does not change its bits.
+  size_t slice = ck_round_up(ck_ceil_div(columns, ck_context_workers(context)), CK_EMBEDDING_COLUMNS);
   ck_embedding_backward_job job = {.ids = ids,
                                    .rows = rows,
                                    .columns = columns,
                                    .vocabulary = vocabulary,
                                    .length = length,
+                                   .slice = slice,
+                                   .store = store,
                                    .dy = dy,
                                    .d_table = d_table,
                                    .d_positions = d_positions,

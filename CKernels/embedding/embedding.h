@@ -6,7 +6,7 @@
 
 enum {
   CK_EMBEDDING_ROWS = 32,    // rows of a task
-  CK_EMBEDDING_COLUMNS = 64, // columns of a task of the scatter: whole cache lines, four of them
+  CK_EMBEDDING_COLUMNS = 64, // a task of the scatter has a multiple of these: whole cache lines
 };
 
 typedef struct ck_embedding_job {
@@ -20,6 +20,8 @@ typedef struct ck_embedding_job {
 typedef struct ck_embedding_backward_job {
   const int32_t *ids;
   size_t rows, columns, vocabulary, length;
+  size_t slice; // columns of a task
+  ck_store store;
   const float *dy;
   float *d_table, *d_positions;
   ck_body *table_body, *position_body;

@@ -1,3 +1,4 @@
+// Driver of the GELU: checks, chooses the form, the type and the width, splits.
 #include "ck_gelu.h"
 #include "vector/widths.h"
 
@@ -6,8 +7,9 @@ typedef void gelu_kernel(const gelu_job *job, size_t first, size_t last);
 struct gelu_job {
   gelu_kernel *kernel;
   size_t count;
-  const float *dy, *x;
-  float *y; // dx in the backward pass
+  const void *dy, *x; // going forward dy is x
+  void *y;            // dx in the backward pass
+  bool streams;
 };
 
 #define CK_BODY "gelu/body.inc.h"
@@ -18,10 +20,15 @@ enum { VARIANTS = sizeof variants / sizeof variants[0] };
 const ck_variant *ck_gelu_variants(size_t *count) { return *count = VARIANTS, variants; }
 
 typedef struct gelu_kernels {
-  gelu_kernel *forward[2], *backward[2]; // by form
+  gelu_kernel *forward[2][2], *backward[2][2]; // [form][is bf16]
 } gelu_kernels;
-#define KERNELS(width)                                                                                                 \
-  {{gelu_tanh_forward_##width, gelu_erf_forward_##width}, {gelu_tanh_backward_##width, gelu_erf_backward_##width}},
+#define PASS(pass, width)                                                                                              \
+  {                                                                                                                    \
+    {gelu_tanh_##pass##_f32_##width, gelu_tanh_##pass##_bf16_##width}, {                                               \
+      gelu_erf_##pass##_f32_##width, gelu_erf_##pass##_bf16_##width                                                    \
+    }                                                                                                                  \
+  }
+#define KERNELS(width) {PASS(forward, width), PASS(backward, width)},
 static const gelu_kernels kernels[] = {CK_EACH_WIDTH(KERNELS)};
 
 enum { CHUNK = 2048 }; // about a microsecond
@@ -36,20 +43,23 @@ static void program(ck_worker *worker, const void *argument) {
   ck_for(worker, ck_ceil_div(job->count, CHUNK), chunk, job);
 }
 
-static ck_status submit(const ck_context *context, gelu_job job) {
+static ck_status submit(const ck_context *context, ck_gelu_form form, ck_type type, bool backward, gelu_job job) {
+  if (form != CK_GELU_TANH && form != CK_GELU_ERF) return CK_BAD_ARGUMENT;
+  if (type != CK_F32 && type != CK_BF16) return CK_BAD_ARGUMENT;
   if (job.count == 0) return CK_OK;
+  const gelu_kernels *all = &kernels[ck_first_allowed(variants, VARIANTS, context)];
+  job.kernel = (backward ? all->backward : all->forward)[form][type == CK_BF16];
+  // What does not fit the cache is better not read into it before it is overwritten.
+  job.streams = job.y != job.x && job.y != job.dy && (uintptr_t)job.y % 64 == 0 &&
+                job.count * (backward ? 3 : 2) * ck_bytes_of(type) > ck_context_caches(context).l3;
   return ck_submit(context, program, &job, sizeof job, (ck_needs){.work_ns = (double)job.count * 0.6});
 }
 
-ck_status ck_gelu_f32(const ck_context *context, ck_gelu_form form, size_t count, const float *x, float *y) {
-  if (form != CK_GELU_TANH && form != CK_GELU_ERF) return CK_BAD_ARGUMENT;
-  size_t v = ck_first_allowed(variants, VARIANTS, context);
-  return submit(context, (gelu_job){.kernel = kernels[v].forward[form], .count = count, .x = x, .y = y});
+ck_status ck_gelu(const ck_context *context, ck_gelu_form form, ck_type type, size_t count, const void *x, void *y) {
+  return submit(context, form, type, false, (gelu_job){.count = count, .dy = x, .x = x, .y = y});
 }
 
-ck_status ck_gelu_backward_f32(const ck_context *context, ck_gelu_form form, size_t count, const float *dy,
-                               const float *x, float *dx) {
-  if (form != CK_GELU_TANH && form != CK_GELU_ERF) return CK_BAD_ARGUMENT;
-  size_t v = ck_first_allowed(variants, VARIANTS, context);
-  return submit(context, (gelu_job){.kernel = kernels[v].backward[form], .count = count, .dy = dy, .x = x, .y = dx});
+ck_status ck_gelu_backward(const ck_context *context, ck_gelu_form form, ck_type type, size_t count, const void *dy,
+                           const void *x, void *dx) {
+  return submit(context, form, type, true, (gelu_job){.count = count, .dy = dy, .x = x, .y = dx});
 }

@@ -56,7 +56,7 @@ ck_status ck_finish_prepare(ck_finish *finish, const ck_epilogue *epilogue, void
     if (!(e.result_scale > 0 && e.result_scale < __builtin_inff())) return CK_BAD_ARGUMENT;
     if (e.result_zero < -FARTHEST_ZERO || e.result_zero > FARTHEST_ZERO) return CK_BAD_ARGUMENT;
   }
-  // As ck_dropout_f32.
+  // As ck_dropout.
   if (!(e.dropout >= 0 && e.dropout < 1)) return CK_BAD_ARGUMENT;
   uint32_t threshold = (uint32_t)(65536 * (double)e.dropout + 0.5);
   if (threshold > 65535) return CK_BAD_ARGUMENT;

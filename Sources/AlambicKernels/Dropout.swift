@@ -22,9 +22,36 @@ public func dropout(
     into y: consuming MutableSpan<Float>, on context: Context
 ) throws(KernelError) {
     precondition(x.count == y.count, "dropout of \(x.count) elements into \(y.count)")
-    try check(
-        ck_dropout_f32(context.handle, seed, stream, firstElement, Double(rate), x.count, x.base, y.base),
-        "dropout at rate \(rate) from element \(firstElement)")
+    try drop(x.base, CK_F32, y.base, CK_F32, y.count, rate, seed, stream, firstElement, context)
+}
+
+/// Dropout with the mask of ``dropout(_:rate:seed:stream:firstElement:into:on:)``, rounded to bf16 (nearest, ties to even), as
+/// its bits: the gradient of a branch whose products are in bf16. At rate 0 a conversion.
+public func dropout(
+    _ x: Span<Float>, rate: Float, seed: UInt64, stream: UInt64, firstElement: UInt64 = 0,
+    into y: consuming MutableSpan<UInt16>, on context: Context
+) throws(KernelError) {
+    precondition(x.count == y.count, "dropout of \(x.count) elements into \(y.count)")
+    try drop(x.base, CK_F32, y.base, CK_BF16, y.count, rate, seed, stream, firstElement, context)
+}
+
+/// Dropout of bf16, as their bits, with the mask of ``dropout(_:rate:seed:stream:firstElement:into:on:)``: the product is in f32
+/// and rounded to nearest, ties to even.
+public func dropout(
+    _ x: Span<UInt16>, rate: Float, seed: UInt64, stream: UInt64, firstElement: UInt64 = 0,
+    into y: consuming MutableSpan<UInt16>, on context: Context
+) throws(KernelError) {
+    precondition(x.count == y.count, "dropout of \(x.count) elements into \(y.count)")
+    try drop(x.base, CK_BF16, y.base, CK_BF16, y.count, rate, seed, stream, firstElement, context)
+}
+
+/// Dropout of bf16, as their bits, with the mask of ``dropout(_:rate:seed:stream:firstElement:into:on:)``, kept in f32.
+public func dropout(
+    _ x: Span<UInt16>, rate: Float, seed: UInt64, stream: UInt64, firstElement: UInt64 = 0,
+    into y: consuming MutableSpan<Float>, on context: Context
+) throws(KernelError) {
+    precondition(x.count == y.count, "dropout of \(x.count) elements into \(y.count)")
+    try drop(x.base, CK_BF16, y.base, CK_F32, y.count, rate, seed, stream, firstElement, context)
 }
 
 /// ``dropout(_:rate:seed:stream:firstElement:into:on:)`` in place.
@@ -34,7 +61,25 @@ public func dropout(
 ) throws(KernelError) {
     let count = y.count
     let start = y.base
+    try drop(start, CK_F32, start, CK_F32, count, rate, seed, stream, firstElement, context)
+}
+
+/// Dropout of bf16, as their bits, in place.
+public func dropout(
+    rate: Float, seed: UInt64, stream: UInt64, firstElement: UInt64 = 0, in y: consuming MutableSpan<UInt16>,
+    on context: Context
+) throws(KernelError) {
+    let count = y.count
+    let start = y.base
+    try drop(start, CK_BF16, start, CK_BF16, count, rate, seed, stream, firstElement, context)
+}
+
+private func drop(
+    _ x: UnsafeRawPointer, _ xType: ck_type, _ y: UnsafeMutableRawPointer, _ yType: ck_type, _ count: Int,
+    _ rate: Float,
+    _ seed: UInt64, _ stream: UInt64, _ firstElement: UInt64, _ context: Context
+) throws(KernelError) {
     try check(
-        ck_dropout_f32(context.handle, seed, stream, firstElement, Double(rate), count, start, start),
+        ck_dropout(context.handle, seed, stream, firstElement, Double(rate), count, x, xType, y, yType),
         "dropout at rate \(rate) from element \(firstElement)")
 }

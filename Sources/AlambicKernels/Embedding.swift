@@ -4,7 +4,8 @@ import CKernels
 /// `y[i] = table[ids[i]] + positions[positionOffset + i mod length]`.
 ///
 /// - Parameters:
-///   - ids: one for each row of `y`. An id outside the table throws `.badArgument` before anything is written.
+///   - ids: one for each row of `y`. An id outside the table throws `.badArgument` before anything is written. A list reads
+///     the ids when it runs, and leaves rows of `y` as they are where ids are outside the table.
 ///   - table: `[vocabulary, columns]`.
 ///   - positions: `[positions, columns]`, or nil for none; positions beyond it throw `.badArgument`.
 ///   - length: positions of a sequence; `y` holds whole sequences, one after the other, or the start of one.
@@ -29,25 +30,30 @@ public func embedding(
 
 /// Gradient of ``embedding(ids:table:positions:length:positionOffset:columns:into:on:)`` with regard to the table:
 /// `dTable[ids[i]] += dY[i]`, in increasing `i`, so with the same bits for any number of threads.
+///
+/// - Parameter store: what becomes of the rows that `ids` names. To replace is to begin their sums with zero; rows that are
+///   not named are never touched, so the time does not depend on the size of the table.
 public func embeddingBackward(
-    ids: Span<Int32>, dY: Span<Float>, columns: Int, into dTable: consuming MutableSpan<Float>, on context: Context
+    ids: Span<Int32>, dY: Span<Float>, columns: Int, into dTable: consuming MutableSpan<Float>,
+    store: Store = .accumulate, on context: Context
 ) throws(KernelError) {
-    try scatter(ids, dY, columns, dTable.base, dTable.count, nil, 0, 1, context)
+    try scatter(ids, dY, columns, dTable.base, dTable.count, nil, 0, 1, store, context)
 }
 
 /// Gradient of ``embedding(ids:table:positions:length:positionOffset:columns:into:on:)`` with regard to the table and to
 /// the positions, which start at 0: also `dPositions[i mod length] += dY[i]`.
 public func embeddingBackward(
     ids: Span<Int32>, dY: Span<Float>, columns: Int, into dTable: consuming MutableSpan<Float>,
-    dPositions: consuming MutableSpan<Float>, length: Int, on context: Context
+    dPositions: consuming MutableSpan<Float>, length: Int, store: Store = .accumulate, on context: Context
 ) throws(KernelError) {
     try scatter(
-        ids, dY, columns, dTable.base, dTable.count, dPositions.base, dPositions.count, length, context)
+        ids, dY, columns, dTable.base, dTable.count, dPositions.base, dPositions.count, length, store, context)
 }
 
 private func scatter(
     _ ids: Span<Int32>, _ dY: Span<Float>, _ columns: Int, _ dTable: UnsafeMutablePointer<Float>, _ tableCount: Int,
-    _ dPositions: UnsafeMutablePointer<Float>?, _ positionCount: Int, _ length: Int, _ context: Context
+    _ dPositions: UnsafeMutablePointer<Float>?, _ positionCount: Int, _ length: Int, _ store: Store,
+    _ context: Context
 ) throws(KernelError) {
     precondition(
         columns > 0 && tableCount % columns == 0 && positionCount % columns == 0 && dY.count == ids.count * columns
@@ -57,7 +63,7 @@ private func scatter(
     try check(
         ck_embedding_backward_f32(
             context.handle, ids.base, ids.count, columns, dY.base, dTable, tableCount / columns, dPositions,
-            positionCount / columns, length),
+            positionCount / columns, length, store.value),
         "gradient of an embedding of \(ids.count) ids in a table of \(tableCount / columns) rows")
 }
 

@@ -25,7 +25,15 @@ public func gelu(
     _ x: Span<Float>, form: GELUForm = .tanh, into y: consuming MutableSpan<Float>, on context: Context
 ) throws(KernelError) {
     requireElements(x.count, y.count, "gelu: x")
-    try check(ck_gelu_f32(context.handle, form.code, y.count, x.base, y.base), "gelu")
+    try check(ck_gelu(context.handle, form.code, CK_F32, y.count, x.base, y.base), "gelu")
+}
+
+/// y[i] = x[i] Φ(x[i]) of bf16, as their bits. Arithmetic is in f32; the result is rounded to nearest, ties to even.
+public func gelu(
+    _ x: Span<UInt16>, form: GELUForm = .tanh, into y: consuming MutableSpan<UInt16>, on context: Context
+) throws(KernelError) {
+    requireElements(x.count, y.count, "gelu: x")
+    try check(ck_gelu(context.handle, form.code, CK_BF16, y.count, x.base, y.base), "gelu of bf16")
 }
 
 /// dx[i] = dy[i] (Φ(x[i]) + x[i] Φ'(x[i])). `x` is the input of the forward pass.
@@ -36,5 +44,18 @@ public func geluBackward(
     requireElements(dy.count, dx.count, "geluBackward: dy")
     requireElements(x.count, dx.count, "geluBackward: x")
     try check(
-        ck_gelu_backward_f32(context.handle, form.code, dx.count, dy.base, x.base, dx.base), "geluBackward")
+        ck_gelu_backward(context.handle, form.code, CK_F32, dx.count, dy.base, x.base, dx.base), "geluBackward")
+}
+
+/// dx[i] = dy[i] (Φ(x[i]) + x[i] Φ'(x[i])) of bf16, as their bits. Arithmetic is in f32; the result is rounded to nearest,
+/// ties to even.
+public func geluBackward(
+    _ dy: Span<UInt16>, _ x: Span<UInt16>, form: GELUForm = .tanh, into dx: consuming MutableSpan<UInt16>,
+    on context: Context
+) throws(KernelError) {
+    requireElements(dy.count, dx.count, "geluBackward: dy")
+    requireElements(x.count, dx.count, "geluBackward: x")
+    try check(
+        ck_gelu_backward(context.handle, form.code, CK_BF16, dx.count, dy.base, x.base, dx.base),
+        "geluBackward of bf16")
 }
