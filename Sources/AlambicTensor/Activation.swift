@@ -5,6 +5,8 @@ import AlambicKernels
 protocol Activation: MatrixElement, Sendable {
     /// The matrix product of two such operands.
     static var product: Product { get }
+    /// A tensor with arbitrary contents.
+    static func tensor(_ shape: Shape, in arena: ActivationArena) throws(KernelError) -> DenseTensor<Self>
     /// Wraps a tensor.
     static func elements(_ tensor: DenseTensor<Self>) -> Variable.Elements
     /// Unwraps one; nil when it is of the other type.

@@ -7,33 +7,63 @@ import AlambicKernels
 /// Nothing is handed out while somebody still holds what shares its bytes: whoever keeps a value beyond its step keeps
 /// its elements, and the step that wanted the place gets other memory.
 final class ActivationArena {
+    /// The element types that are asked for.
+    enum Kind { case f32, bf16 }
+
+    private struct Key: Hashable {
+        let count: Int
+        let kind: Kind
+
+        var bytes: Int { count * (kind == .f32 ? 4 : 2) }
+    }
+
     /// What one step asks for, in order.
     private struct Request {
-        let bytes: Int
-        let type: ObjectIdentifier
+        let key: Key
         /// The number of the first later request that came when nobody held this any more.
         var end = Int.max
+    }
+
+    /// A memory of either type. (Not `AnyObject`: with Swift 6.3 a class of another module that a generic function makes and
+    /// stores as one is never released.)
+    private struct Part {
+        var f32: Memory<Float>?
+        var bf16: Memory<UInt16>?
+
+        init(_ key: Key) throws(KernelError) {
+            switch key.kind {
+            case .f32: f32 = try Memory(count: key.count)
+            case .bf16: bf16 = try Memory(count: key.count)
+            }
+        }
+
+        init(_ key: Key, in owner: Memory<UInt8>, at offset: Int) {
+            switch key.kind {
+            case .f32: f32 = Memory(in: owner, at: offset, count: key.count)
+            case .bf16: bf16 = Memory(in: owner, at: offset, count: key.count)
+            }
+        }
+
+        /// Whether nobody else holds it.
+        var isFree: Bool {
+            mutating get { f32 == nil ? isKnownUniquelyReferenced(&bf16) : isKnownUniquelyReferenced(&f32) }
+        }
     }
 
     /// A watched step with a place for each of its requests.
     private final class Plan {
         let requests: [Request]
         let memory: Memory<UInt8>
-        var parts: [AnyObject]
+        var parts: [Part]
         /// For each request, the others that share bytes with it.
         let sharers: [[Int]]
 
-        init(requests: [Request], memory: Memory<UInt8>, parts: [AnyObject], sharers: [[Int]]) {
+        init(requests: [Request], memory: Memory<UInt8>, parts: [Part], sharers: [[Int]]) {
             self.requests = requests
             self.memory = memory
             self.parts = parts
             self.sharers = sharers
         }
-    }
-
-    private struct Key: Hashable {
-        let bytes: Int
-        let type: ObjectIdentifier
     }
 
     private enum Mode {
@@ -46,13 +76,12 @@ final class ActivationArena {
     }
 
     private var mode = Mode.watching
-    private var plans: [Int: Plan] = [:] // by the bytes of the first request
+    private var plans: [Key: Plan] = [:] // by the first request
     private var requests: [Request] = []
     private var next = 0
     /// Memory outside of the plan: held by somebody (and by which request), and free.
-    private var held: [(memory: AnyObject, key: Key, request: Int?)] = []
-    private var free: [Key: [AnyObject]] = [:]
-    private var makers: [(Memory<UInt8>, Int) -> AnyObject] = []
+    private var held: [(part: Part, key: Key, request: Int?)] = []
+    private var free: [Key: [Part]] = [:]
     /// How many memories have been made so far: constant in steady state.
     private(set) var made = 0
     /// How many more steps of other shapes than before may come before older plans are given up.
@@ -65,7 +94,6 @@ final class ActivationArena {
     func begin() throws(KernelError) {
         if case .watching = mode, !requests.isEmpty { try settle() }
         requests = []
-        makers = []
         next = 0
         switch mode {
         case .astray: mode = .watching
@@ -73,55 +101,58 @@ final class ActivationArena {
         }
     }
 
-    /// A memory of `count` elements with arbitrary contents.
-    func take<Element: BitwiseCopyable>(_ type: Element.Type, _ count: Int) throws(KernelError) -> Memory<Element> {
-        let bytes = count * MemoryLayout<Element>.stride
-        defer { next += 1 }
-        if next == 0, let plan = plans[bytes] { mode = .following(plan) }
-        if next == 0, plans[bytes] == nil { mode = .watching }
-        guard case .following(let plan) = mode else { return try takeLoose(type, count) }
-        guard next < plan.requests.count, plan.requests[next].bytes == bytes,
-            plan.requests[next].type == ObjectIdentifier(type)
-        else {
-            plans[plan.requests[0].bytes] = nil
-            mode = .astray
-            return try takeLoose(type, count)
-        }
-        guard isKnownUniquelyReferenced(&plan.parts[next]),
-            plan.sharers[next].allSatisfy({ isKnownUniquelyReferenced(&plan.parts[$0]) })
-        else { return try takeLoose(type, count) }
-        return unsafeDowncast(plan.parts[next], to: Memory<Element>.self)
+    /// A memory of `count` floats with arbitrary contents.
+    func floats(_ count: Int) throws(KernelError) -> Memory<Float> {
+        guard let memory = try take(Key(count: count, kind: .f32)).f32 else { preconditionFailure("no floats") }
+        return memory
     }
 
-    /// Memory of its own, used again for the same size once nobody holds it.
-    private func takeLoose<Element: BitwiseCopyable>(
-        _ type: Element.Type, _ count: Int
-    ) throws(KernelError) -> Memory<Element> {
-        var watched: Int?
-        let key = Key(bytes: count * MemoryLayout<Element>.stride, type: ObjectIdentifier(type))
+    /// A memory of `count` 16-bit elements with arbitrary contents.
+    func halves(_ count: Int) throws(KernelError) -> Memory<UInt16> {
+        guard let memory = try take(Key(count: count, kind: .bf16)).bf16 else { preconditionFailure("no halves") }
+        return memory
+    }
+
+    private func take(_ key: Key) throws(KernelError) -> Part {
+        if next == 0 { mode = plans[key].map(Mode.following) ?? .watching }
+        defer { next += 1 }
+        if let part = planned(key) { return part }
+        // Memory of its own, used again for the same size once nobody holds it.
         release()
+        var request: Int?
         if case .watching = mode {
-            watched = requests.count
-            requests.append(Request(bytes: key.bytes, type: key.type))
-            makers.append { Memory<Element>(in: $0, at: $1, count: count) }
+            request = requests.count
+            requests.append(Request(key: key))
         }
-        let memory: Memory<Element>
+        let part: Part
         if let old = free[key]?.popLast() {
-            memory = unsafeDowncast(old, to: Memory<Element>.self)
+            part = old
         } else {
-            memory = try Memory<Element>(count: count)
+            part = try Part(key)
             made += 1
         }
-        held.append((memory, key, watched))
-        return memory
+        held.append((part, key, request))
+        return part
+    }
+
+    /// The place of the next request, unless it is another request than was planned for, or the place is held.
+    private func planned(_ key: Key) -> Part? {
+        guard case .following(let plan) = mode else { return nil }
+        guard next < plan.requests.count, plan.requests[next].key == key else {
+            plans[plan.requests[0].key] = nil
+            mode = .astray
+            return nil
+        }
+        guard plan.parts[next].isFree, plan.sharers[next].allSatisfy({ plan.parts[$0].isFree }) else { return nil }
+        return plan.parts[next]
     }
 
     /// Finds what nobody holds any more.
     private func release() {
         var kept = 0
         for i in held.indices {
-            if isKnownUniquelyReferenced(&held[i].memory) {
-                free[held[i].key, default: []].append(held[i].memory)
+            if held[i].part.isFree {
+                free[held[i].key, default: []].append(held[i].part)
                 if let request = held[i].request { requests[request].end = requests.count }
             } else {
                 held.swapAt(kept, i)
@@ -136,14 +167,12 @@ final class ActivationArena {
         release()
         free = [:]
         for i in held.indices { held[i].request = nil }
-        let places = Places(requests.map { (bytes: $0.bytes, end: $0.end) })
+        let places = Places(requests.map { (bytes: $0.key.bytes, end: $0.end) })
         if plans.count >= Self.mostPlans { plans = [:] }
         let memory = try Memory<UInt8>(count: max(places.bytes, 64))
         made += 1
-        var parts: [AnyObject] = []
-        for (make, offset) in zip(makers, places.offsets) { parts.append(make(memory, offset)) }
-        plans[requests[0].bytes] = Plan(
-            requests: requests, memory: memory, parts: parts, sharers: places.sharers)
+        let parts = zip(requests, places.offsets).map { Part($0.key, in: memory, at: $1) }
+        plans[requests[0].key] = Plan(requests: requests, memory: memory, parts: parts, sharers: places.sharers)
     }
 
     /// Gives everything back to the machine that nobody else holds.

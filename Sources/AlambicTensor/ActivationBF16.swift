@@ -3,6 +3,9 @@ import AlambicKernels
 /// bf16, as its bits.
 extension UInt16: Activation {
     static var product: Product { .bf16 }
+    static func tensor(_ shape: Shape, in arena: ActivationArena) throws(KernelError) -> HalfTensor {
+        HalfTensor(shape, storage: try arena.halves(shape.count))
+    }
     static func elements(_ tensor: HalfTensor) -> Variable.Elements { .bf16(tensor) }
     static func tensor(_ elements: Variable.Elements) -> HalfTensor? {
         if case .bf16(let tensor) = elements { tensor } else { nil }

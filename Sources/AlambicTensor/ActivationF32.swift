@@ -2,6 +2,9 @@ import AlambicKernels
 
 extension Float: Activation {
     static var product: Product { .f32 }
+    static func tensor(_ shape: Shape, in arena: ActivationArena) throws(KernelError) -> Tensor {
+        Tensor(shape, storage: try arena.floats(shape.count))
+    }
     static func elements(_ tensor: Tensor) -> Variable.Elements { .f32(tensor) }
     static func tensor(_ elements: Variable.Elements) -> Tensor? {
         if case .f32(let tensor) = elements { tensor } else { nil }

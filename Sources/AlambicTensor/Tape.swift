@@ -179,7 +179,7 @@ extension Tape {
 
     /// A tensor with arbitrary contents, to be filled by the caller.
     func tensor<Element: Activation>(_ shape: Shape, _ type: Element.Type) throws(KernelError) -> DenseTensor<Element> {
-        DenseTensor(shape, storage: try arena.take(type, shape.count))
+        try Element.tensor(shape, in: arena)
     }
 
     /// A tensor of floats with arbitrary contents, to be filled by the caller.

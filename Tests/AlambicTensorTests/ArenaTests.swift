@@ -40,11 +40,11 @@ import Testing
             var span = memory.mutableSpan
             for i in 0..<span.count { span[i] = value }
         }
-        let a = try arena.take(Float.self, size)
+        let a = try arena.floats(size)
         fill(a, mark)
         for i in 0..<3 {
-            let b = try arena.take(Float.self, 2 * size)
-            let c = try arena.take(UInt16.self, size)
+            let b = try arena.floats(2 * size)
+            let c = try arena.halves(size)
             fill(b, -mark)
             var halves = c.mutableSpan
             for j in 0..<halves.count { halves[j] = UInt16(i) }

@@ -22,7 +22,7 @@ public final class WeightPanels: @unchecked Sendable {
 
     /// Packs weights of [rows, columns], rounded to bf16.
     public func update(from weights: Tensor, on context: Context) throws(KernelError) {
-        try updatePanels(forward: forward, backward: backward, from: weights.span, on: context)
+        try updatePacked(forward: forward, backward: backward, from: weights.span, on: context)
         isCurrent = true
     }
 }
