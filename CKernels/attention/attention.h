@@ -10,10 +10,11 @@ enum {
   CK_KEY_BLOCK = 64,      // keys side by side where keys are columns
   CK_PANEL = 256,         // forward: keys of a step of the online softmax. Part of the numerics
   CK_CHUNK = 480,         // forward: most queries of a task
-  CK_KEY_TILE = 192,      // backward: keys whose gradients are summed at a time. Part of the numerics
-  CK_QUERY_TILE = 96,     // backward: queries whose probabilities are alive at a time. Part of the numerics
-  CK_TILE_ROW = 192 + 16, // distance of their rows: not a power of two, which would meet in few sets of the cache
+  CK_KEY_TILE = 128,      // backward: keys whose gradients are summed at a time. Part of the numerics
+  CK_QUERY_TILE = 192,    // backward: queries whose probabilities are alive at a time. Part of the numerics
+  CK_TILE_ROW = 128 + 16, // distance of their rows: not a power of two, which would meet in few sets of the cache
   CK_BLOCK_ROWS = 6,      // rows of a product in registers
+  CK_AHEAD = 16,          // rows from one that is read to the one that is fetched
   CK_PAD = 16,            // scratch rows are padded to the widest vector, so that sizes do not depend on the variant
 };
 
@@ -70,15 +71,14 @@ static inline void ck_feed_add(ck_feed *feed, const void *at, size_t row, size_t
 // Into the second cache: there is work enough to hide the way from there, and the first one is in use.
 static inline void ck_feed_some(ck_feed *feed, size_t rows) {
   while (rows && feed->now < feed->parts) {
-    if (feed->part[feed->now].rows == 0) {
-      feed->now++;
-      continue;
-    }
-    const char *at = feed->part[feed->now].at;
-    for (size_t byte = 0; byte < feed->part[feed->now].bytes; byte += 64) __builtin_prefetch(at + byte, 0, 2);
-    feed->part[feed->now].at = at + feed->part[feed->now].row;
-    feed->part[feed->now].rows--;
-    rows--;
+    const size_t here = ck_min(rows, feed->part[feed->now].rows), row = feed->part[feed->now].row;
+    const char *at = feed->part[feed->now].at, *end = at + here * row;
+    for (size_t byte = 0; byte < feed->part[feed->now].bytes; byte += 64)
+      for (const char *p = at + byte; p < end; p += row) __builtin_prefetch(p, 0, 2);
+    feed->part[feed->now].at = end;
+    feed->part[feed->now].rows -= here;
+    feed->now += feed->part[feed->now].rows == 0;
+    rows -= here;
   }
 }
 

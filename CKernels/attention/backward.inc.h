@@ -154,6 +154,10 @@ static void CK_NAME(row_numbers)(size_t rows, size_t width, const CK_ELEMENT *d_
                                  const CK_ELEMENT *output, size_t output_row, const float *log_sum_exp,
                                  const CK_NAME(head) * head) {
   for (size_t i = 0; i < rows; i++, d_output += d_output_row, output += output_row) {
+    if (i + CK_AHEAD < rows) {
+      CK_NAME(prefetch_row)(width, d_output + CK_AHEAD * d_output_row);
+      CK_NAME(prefetch_row)(width, output + CK_AHEAD * output_row);
+    }
     vfloat total = {0};
     size_t d = 0;
     for (; d + CK_LANES <= width; d += CK_LANES)
@@ -166,6 +170,53 @@ static void CK_NAME(row_numbers)(size_t rows, size_t width, const CK_ELEMENT *d_
   head->mean[rows] = head->log_sum_exp[rows] = 0;
 }
 
+// Where a head of queries and its head of keys are.
+typedef struct CK_NAME(operands) {
+  const CK_ELEMENT *query, *key, *value, *output, *d_output;
+  CK_ELEMENT *d_query, *d_key, *d_value;
+} CK_NAME(operands);
+
+static CK_NAME(operands) CK_NAME(operands_of)(const ck_attention_job *job, size_t b, size_t h) {
+  const ck_attention_shape *shape = &job->shape;
+  const size_t at = h * shape->width, kv_at = h / (shape->heads / shape->kv_heads) * shape->width;
+  return (CK_NAME(operands)){
+      .query = (const CK_ELEMENT *)job->query + b * shape->query_batch + at,
+      .key = (const CK_ELEMENT *)job->key + b * shape->key_batch + kv_at,
+      .value = (const CK_ELEMENT *)job->value + b * shape->value_batch + kv_at,
+      .output = (const CK_ELEMENT *)job->output + b * shape->output_batch + at,
+      .d_output = (const CK_ELEMENT *)job->d_output + b * shape->d_output_batch + at,
+      .d_query = (CK_ELEMENT *)job->d_query + b * shape->d_query_batch + at,
+      .d_key = (CK_ELEMENT *)job->d_key + b * shape->d_key_batch + kv_at,
+      .d_value = (CK_ELEMENT *)job->d_value + b * shape->d_value_batch + kv_at,
+  };
+}
+
+// What is wanted soon after the tile of keys at j0: the next one, or the first rows of the head that comes next.
+static ck_feed CK_NAME(feed_backward)(const ck_attention_job *job, const CK_NAME(operands) * now, size_t j0,
+                                      const CK_NAME(operands) * next) {
+  const ck_attention_shape *shape = &job->shape;
+  const size_t width = shape->width, element = sizeof(CK_ELEMENT), start = j0 + CK_KEY_TILE;
+  const size_t here = ck_min(CK_KEY_TILE, shape->keys - j0);
+  ck_feed feed = {};
+  ck_feed_add(&feed, now->d_key + j0 * shape->d_key_row, shape->d_key_row, width, element, here);
+  ck_feed_add(&feed, now->d_value + j0 * shape->d_value_row, shape->d_value_row, width, element, here);
+  if (start < shape->keys) {
+    const size_t then = ck_min(CK_KEY_TILE, shape->keys - start);
+    ck_feed_add(&feed, now->key + start * shape->key_row, shape->key_row, width, element, then);
+    ck_feed_add(&feed, now->value + start * shape->value_row, shape->value_row, width, element, then);
+    return feed;
+  }
+  const size_t rows = ck_min(shape->queries, 2 * CK_KEY_TILE), keys = ck_min(shape->keys, CK_KEY_TILE);
+  ck_feed_add(&feed, now->d_query, shape->d_query_row, width, element, rows);
+  if (next == NULL) return feed;
+  ck_feed_add(&feed, next->d_output, shape->d_output_row, width, element, rows);
+  ck_feed_add(&feed, next->output, shape->output_row, width, element, rows);
+  ck_feed_add(&feed, next->query, shape->query_row, width, element, rows);
+  ck_feed_add(&feed, next->key, shape->key_row, width, element, keys);
+  ck_feed_add(&feed, next->value, shape->value_row, width, element, keys);
+  return feed;
+}
+
 // One head of keys of one sequence: the heads of queries of its group, one after the other.
 static void CK_NAME(ck_attention_backward)(ck_worker *worker, const void *opaque, size_t task) {
   const ck_attention_job *job = opaque;
@@ -175,10 +226,7 @@ static void CK_NAME(ck_attention_backward)(ck_worker *worker, const void *opaque
   const bool causal = job->mask == CK_ATTENTION_CAUSAL;
   const size_t offset = shape->keys - queries, words = ck_ceil_div(width, CK_GROUP);
   const size_t words_row = ck_round_up(words, CK_LANES), padded = ck_round_up(width, CK_LANES);
-  const CK_ELEMENT *key = (const CK_ELEMENT *)job->key + b * shape->key_batch + kv * width;
-  const CK_ELEMENT *value = (const CK_ELEMENT *)job->value + b * shape->value_batch + kv * width;
-  CK_ELEMENT *d_key = (CK_ELEMENT *)job->d_key + b * shape->d_key_batch + kv * width;
-  CK_ELEMENT *d_value = (CK_ELEMENT *)job->d_value + b * shape->d_value_batch + kv * width;
+  const size_t tasks = shape->batch * shape->kv_heads, next_task = task + ck_worker_count(worker);
 
   float *scratch = ck_worker_scratch(worker);
   const size_t query_rows = ck_round_up(queries, CK_GROUP), sums = group > 1 ? shape->keys : CK_KEY_TILE;
@@ -199,41 +247,48 @@ static void CK_NAME(ck_attention_backward)(ck_worker *worker, const void *opaque
 
   for (size_t g = 0; g < group; g++) {
     const size_t h = kv * group + g;
-    const CK_ELEMENT *query = (const CK_ELEMENT *)job->query + b * shape->query_batch + h * width;
-    const CK_ELEMENT *output = (const CK_ELEMENT *)job->output + b * shape->output_batch + h * width;
-    const CK_ELEMENT *d_output = (const CK_ELEMENT *)job->d_output + b * shape->d_output_batch + h * width;
-    CK_ELEMENT *d_query = (CK_ELEMENT *)job->d_query + b * shape->d_query_batch + h * width;
-    CK_NAME(row_numbers)(queries, width, d_output, shape->d_output_row, output, shape->output_row,
+    const bool last = g + 1 == group, more = !last || next_task < tasks;
+    const CK_NAME(operands) now = CK_NAME(operands_of)(job, b, h);
+    const CK_NAME(operands) next =
+        !last  ? CK_NAME(operands_of)(job, b, h + 1)
+        : more ? CK_NAME(operands_of)(job, next_task / shape->kv_heads, next_task % shape->kv_heads * group)
+               : now;
+    CK_NAME(row_numbers)(queries, width, now.d_output, shape->d_output_row, now.output, shape->output_row,
                          job->log_sum_exp + (b * shape->heads + h) * queries, &head);
-    CK_NAME(pack_groups)(queries, width, padded, query, shape->query_row, head.query_groups);
-    CK_NAME(pack_groups)(queries, width, padded, d_output, shape->d_output_row, head.d_output_groups);
+    CK_NAME(pack_groups)(queries, width, padded, now.query, shape->query_row, head.query_groups);
+    CK_NAME(pack_groups)(queries, width, padded, now.d_output, shape->d_output_row, head.d_output_groups);
 #if CK_GROUP > 1
-    CK_NAME(pack_rows)(queries, width, query, shape->query_row, head.queries, words_row);
-    CK_NAME(pack_rows)(queries, width, d_output, shape->d_output_row, head.d_outputs, words_row);
+    CK_NAME(pack_rows)(queries, width, now.query, shape->query_row, head.queries, words_row);
+    CK_NAME(pack_rows)(queries, width, now.d_output, shape->d_output_row, head.d_outputs, words_row);
 #endif
     for (size_t j0 = 0; j0 < shape->keys; j0 += CK_KEY_TILE) {
       const size_t here = ck_min(CK_KEY_TILE, shape->keys - j0);
-      CK_NAME(pack_groups)(here, width, padded, key + j0 * shape->key_row, shape->key_row, tile.keys);
-      CK_NAME(pack_columns)(here, width, key + j0 * shape->key_row, shape->key_row, tile.key_columns);
-      CK_NAME(pack_columns)(here, width, value + j0 * shape->value_row, shape->value_row, tile.value_columns);
+      CK_NAME(pack_groups)(here, width, padded, now.key + j0 * shape->key_row, shape->key_row, tile.keys);
+      CK_NAME(pack_columns)(here, width, now.key + j0 * shape->key_row, shape->key_row, tile.key_columns);
+      CK_NAME(pack_columns)(here, width, now.value + j0 * shape->value_row, shape->value_row, tile.value_columns);
       tile.d_keys = d_keys + (group > 1 ? j0 * padded : 0);
       tile.d_values = d_values + (group > 1 ? j0 * padded : 0);
       // Queries before `start` see none of these keys.
       const size_t start = causal && j0 > offset ? (j0 - offset) / CK_GROUP * CK_GROUP : 0;
+      ck_feed feed = CK_NAME(feed_backward)(job, &now, j0, more ? &next : NULL);
+      const size_t feed_rows = ck_ceil_div(feed.rows, ck_ceil_div(queries - start, CK_BLOCK_ROWS));
       for (size_t i0 = start; i0 < queries; i0 += CK_QUERY_TILE) {
         const size_t n = ck_min(CK_QUERY_TILE, queries - i0);
-        for (size_t r = 0; r < n; r += CK_BLOCK_ROWS)
+        for (size_t r = 0; r < n; r += CK_BLOCK_ROWS) {
+          ck_feed_some(&feed, feed_rows);
           CK_NAME(gradients_of_rows)(job, &head, &tile, i0 + r, ck_min(CK_BLOCK_ROWS, n - r), offset + i0 + r, j0, here,
                                      p + r / CK_GROUP * CK_TILE_ROW, ds + r / CK_GROUP * CK_TILE_ROW, scratch);
+        }
         CK_NAME(gradients_of_keys)(job, &head, &tile, i0, n, offset + i0, j0, here, p, ds,
                                    g == 0 && i0 == start ? CK_START_ZERO : CK_START_KEEP);
       }
-      if (g + 1 < group) continue;
-      CK_NAME(write_rows)(here, width, padded, tile.d_keys, job->scale, d_key + j0 * shape->d_key_row,
+      if (!last) continue;
+      CK_NAME(write_rows)(here, width, padded, tile.d_keys, job->scale, now.d_key + j0 * shape->d_key_row,
                           shape->d_key_row);
-      CK_NAME(write_rows)(here, width, padded, tile.d_values, 1, d_value + j0 * shape->d_value_row, shape->d_value_row);
+      CK_NAME(write_rows)(here, width, padded, tile.d_values, 1, now.d_value + j0 * shape->d_value_row,
+                          shape->d_value_row);
     }
-    CK_NAME(write_rows)(queries, width, padded, head.d_queries, job->scale, d_query, shape->d_query_row);
+    CK_NAME(write_rows)(queries, width, padded, head.d_queries, job->scale, now.d_query, shape->d_query_row);
   }
 }
 #undef CK_PAST

@@ -18,6 +18,7 @@
 #undef CK_ELEMENT
 #undef CK_STEP
 #undef CK_BLOCK_VECTORS
+#undef CK_LAST
 #undef CK_START_ZERO
 #undef CK_START_KEEP
 #undef CK_START_SCALED

@@ -1,44 +1,48 @@
 // Forward: online softmax (Milakov and Gimelshein 2018) over panels of keys, as in FlashAttention; inside a panel a
 // block of rows at a time, whose scores stay in the first cache.
 
+// Power of two of a vector of scores; `whole`: all of them are seen, otherwise what lies beyond `seen` becomes zero.
+CK_VECTOR vfloat CK_NAME(probability)(const bool whole, size_t v, size_t seen, const float *scores, float scale2,
+                                      float maximum) {
+  vfloat p = CK_NAME(power2)(vfma(vload(scores + v * CK_LANES), (vfloat)(scale2), (vfloat)(-maximum)));
+  return whole || viota() < (int32_t)seen - (int32_t)(v * CK_LANES) ? p : (vfloat)(0.0f);
+}
+
 // Turns the scores of one row, of which it sees the first `seen` keys, into words of probabilities relative to the
-// maximum so far (base 2, scaled), over `vectors` vectors: zero beyond `seen`. Returns the sum, lane by lane.
-CK_VECTOR vfloat CK_NAME(probabilities)(size_t vectors, size_t seen, float *scores, float scale2, float maximum) {
-  const vint lane = viota();
-  vfloat total = 0;
-  size_t v = 0;
+// maximum so far (base 2, scaled), over `vectors` vectors: zero beyond `seen`. The first `whole` vectors are seen
+// whole; both numbers are those of all rows of a block, so that loops end alike. Returns the sum, lane by lane.
+CK_VECTOR vfloat CK_NAME(probabilities)(size_t whole, size_t vectors, size_t seen, float *scores, float scale2,
+                                        float maximum) {
 #if CK_GROUP == 2
   // In place: a pair of vectors becomes one, which is never ahead of what is still to be read.
-  vfloat other = 0;
+  vfloat low = 0, high = 0;
   float *to = scores;
-  for (; (v + 2) * CK_LANES <= seen; v += 2, to += CK_LANES) {
-    vfloat low = CK_NAME(power2)(vfma(vload(scores + v * CK_LANES), (vfloat)(scale2), (vfloat)(-maximum)));
-    vfloat high = CK_NAME(power2)(vfma(vload(scores + (v + 1) * CK_LANES), (vfloat)(scale2), (vfloat)(-maximum)));
-    total += low;
-    other += high;
-    vstore(to, CK_NAME(narrow_words)(low, high));
+  size_t v = 0;
+  for (; v < whole; v += 2, to += CK_LANES) {
+    vfloat even = CK_NAME(probability)(true, v, seen, scores, scale2, maximum);
+    vfloat odd = CK_NAME(probability)(true, v + 1, seen, scores, scale2, maximum);
+    low += even;
+    high += odd;
+    vstore(to, CK_NAME(narrow_words)(even, odd));
   }
   for (; v < vectors; v += 2, to += CK_LANES) {
-    vfloat p[2];
-#pragma unroll
-    for (size_t i = 0; i < 2; i++) {
-      p[i] = CK_NAME(power2)(vfma(vload(scores + (v + i) * CK_LANES), (vfloat)(scale2), (vfloat)(-maximum)));
-      p[i] = lane < (int32_t)seen - (int32_t)((v + i) * CK_LANES) ? p[i] : (vfloat)(0.0f);
-    }
-    total += p[0];
-    other += p[1];
-    vstore(to, CK_NAME(narrow_words)(p[0], p[1]));
+    vfloat even = CK_NAME(probability)(false, v, seen, scores, scale2, maximum);
+    vfloat odd = CK_NAME(probability)(false, v + 1, seen, scores, scale2, maximum);
+    low += even;
+    high += odd;
+    vstore(to, CK_NAME(narrow_words)(even, odd));
   }
-  return total + other;
+  return low + high;
 #else
-  for (; (v + 1) * CK_LANES <= seen; v++) {
-    vfloat p = CK_NAME(power2)(vfma(vload(scores + v * CK_LANES), (vfloat)(scale2), (vfloat)(-maximum)));
+  vfloat total = 0;
+  size_t v = 0;
+  for (; v < whole; v++) {
+    vfloat p = CK_NAME(probability)(true, v, seen, scores, scale2, maximum);
     total += p;
     vstore(scores + v * CK_LANES, p);
   }
   for (; v < vectors; v++) {
-    vfloat p = CK_NAME(power2)(vfma(vload(scores + v * CK_LANES), (vfloat)(scale2), (vfloat)(-maximum)));
-    p = lane < (int32_t)seen - (int32_t)(v * CK_LANES) ? p : (vfloat)(0.0f);
+    vfloat p = CK_NAME(probability)(false, v, seen, scores, scale2, maximum);
     total += p;
     vstore(scores + v * CK_LANES, p);
   }
@@ -46,19 +50,19 @@ CK_VECTOR vfloat CK_NAME(probabilities)(size_t vectors, size_t seen, float *scor
 #endif
 }
 
-// The greatest of the first `seen` scores.
-CK_VECTOR float CK_NAME(greatest)(size_t seen, const float *scores) {
+// The greatest of the first `seen` scores, lane by lane.
+CK_VECTOR vfloat CK_NAME(greatest)(size_t whole, size_t vectors, size_t seen, const float *scores) {
   vfloat top = (vfloat)(-INFINITY);
   size_t v = 0;
-  for (; (v + 1) * CK_LANES <= seen; v++) top = vmax(top, vload(scores + v * CK_LANES));
-  if (v * CK_LANES < seen) {
-    vfloat last = vload(scores + v * CK_LANES);
-    top = vmax(top, viota() < (int32_t)(seen - v * CK_LANES) ? last : (vfloat)(-INFINITY));
+  for (; v < whole; v++) top = vmax(top, vload(scores + v * CK_LANES));
+  for (; v < vectors; v++) {
+    vint mask = viota() < (int32_t)seen - (int32_t)(v * CK_LANES);
+    top = vmax(top, mask ? vload(scores + v * CK_LANES) : (vfloat)(-INFINITY));
   }
-  return vhighest(top);
+  return top;
 }
 
-// What a task keeps about its rows: sums of values, of probabilities (lane by lane) and the scaled maximum.
+// What a task keeps about its rows: sums of values and of probabilities, and the scaled maximum.
 typedef struct CK_NAME(rows) {
   float *sums, *total, *maximum;
 } CK_NAME(rows);
@@ -70,9 +74,11 @@ static void CK_NAME(meet)(size_t n, const size_t *seen, bool first, bool stairs,
   size_t vectors = ck_ceil_div(seen[n - 1], CK_LANES);
   CK_NAME(scores)(n, vectors, words, query, words_row, keys, scores, CK_PANEL);
   vectors = ck_round_up(vectors, CK_GROUP);
+  const size_t whole = seen[0] / CK_STEP * CK_GROUP;
   float factor[CK_PAD];
   for (size_t r = 0; r < n; r++) {
-    float now = CK_NAME(greatest)(seen[r], scores + r * CK_PANEL) * scale2, before = rows.maximum[r];
+    float now = vhighest(CK_NAME(greatest)(whole, vectors, seen[r], scores + r * CK_PANEL)) * scale2;
+    const float before = rows.maximum[r];
     if (!first && before > now) now = before;
     factor[r] = first ? 0 : before - now;
     rows.maximum[r] = now;
@@ -82,8 +88,9 @@ static void CK_NAME(meet)(size_t n, const size_t *seen, bool first, bool stairs,
     for (size_t r = 0; r < n; r += CK_LANES) vstore(factor + r, CK_NAME(power2)(vload(factor + r)));
   }
   for (size_t r = 0; r < n; r++) {
-    vfloat total = CK_NAME(probabilities)(vectors, seen[r], scores + r * CK_PANEL, scale2, rows.maximum[r]);
-    rows.total[r] = first ? vsum(total) : rows.total[r] * factor[r] + vsum(total);
+    float *row = scores + r * CK_PANEL;
+    const float sum = vsum(CK_NAME(probabilities)(whole, vectors, seen[r], row, scale2, rows.maximum[r]));
+    rows.total[r] = first ? sum : rows.total[r] * factor[r] + sum;
   }
   // Steps that all rows see whole, then those at the diagonal.
   CK_NAME(product)
@@ -99,6 +106,19 @@ static void CK_NAME(meet)(size_t n, const size_t *seen, bool first, bool stairs,
        .stairs = stairs,
        .odd = seen[0] % CK_GROUP != 0};
   CK_NAME(product_down)(n, padded / CK_LANES, &p);
+}
+
+// After the last panel: o = sums / total, L = maximum ln 2 + log(total).
+static void CK_NAME(finish)(size_t rows, CK_NAME(rows) kept, size_t width, size_t padded, CK_ELEMENT *output,
+                            size_t output_row, float *log_sum_exp) {
+  for (size_t r = 0; r < rows; r += CK_LANES) {
+    const size_t here = ck_min(rows - r, CK_LANES);
+    vfloat total = vload(kept.total + r), maximum = vload(kept.maximum + r);
+    if (log_sum_exp) vstore_part(log_sum_exp + r, here, vfma(maximum, (vfloat)(0.693147180559945309f), vlog(total)));
+    vstore(kept.total + r, 1.0f / total);
+    for (size_t i = r; i < r + here; i++, output += output_row)
+      CK_NAME(write_row)(width, kept.sums + i * padded, kept.total[i], output);
+  }
 }
 
 // Where a task is: a chunk of queries of one head.
@@ -146,8 +166,9 @@ static void CK_NAME(ck_attention_forward)(ck_worker *worker, const void *opaque,
   const bool causal = job->mask == CK_ATTENTION_CAUSAL;
 
   float *scratch = ck_worker_scratch(worker);
-  float *queries = ck_take(&scratch, rows * words_row), *sums = ck_take(&scratch, rows * padded);
-  float *total = ck_take(&scratch, rows), *maximum = ck_take(&scratch, rows);
+  float *queries = ck_take(&scratch, rows * words_row);
+  const CK_NAME(rows) kept = {
+      .sums = ck_take(&scratch, rows * padded), .total = ck_take(&scratch, rows), .maximum = ck_take(&scratch, rows)};
   float *keys = ck_take(&scratch, CK_PANEL * words), *values = ck_take(&scratch, CK_PANEL / CK_GROUP * padded);
   float *scores = ck_take(&scratch, CK_BLOCK_ROWS * CK_PANEL);
   CK_NAME(pack_rows)(rows, width, place.query, shape->query_row, queries, words_row);
@@ -182,24 +203,12 @@ static void CK_NAME(ck_attention_forward)(ck_worker *worker, const void *opaque,
         count = from == 0 ? split : n - from;
         const size_t r = r0 + from;
         CK_NAME(meet)(count, seen + from, j0 == 0, seen[from] < here, queries + r * words_row, words, words_row, keys,
-                      values, padded, job->scale2, scores, (CK_NAME(rows)){sums + r * padded, total + r, maximum + r});
+                      values, padded, job->scale2, scores,
+                      (CK_NAME(rows)){kept.sums + r * padded, kept.total + r, kept.maximum + r});
       }
     }
   }
 
   float *log_sum_exp = job->log_sum_exp ? job->log_sum_exp + place.head * shape->queries + place.i0 : NULL;
-  for (size_t r = 0; r < rows; r += CK_LANES) {
-    vfloat t = vload(total + r);
-    if (log_sum_exp) {
-      vfloat l = vfma(vload(maximum + r), (vfloat)(0.693147180559945309f), vlog(t));
-      if (rows - r >= CK_LANES)
-        vstore(log_sum_exp + r, l);
-      else
-        vstore_part(log_sum_exp + r, rows - r, l);
-    }
-    vstore(total + r, 1.0f / t);
-  }
-  for (size_t r = 0; r < rows; r++)
-    CK_NAME(write_rows)(1, width, padded, sums + r * padded, total[r], place.output + r * shape->output_row,
-                        shape->output_row);
+  CK_NAME(finish)(rows, kept, width, padded, place.output, shape->output_row, log_sum_exp);
 }

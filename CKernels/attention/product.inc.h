@@ -10,6 +10,8 @@
 #define CK_BLOCK_VECTORS 2 // 12 accumulators of 16 registers
 #endif
 
+#define CK_LAST 3
+
 enum CK_NAME(start) { CK_NAME(start_zero), CK_NAME(start_keep), CK_NAME(start_scaled) };
 #define CK_START_ZERO CK_NAME(start_zero)     // start = 0
 #define CK_START_KEEP CK_NAME(start_keep)     // start = c
@@ -68,7 +70,11 @@ CK_VECTOR void CK_NAME(block)(const size_t rows, const size_t vectors, const boo
         sum[r][v] = vload(c + r * c_row + v * CK_LANES) * p->factor[r];
     }
   }
-  for (size_t t = 0; t < steps; t++, b += b_row) {
+  // The last steps row by row: what is stored in one burst would hold up what comes next.
+  const bool apart = rows == CK_BLOCK_ROWS && vectors == CK_BLOCK_VECTORS && !p->stairs && steps >= CK_LAST;
+  const size_t together = apart ? steps - CK_LAST : steps;
+  size_t t = 0;
+  for (; t < together; t++, b += b_row) {
     vfloat row[CK_BLOCK_VECTORS];
 #pragma unroll
     for (size_t v = 0; v < vectors; v++) row[v] = vload(b + v * CK_LANES);
@@ -78,6 +84,23 @@ CK_VECTOR void CK_NAME(block)(const size_t rows, const size_t vectors, const boo
 #pragma unroll
       for (size_t v = 0; v < vectors; v++) sum[r][v] = CK_NAME(dot)(value, row[v], sum[r][v]);
     }
+  }
+  if (apart) {
+#pragma unroll
+    for (size_t r = 0; r < rows; r++) {
+#pragma unroll
+      for (size_t u = 0; u < CK_LAST; u++) {
+        const vfloat value = CK_NAME(broadcast)(across ? row_of[0] + (t + u) * a_row + r : row_of[r] + t + u);
+        const float *here = b + u * b_row;
+        __asm__("" : "+r"(here)); // or the compiler would keep what it loads, and has no register for it
+#pragma unroll
+        for (size_t v = 0; v < vectors; v++) sum[r][v] = CK_NAME(dot)(value, vload(here + v * CK_LANES), sum[r][v]);
+      }
+#pragma unroll
+      for (size_t v = 0; v < vectors; v++) vstore(c + r * c_row + v * CK_LANES, sum[r][v]);
+      __asm__ volatile("" ::: "memory"); // here, and not when all are done
+    }
+    return;
   }
   if (!across && p->stairs) {
     if (CK_GROUP == 2 && p->odd)

@@ -40,20 +40,23 @@ CK_VECTOR vfloat CK_NAME(power2)(vfloat x) {
     x[i] = low;                                                                                                        \
     x[i + s] = high;                                                                                                   \
   }
-static inline __attribute__((always_inline)) void CK_NAME(transpose)(vfloat *x) {
-  CK_EXCHANGE(1)
-  CK_EXCHANGE(2)
+static inline __attribute__((always_inline)) void CK_NAME(transpose)(vfloat *x){CK_EXCHANGE(1) CK_EXCHANGE(2)
 #if CK_LANES > 4
-  CK_EXCHANGE(4)
+                                                                                    CK_EXCHANGE(4)
 #endif
 #if CK_LANES > 8
-  CK_EXCHANGE(8)
+                                                                                        CK_EXCHANGE(8)
 #endif
 }
 #undef CK_EXCHANGE
 #undef CK_ALL
 #undef CK_LOW
 #undef CK_HIGH
+
+// Rows lie too far apart for the hardware to foresee.
+CK_VECTOR void CK_NAME(prefetch_row)(size_t width, const CK_ELEMENT *row) {
+  for (size_t d = 0; d < width; d += 64 / sizeof(CK_ELEMENT)) __builtin_prefetch(row + d);
+}
 
 // rows x width -> rows x words, zeros to the right up to whole vectors.
 static void CK_NAME(pack_rows)(size_t rows, size_t width, const CK_ELEMENT *source, size_t source_row, float *packed,
@@ -118,15 +121,18 @@ static void CK_NAME(pack_columns)(size_t keys, size_t width, const CK_ELEMENT *s
   }
 }
 
+CK_VECTOR void CK_NAME(write_row)(size_t width, const float *source, float scale, CK_ELEMENT *target) {
+  size_t d = 0;
+#if defined(CK_HALVES)
+  for (; d + 2 * CK_LANES <= width; d += 2 * CK_LANES)
+    vstore_bf16_pair(target + d, vload(source + d) * scale, vload(source + d + CK_LANES) * scale);
+#endif
+  for (; d + CK_LANES <= width; d += CK_LANES) CK_NAME(write)(target + d, vload(source + d) * scale);
+  if (d < width) CK_NAME(write_part)(target + d, width - d, vload(source + d) * scale);
+}
+
 static void CK_NAME(write_rows)(size_t rows, size_t width, size_t padded, const float *source, float scale,
                                 CK_ELEMENT *target, size_t target_row) {
-  for (size_t i = 0; i < rows; i++, source += padded, target += target_row) {
-    size_t d = 0;
-#if defined(CK_HALVES)
-    for (; d + 2 * CK_LANES <= width; d += 2 * CK_LANES)
-      vstore_bf16_pair(target + d, vload(source + d) * scale, vload(source + d + CK_LANES) * scale);
-#endif
-    for (; d + CK_LANES <= width; d += CK_LANES) CK_NAME(write)(target + d, vload(source + d) * scale);
-    if (d < width) CK_NAME(write_part)(target + d, width - d, vload(source + d) * scale);
-  }
+  for (size_t i = 0; i < rows; i++, source += padded, target += target_row)
+    CK_NAME(write_row)(width, source, scale, target);
 }

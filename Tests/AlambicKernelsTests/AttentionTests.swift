@@ -20,7 +20,7 @@ import Testing
         }
     }
 
-    /// Around blocks of 6 rows, vectors of 4 to 16 lanes and their pairs, blocks of 64 keys and tiles of 96 queries.
+    /// Around blocks of 6 rows, vectors of 4 to 16 lanes and their pairs, blocks of 64 keys and tiles of 128.
     @Test(arguments: [1, 2, 5, 7, 15, 16, 17, 33, 47, 48, 49, 63, 64, 65, 97, 127, 128, 129])
     func matchesMaterializedAttention(length: Int) throws {
         for width in [1, 8, 16, 31, 32, 33, 64, 80, 128] {
@@ -35,7 +35,7 @@ import Testing
         }
     }
 
-    /// Around a tile of 192 keys of the backward pass and a panel of 256 of the forward pass, under each mask.
+    /// Around a tile of 192 queries of the backward pass and a panel of 256 keys of the forward pass, under each mask.
     @Test(arguments: [191, 193, 256, 257, 290], AttentionMask.allCases)
     func matchesMaterializedAttention(length: Int, mask: AttentionMask) throws {
         for (width, kvHeads) in [(8, 3), (24, 1), (33, 3)] {
