@@ -38,7 +38,8 @@ public struct Corpus: Sendable {
     /// Tokenizes text that is already in memory.
     public init(text bytes: [UInt8], tokenizer: some Tokenizer, name: String = "text") throws(CorpusError) {
         do { try TextFile.requireText(bytes, path: name) } catch { throw .file(error) }
-        let tokens = tokenizer.encode(bytes)
+        let tokens: [Int32]
+        do { tokens = try tokenizer.encode(bytes) } catch { throw .tokens(name, error) }
         guard !tokens.isEmpty else { throw .empty(name) }
         self.init(
             name: name, vocabulary: tokenizer.vocabularySize, byteCount: bytes.count, tokens: tokens[...],
