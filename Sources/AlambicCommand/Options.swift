@@ -2,13 +2,17 @@ import Foundation
 
 /// One option of a subcommand.
 struct Option: Sendable {
-    enum Kind: Sendable { case value(String), flag }
+    enum Kind: Sendable { case value(String), list(String), flag }
     let name: String
     let kind: Kind
     let help: String
 
     static func value(_ name: String, _ placeholder: String, _ help: String) -> Option {
         Option(name: name, kind: .value(placeholder), help: help)
+    }
+    /// One value or several, up to the next option.
+    static func list(_ name: String, _ placeholder: String, _ help: String) -> Option {
+        Option(name: name, kind: .list(placeholder), help: help)
     }
     static func flag(_ name: String, _ help: String) -> Option { Option(name: name, kind: .flag, help: help) }
 
@@ -44,7 +48,7 @@ struct Subcommand: Sendable {
     var help: String {
         let rows = (options + Option.common).map { option -> (String, String) in
             switch option.kind {
-            case .value(let placeholder): ("--\(option.name) \(placeholder)", option.help)
+            case .value(let placeholder), .list(let placeholder): ("--\(option.name) \(placeholder)", option.help)
             case .flag: ("--\(option.name)", option.help)
             }
         }
@@ -77,6 +81,7 @@ func wrapped(_ text: String, width: Int) -> [String] {
 struct Arguments: Sendable {
     let command: String
     private var values: [String: String] = [:]
+    private var lists: [String: [String]] = [:]
     private var flags: Set<String> = []
 
     init(_ words: [String], of command: Subcommand) throws(CommandError) {
@@ -107,11 +112,22 @@ struct Arguments: Sendable {
                     throw .usage("--\(name) needs a value (\(placeholder))")
                 }
                 if values.updateValue(value, forKey: name) != nil { throw .usage("--\(name) is given twice") }
+            case .list(let placeholder):
+                var found = inline.map { [$0] } ?? []
+                while inline == nil, let word = rest.first, !word.hasPrefix("--") {
+                    found.append(word)
+                    rest.removeFirst()
+                }
+                guard !found.isEmpty else { throw .usage("--\(name) needs a value (\(placeholder))") }
+                lists[name, default: []] += found
             }
         }
     }
 
     func has(_ name: String) -> Bool { flags.contains(name) }
+
+    /// All values of an option that takes several.
+    func list(_ name: String) -> [String] { lists[name] ?? [] }
 
     func string(_ name: String) -> String? { values[name] }
 

@@ -9,13 +9,6 @@ extension Arguments {
         return try Machine.local.context(threads: threads)
     }
 
-    /// The text that `--data` names.
-    func corpus() throws -> Corpus {
-        let path = try required("data", "a text file")
-        try Output.requireFile(path)
-        return try Corpus(contentsOf: path, tokenizer: ByteTokenizer())
-    }
-
     /// The model directory that an option names.
     func model(_ option: String) throws -> Model {
         try Model(contentsOf: try required(option, "a model directory with config.json and model.safetensors"))
@@ -70,7 +63,22 @@ enum Output {
                 throw CommandError.failed("cannot make '\(path)': \(reason(error)); choose another --out")
             }
         }
-        let place = files.fileExists(atPath: path) ? path : URL(fileURLWithPath: path).deletingLastPathComponent().path
+        try requireWritable(
+            files.fileExists(atPath: path) ? path : URL(fileURLWithPath: path).deletingLastPathComponent().path)
+    }
+
+    /// The same for a single file.
+    static func prepareFile(_ path: String) throws {
+        var isDirectory: ObjCBool = false
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue {
+            throw CommandError.failed(
+                "cannot write to '\(path)': it is a directory, and a file is needed; choose another --out")
+        }
+        try prepare(URL(fileURLWithPath: path).deletingLastPathComponent().path)
+    }
+
+    private static func requireWritable(_ place: String) throws {
+        let files = FileManager.default
         let probe = place + "/.alambic-probe-\(getpid())"
         guard files.createFile(atPath: probe, contents: Data([0])) else {
             throw CommandError.failed(
@@ -83,7 +91,7 @@ enum Output {
     static func requireFile(_ path: String) throws {
         var isDirectory: ObjCBool = false
         if FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue {
-            throw CommandError.failed("cannot read '\(path)': it is a directory, and --data takes a text file")
+            throw CommandError.failed("cannot read '\(path)': it is a directory, and --data takes a file")
         }
     }
 

@@ -29,10 +29,12 @@ extension Model {
     public init(contentsOf path: String) throws { try self.init(contentsOf: URL(fileURLWithPath: path)) }
 
     /// The tokenizer of a model directory: none where it is of a kind that this library does not know (the model still
-    /// runs on token numbers); bytes where the directory says nothing and the vocabulary has 256 tokens.
+    /// runs on token numbers); bytes where the directory says nothing and the vocabulary has 256 tokens. One with more
+    /// tokens than the model is an error.
     private static func tokenizer(in directory: URL, vocabulary: Int) throws -> (any Tokenizer)? {
+        let tokenizer: any Tokenizer
         do throws(TokenizerError) {
-            return try Tokenizers.load(modelDirectory: directory)
+            tokenizer = try Tokenizers.load(modelDirectory: directory)
         } catch {
             switch error {
             case .missing: return vocabulary == 256 ? ByteTokenizer() : nil
@@ -40,6 +42,14 @@ extension Model {
             default: throw error
             }
         }
+        guard tokenizer.vocabularySize <= vocabulary else {
+            throw FileError(
+                .mismatched, path: directory.path, "the tokenizer does not belong to the model",
+                expected: "at most the model's \(vocabulary) tokens",
+                found: "\(tokenizer.vocabularySize) of \(tokenizer.name)",
+                fix: "copy config.json and the tokenizer's files again, from one model")
+        }
+        return tokenizer
     }
 }
 

@@ -15,22 +15,31 @@ extension ModelConfiguration {
         ).modelConfiguration
     }
 
-    /// The configurations that have names: sizes that are useful to start with.
-    public static let presets: [(name: String, configuration: ModelConfiguration)] = [
-        ("gpt-nano", .gpt(layers: 4, width: 128, heads: 4, context: 128)),
-        ("gpt-small", .gpt(layers: 6, width: 384, heads: 6, context: 256)),
-        ("gpt2-124m", .gpt(layers: 12, width: 768, heads: 12, context: 1024, vocabulary: 50257, dropout: 0.1)),
+    /// The configurations that have names: sizes that are useful to start with. `nanogpt-cpu` and `nanogpt-char` are the
+    /// character models of nanoGPT (`train_shakespeare_char`), with biases.
+    public static let presets: [ModelPreset] = [
+        ModelPreset("gpt-nano", .gpt(layers: 4, width: 128, heads: 4, context: 128)),
+        ModelPreset("gpt-small", .gpt(layers: 6, width: 384, heads: 6, context: 256)),
+        ModelPreset("nanogpt-cpu", .gpt(layers: 4, width: 128, heads: 4, context: 64)),
+        ModelPreset("nanogpt-char", .gpt(layers: 6, width: 384, heads: 6, context: 256, dropout: 0.2)),
+        ModelPreset(
+            "gpt2-124m", .gpt(layers: 12, width: 768, heads: 12, context: 1024, vocabulary: 50257, dropout: 0.1),
+            takesVocabulary: false),
     ]
 
     /// A preset's configuration, or that of a `config.json` when `name` ends in `.json`.
     ///
+    /// - Parameter vocabulary: the tokenizer's, which presets take over, but for those that are named after their size.
     /// - Throws: `ModelError.unknownPreset`, or `FileError`.
-    public static func named(_ name: String) throws -> ModelConfiguration {
+    public static func named(_ name: String, vocabulary: Int? = nil) throws -> ModelConfiguration {
         if name.hasSuffix(".json") { return try ModelConfiguration(contentsOf: URL(fileURLWithPath: name)) }
         guard let preset = presets.first(where: { $0.name == name }) else {
             throw ModelError.unknownPreset(name, known: presets.map(\.name))
         }
-        return preset.configuration
+        guard let vocabulary, preset.takesVocabulary else { return preset.configuration }
+        var sizes = try GPT2Configuration(preset.configuration)
+        sizes.vocabulary = vocabulary
+        return sizes.modelConfiguration
     }
 
     /// The same model with another number of blocks.
@@ -38,5 +47,21 @@ extension ModelConfiguration {
         var configuration = self
         try ArchitectureRegistry.architecture(for: self).withLayers(layers).write(into: &configuration)
         return configuration
+    }
+}
+
+/// A configuration with a name.
+public struct ModelPreset: Sendable {
+    /// The name.
+    public let name: String
+    /// The sizes, with a vocabulary of bytes unless the name says another.
+    public let configuration: ModelConfiguration
+    /// Whether the vocabulary becomes that of the tokenizer.
+    public let takesVocabulary: Bool
+
+    init(_ name: String, _ configuration: ModelConfiguration, takesVocabulary: Bool = true) {
+        self.name = name
+        self.configuration = configuration
+        self.takesVocabulary = takesVocabulary
     }
 }

@@ -1,5 +1,3 @@
-import Foundation
-
 /// Every byte is a token: 256 of them, nothing to learn, and no text that it cannot hold.
 public struct ByteTokenizer: Tokenizer, Equatable {
     /// `ByteTokenizer`.
@@ -8,11 +6,18 @@ public struct ByteTokenizer: Tokenizer, Equatable {
     /// A byte tokenizer.
     public init() {}
 
-    /// A byte tokenizer: the directory has nothing more to say.
-    public init(modelDirectory: URL) throws(TokenizerError) {}
+    /// A byte tokenizer: the files have nothing more to say.
+    public init(files: TokenizerFiles) throws(TokenizerError) {}
 
     /// 256.
     public var vocabularySize: Int { 256 }
+
+    /// That of the name: there is one byte tokenizer.
+    public var digest: UInt64 {
+        var digest = Digest()
+        digest.add(Self.className)
+        return digest.value
+    }
 
     /// The bytes as numbers.
     public func encode(_ bytes: [UInt8]) -> [Int32] { bytes.map { Int32($0) } }
@@ -31,16 +36,7 @@ public struct ByteTokenizer: Tokenizer, Equatable {
     }
 
     /// `tokenizer_config.json`.
-    public var files: [(name: String, contents: [UInt8])] {
-        let text = """
-            {
-              "tokenizer_class": "\(Self.className)",
-              "vocab_size": \(vocabularySize)
-            }
-
-            """
-        return [("tokenizer_config.json", Array(text.utf8))]
-    }
+    public var files: [(name: String, contents: [UInt8])] { [configurationFile] }
 }
 
 extension Tokenizer where Self == ByteTokenizer {

@@ -62,13 +62,13 @@ extension Corpus {
 public struct Batches: Sequence, Sendable {
     /// What the batches depend on.
     public let source: BatchSource
-    private let tokens: ArraySlice<Int32>
+    private let tokens: CorpusTokens
     private let first: Int
     /// Stretches in an epoch, and the number of different first tokens.
     private let windows: Int
     private let offsets: Int
 
-    init(tokens: ArraySlice<Int32>, source: BatchSource, first: Int = 0) {
+    init(tokens: CorpusTokens, source: BatchSource, first: Int = 0) {
         self.tokens = tokens
         self.source = source
         self.first = first
@@ -84,6 +84,9 @@ public struct Batches: Sequence, Sendable {
 
     /// How many batches show every stretch of the text once, rounded up.
     public var perEpoch: Int { (windows + source.rows - 1) / source.rows }
+
+    /// Whether the tokens are read from the disk when they are needed.
+    var isMapped: Bool { tokens.isMapped }
 
     /// Batch number `index`.
     public subscript(index: Int) -> Batch {
@@ -102,8 +105,8 @@ public struct Batches: Sequence, Sendable {
                 offset = Int(mixed(mixed(source.seed &+ 0xA5A5) ^ UInt64(epoch)) % UInt64(offsets))
             }
             let start = tokens.startIndex + offset + order[sample % windows] * source.context
-            ids += tokens[start..<start + source.context]
-            targets += tokens[start + 1..<start + 1 + source.context]
+            tokens.append(start..<start + source.context, to: &ids)
+            tokens.append(start + 1..<start + 1 + source.context, to: &targets)
         }
         let input = Tokens(ids: ids, batch: source.rows, length: source.context)
         return Batch(tokens: input, targets: targets, index: index, source: source)

@@ -62,8 +62,8 @@ extension Model {
             let stretch = min(length, predicted - done)
             let batch = max(1, min(rows, (predicted - done) / stretch))
             let begin = first + done
-            let ids = Array(tokens[begin..<begin + batch * stretch])
-            let targets = Array(tokens[begin + 1..<begin + 1 + batch * stretch])
+            let ids = tokens.array(begin..<begin + batch * stretch)
+            let targets = tokens.array(begin + 1..<begin + 1 + batch * stretch)
             let losses = try kernels { () throws(KernelError) in
                 let hidden = try architecture.hidden(
                     Tokens(ids: ids, batch: batch, length: stretch), on: inference)

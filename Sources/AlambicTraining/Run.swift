@@ -13,11 +13,12 @@ extension Trainer {
         cancellation: Cancellation? = nil, progress: (StepReport) -> Void = { _ in }
     ) throws(TrainingError) {
         if step < steps { try checkFits(rows: batches.source.rows, context: batches.source.context) }
+        let loader = BatchLoader(batches)
         while step < steps {
             if (cancellation?.isCancelled ?? false) || Task.isCancelled {
                 throw .cancelled(step: step, checkpoint: try checkpoints?.save(self))
             }
-            progress(try step(batches[nextBatch]))
+            progress(try step(loader.batch(nextBatch, last: step + 1 >= steps)))
         }
     }
 }

@@ -130,8 +130,13 @@ import Testing
     }
 
     @Test func presets() throws {
+        let names = ["gpt-nano", "gpt-small", "nanogpt-cpu", "nanogpt-char", "gpt2-124m"]
         #expect(try ModelConfiguration.named("gpt-nano").reader.integer("n_layer") == 4)
-        #expect(throws: ModelError.unknownPreset("gpt-7", known: ["gpt-nano", "gpt-small", "gpt2-124m"])) {
+        for (name, parameters) in [("nanogpt-cpu", 809_856), ("nanogpt-char", 10_770_816), ("gpt2-124m", 124_439_808)] {
+            let configuration = try ModelConfiguration.named(name, vocabulary: 65)
+            #expect(try ArchitectureRegistry.architecture(for: configuration).parameterCount == parameters, "\(name)")
+        }
+        #expect(throws: ModelError.unknownPreset("gpt-7", known: names)) {
             try ModelConfiguration.named("gpt-7")
         }
         #expect(throws: FileError.self) { try ModelConfiguration.named("/nowhere/config.json") }

@@ -10,11 +10,11 @@ import Testing
         #expect(tokens == (0..<256).map { Int32($0) })
         #expect(try ByteTokenizer().decode(tokens) == bytes)
         #expect(ByteTokenizer().vocabularySize == 256)
-        #expect(ByteTokenizer().encode("é") == [0xc3, 0xa9])
+        #expect(try ByteTokenizer().encode("é") == [0xc3, 0xa9])
     }
 
     @Test func textThatEndsInsideACharacterIsShownWithAReplacement() throws {
-        let tokens = Array(ByteTokenizer().encode("aé").dropLast())
+        let tokens = Array(try ByteTokenizer().encode("aé").dropLast())
         #expect(try ByteTokenizer().text(tokens) == "a\u{FFFD}")
     }
 
@@ -47,7 +47,10 @@ import Testing
         }
         #expect(try Tokenizers.load(modelDirectory: directory) is ByteTokenizer)
         try Data(#"{"tokenizer_class": "ReformerTokenizerFast"}"#.utf8).write(to: config)
-        #expect(line("unknown").contains("'ReformerTokenizerFast' is not supported: expected ByteTokenizer"))
+        #expect(
+            line("unknown").contains(
+                "'ReformerTokenizerFast' is not supported: expected ByteTokenizer or CharacterTokenizer or GPT2Tokenizer"
+            ))
         try Data("{".utf8).write(to: config)
         #expect(line("cut").contains("not a JSON object"))
         try Data("{}".utf8).write(to: config)

@@ -7,7 +7,7 @@ extension Subcommand {
         usage: "--teacher DIR --data FILE (--student PRESET|CONFIG.json | --layers N) --out DIR [options]",
         options: [
             .value("teacher", "DIR", "the model that teaches"),
-            .value("data", "FILE", "plain text; the last tenth is held out"),
+            .value("data", "FILE", "text, or tokens of alambic tokenize; the last tenth is held out"),
             .value(
                 "student", "PRESET",
                 "a student from random weights: \(presetNames.joined(separator: ", ")), or a config.json"),
@@ -23,14 +23,17 @@ extension Subcommand {
             let context = try arguments.context()
             let temperature = try arguments.double("temperature", in: 1e-3...1e3) ?? 2
             let mixing = try arguments.double("mixing", in: 0...1) ?? 0.7
-            let corpus = try arguments.corpus()
             let teacher = try arguments.model("teacher")
+            let corpus = try arguments.corpus(for: teacher)
             let student: Model
             if let name = arguments.string("student") {
                 if arguments.string("layers") != nil {
                     throw CommandError.usage("--student and --layers exclude each other")
                 }
-                student = try Model(try configuration(named: name), seed: try arguments.seed())
+                student = try Model(
+                    try configuration(named: name, vocabulary: teacher.architecture.vocabulary),
+                    seed: try arguments.seed(), tokenizer: corpus.tokenizer)
+                try arguments.requireVocabulary(of: student, for: corpus)
             } else {
                 let all = teacher.architecture.layers
                 student = try teacher.student(

@@ -7,14 +7,14 @@ extension Subcommand {
         usage: "--model DIR --data FILE [options]",
         options: [
             .value("model", "DIR", "the model to measure"),
-            .value("data", "FILE", "plain text; all of it is predicted"),
+            .value("data", "FILE", "text, or tokens of alambic tokenize; all of it is predicted"),
             .value("context", "N", "tokens that each stretch starts afresh after (default: the model's context)"),
             .value("batch", "N", "stretches at a time; does not change the result (default 16)"),
         ],
         run: { arguments in
             let context = try arguments.context()
             let model = try arguments.model("model")
-            let corpus = try arguments.corpus()
+            let corpus = try arguments.corpus(for: model)
             let limit = model.architecture.context
             let length = try arguments.int("context", in: 1...1 << 30) ?? limit
             guard length <= limit else {

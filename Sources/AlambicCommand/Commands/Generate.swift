@@ -25,11 +25,12 @@ extension Subcommand {
                 throw CommandError.failed(
                     "the model has no tokenizer, so text means nothing to it; use the library with token numbers")
             }
+            let start = try tokenizer.encode(prompt)
             let streams = !arguments.has("json")
             if streams { try Output.write(prompt) }
             let (made, seconds) = try timed {
                 try model.generate(
-                    after: tokenizer.encode(prompt), tokens: tokens, sampling: sampling, on: context
+                    after: start, tokens: tokens, sampling: sampling, on: context
                 ) { token in
                     if streams { try Output.write(bytes: try tokenizer.decode([token])) }
                     return !Interruption.isRequested

@@ -9,7 +9,7 @@ extension Subcommand {
             .value("model", "DIR", "the model to prune"),
             .value("method", "NAME", "\(PruningMethods.names.joined(separator: ", ")) (default magnitude)"),
             .value("sparsity", "S", "share of each matrix to remove, from 0 to 1"),
-            .value("data", "FILE", "plain text to retrain on; the last tenth is held out"),
+            .value("data", "FILE", "text, or tokens of alambic tokenize, to retrain on; the last tenth is held out"),
             .value("out", "DIR", "where the pruned model goes"),
             .value("rounds", "N", "prune and retrain this many times (default 4)"),
             .value("retrain-steps", "N", "retraining steps in all (default 400)"),
@@ -27,11 +27,11 @@ extension Subcommand {
             let sparsity = try sparsity(arguments)
             let rounds = try arguments.int("rounds", in: 1...1000) ?? 4
             let steps = try arguments.int("retrain-steps", in: 0...100_000_000) ?? 400
-            let corpus = try arguments.corpus()
             let model = try arguments.model("model")
+            let corpus = try arguments.corpus(for: model)
             let options = try TrainingOptions(arguments, model: model, rate: 5e-4)
             let directory = try arguments.outputDirectory()
-            let (train, held) = try corpus.split(0.9)
+            let (train, held) = try options.split(corpus)
             let trainer: Trainer
             if arguments.string("teacher") != nil {
                 let objective = try Distillation(from: try arguments.model("teacher"), temperature: 2, mixing: 0.7)

@@ -3,10 +3,11 @@ import Foundation
 
 extension Subcommand {
     static let train = Subcommand(
-        name: "train", summary: "train a language model on a text file",
+        name: "train", summary: "train a language model on a text",
         usage: "--data FILE --model PRESET|CONFIG.json --out DIR [options]",
         options: [
-            .value("data", "FILE", "plain text; the last tenth is held out"),
+            .value("data", "FILE", "text, or tokens of alambic tokenize; the last tenth is held out"),
+            .value("tokenizer", "NAME", "for text: \(TokenizerChoice.help) (default: that of --init, or bytes)"),
             .value("model", "PRESET", "\(presetNames.joined(separator: ", ")), or a config.json (default gpt-nano)"),
             .value("out", "DIR", "where the model, its checkpoints and metrics.jsonl go"),
             .value("init", "DIR", "start from this model instead of from random weights"),
@@ -16,16 +17,22 @@ extension Subcommand {
         notes: "Example: alambic train --data input.txt --model gpt-nano --steps 2000 --out model",
         run: { arguments in
             let context = try arguments.context()
-            let corpus = try arguments.corpus()
+            let corpus: Corpus
             let model: Model
             if arguments.string("init") != nil {
                 if arguments.string("model") != nil {
                     throw CommandError.usage("--init and --model exclude each other")
                 }
-                model = try arguments.model("init")
+                let start = try arguments.model("init")
+                corpus = try arguments.corpus(for: start)
+                model = start.replacing(tokenizer: corpus.tokenizer)
             } else {
+                corpus = try arguments.corpus()
                 model = try Model(
-                    try configuration(named: arguments.string("model") ?? "gpt-nano"), seed: try arguments.seed())
+                    try configuration(
+                        named: arguments.string("model") ?? "gpt-nano", vocabulary: corpus.vocabulary),
+                    seed: try arguments.seed(), tokenizer: corpus.tokenizer)
+                try arguments.requireVocabulary(of: model, for: corpus)
             }
             let options = try TrainingOptions(arguments, model: model)
             let interval = try arguments.int("checkpoint-every", in: 1...1_000_000_000) ?? 500
@@ -45,9 +52,9 @@ extension Subcommand {
 /// The named configurations, in the order of the help.
 let presetNames = ModelConfiguration.presets.map(\.name)
 
-/// A preset's configuration, or that of a `config.json`.
-func configuration(named name: String) throws -> ModelConfiguration {
-    if presetNames.contains(name) { return try ModelConfiguration.named(name) }
+/// A preset's configuration, with the tokenizer's vocabulary, or that of a `config.json`.
+func configuration(named name: String, vocabulary: Int) throws -> ModelConfiguration {
+    if presetNames.contains(name) { return try ModelConfiguration.named(name, vocabulary: vocabulary) }
     guard name.hasSuffix(".json") || FileManager.default.fileExists(atPath: name) else {
         throw CommandError.usage(
             "unknown preset '\(name)'; known: \(presetNames.joined(separator: ", ")), or the path of a config.json")

@@ -82,6 +82,19 @@ struct TrainingOptions {
             microBatches: microBatches, dtype: dtype, recomputation: recomputation, seed: seed, on: context)
     }
 
+    /// What to train on, which must fill a batch, and the last tenth, held out.
+    func split(_ corpus: Corpus) throws -> (train: Corpus, held: Corpus) {
+        let (train, held) = try corpus.split(0.9)
+        let (tokens, overflow) = rows.multipliedReportingOverflow(by: context)
+        guard !overflow, train.tokens.count > tokens else {
+            throw CommandError.failed(
+                "corpus '\(corpus.name)' has \(train.tokens.count) tokens to train on, and a batch of \(rows) sequences of "
+                    + "\(context) tokens and one to follow needs more: give a longer text, or a smaller --batch or --context"
+            )
+        }
+        return (train, held)
+    }
+
     /// Runs to the end with a progress bar, metrics and checkpoints, and saves the model.
     func run(
         _ trainer: Trainer, title: String, on corpus: Corpus, into directory: String, resuming: Bool,
@@ -92,7 +105,7 @@ struct TrainingOptions {
             throw CommandError.failed(
                 "'\(latest)' is of an earlier run: add --resume, remove it, or choose another --out")
         }
-        let (train, held) = try corpus.split(0.9)
+        let (train, held) = try split(corpus)
         let batches = try train.batches(of: rows, context: context, seed: seed)
         if resuming {
             guard let latest else {

@@ -48,7 +48,7 @@ extension Model {
     ) throws -> String {
         guard let tokenizer else { throw ModelError.noTokenizer }
         let tokens = try generate(
-            after: tokenizer.encode(prompt), tokens: count, sampling: sampling, contextEnd: contextEnd, on: context,
+            after: try tokenizer.encode(prompt), tokens: count, sampling: sampling, contextEnd: contextEnd, on: context,
             receive: receive)
         return try tokenizer.text(tokens)
     }
