@@ -12,7 +12,7 @@ GRADIENTS ?= out/gradients-124m
 .PHONY: help deps demo bench peers peers-training gradients-124m test test-consumer lint format sanitize test-c test-arm64 docs clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install libopenblas-dev, libomp-dev, libhwloc-dev and pkg-config where they are missing
 	@sh scripts/deps.sh

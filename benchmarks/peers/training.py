@@ -17,7 +17,10 @@ from training_shapes import SHAPES, chosen
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILT = os.path.join(ROOT, ".build", "peers")
 # What is run as ours. {dropout} is `--dropout RATE` where the shape has one, and nothing elsewhere.
-OURS = "{root}/.build/release/bench training --shape {shape} --dtype {dtype} --steps {steps} --threads {threads} --output jsonl {dropout}"
+OURS = (
+    "{root}/.build/release/bench training --shape {shape} --dtype {dtype} --steps {steps} --threads {threads}"
+    " --output jsonl {dropout}"
+)
 # glibc keeps what it is given back and puts its heap on huge pages: README.md, "Huge pages and a heap that is kept".
 KEPT_HEAP = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=68719476736"
