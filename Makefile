@@ -5,11 +5,14 @@ OUT ?= out/demo
 BENCH_ARGUMENTS ?=
 TEST_ARGUMENTS ?=
 TORCH ?=
+LLMC ?=
+TRAINING_ARGUMENTS ?=
+GRADIENTS ?= out/gradients-124m
 
-.PHONY: help deps demo bench peers test test-consumer lint format sanitize test-c test-arm64 docs clean
+.PHONY: help deps demo bench peers peers-training gradients-124m test test-consumer lint format sanitize test-c test-arm64 docs clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install libopenblas-dev, libomp-dev, libhwloc-dev and pkg-config where they are missing
 	@sh scripts/deps.sh
@@ -21,8 +24,17 @@ demo: deps ## train, distil, prune, quantize and report, on this machine (DATA=F
 bench: deps ## every kernel's speed as a fraction of this machine's limit (BENCH_ARGUMENTS="matmul --threads 1")
 	$(SWIFT) run bench $(BENCH_ARGUMENTS)
 
-peers: ## set up the competitors of `bench --peers` in .build/peers: torch, onnxruntime, oneDNN, OpenBLAS
-	@TORCH="$(TORCH)" sh scripts/peers.sh
+peers: ## set up the competitors in .build/peers: torch, onnxruntime, oneDNN, OpenBLAS, llm.c
+	@TORCH="$(TORCH)" LLMC="$(LLMC)" sh scripts/peers.sh
+
+peers-training: ## training steps, ours, torch's and llm.c's in turn (TRAINING_ARGUMENTS="--shapes all --minutes 30")
+	$(SWIFT) build -c release --product bench
+	.build/peers/venv/bin/python -B benchmarks/peers/training.py $(TRAINING_ARGUMENTS)
+
+gradients-124m: ## every gradient of the whole GPT-2 against torch's, in double precision (GRADIENTS=DIR takes 1 GB)
+	.build/peers/venv/bin/python -B benchmarks/peers/reference_gradients.py "$(GRADIENTS)" --model gpt2-124m
+	$(SWIFT) build --build-tests
+	ALAMBIC_GRADIENTS="$(GRADIENTS)" $(SWIFT) test --skip-build --filter ReferenceGradientTests
 
 bench-static: deps ## a tarball of bench for other Linux machines, without Swift
 	sh scripts/bench-static.sh

@@ -78,7 +78,7 @@ let package = Package(
             name: "AlambicFilesTests", dependencies: ["AlambicFiles", "AlambicTestSupport", "faultwriter"]),
         .testTarget(name: "AlambicTokenizersTests", dependencies: ["AlambicTokenizers", "AlambicTestSupport"]),
         .testTarget(
-            name: "AlambicModelsTests", dependencies: ["AlambicModels", "AlambicTestSupport"],
+            name: "AlambicModelsTests", dependencies: ["AlambicModels", "AlambicTestSupport"], exclude: ["Fixtures"],
             swiftSettings: lendsSpans + optimised),
         .testTarget(
             name: "AlambicOptimizersTests", dependencies: ["AlambicOptimizers", "AlambicTestSupport"],

@@ -44,7 +44,7 @@ allowed AlambicModels $base $leaf
 allowed AlambicTraining $models AlambicOptimizers
 for method in AlambicDistillation AlambicPruning AlambicQuantization AlambicParallel; do allowed $method $training; done
 
-long=$(git ls-files 'CKernels/*' 'Sources/*' 'benchmarks/*' 'Tests/*' ':!*.jsonl' | while read -r f; do
+long=$(git ls-files 'CKernels/*' 'Sources/*' 'benchmarks/*' 'Tests/*' ':!*.jsonl' ':!*.safetensors' | while read -r f; do
     n=$(wc -l <"$f"); [ "$n" -gt 500 ] && echo "  $n $f"; done)
 report "files that no longer read in one sitting (over 500 lines)" "$long"
 

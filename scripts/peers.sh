@@ -1,6 +1,7 @@
 #!/bin/sh
-# Sets up the competitors of `bench --peers` in .build/peers, each as far as this machine lets it: a virtual environment
-# with torch and onnxruntime, and two small C programs for oneDNN and OpenBLAS. A missing piece does not stop the others.
+# Sets up the competitors of `bench --peers` and `make peers-training` in .build/peers, each as far as this machine lets it:
+# a virtual environment with torch and onnxruntime, and small C programs for oneDNN, OpenBLAS and llm.c's trainer. A missing
+# piece does not stop the others.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 out=.build/peers
@@ -49,6 +50,22 @@ compile() { # name, the peer's name, package, linker flags…
 compile onednn oneDNN libdnnl-dev -ldnnl
 compile openblas OpenBLAS libopenblas-dev -ldl
 
+# llm.c's CPU trainer, with the flags of its own Makefile. LLMC names a checkout; without one it is cloned.
+llmc=${LLMC:-$out/llm.c}
+if [ -z "${LLMC:-}" ] && [ ! -f "$llmc/train_gpt2.c" ]; then
+    git clone -q --depth 1 https://github.com/karpathy/llm.c "$llmc" 2>/dev/null || true
+fi
+if [ -f "$llmc/train_gpt2.c" ]; then
+    if gcc -Ofast -march=native -fopenmp -DOMP -w "-I$llmc" benchmarks/peers/llmc.c -o "$out/llmc" -lm 2>"$out/llmc.log"; then
+        rm -f "$out/llmc.log"
+        echo "make peers: llm.c is ready"
+    else
+        lacks llm.c "$llmc/train_gpt2.c does not compile (the compiler's complaint is in $out/llmc.log)"
+    fi
+else
+    lacks llm.c "there is no $llmc/train_gpt2.c, and github.com/karpathy/llm.c cannot be cloned; LLMC=DIR names a checkout"
+fi
+
 # torch's usual Linux wheel brings CUDA, several gigabytes of it. Where pip knows a folder with a wheel for CPUs
 # (`pip config set global.find-links FOLDER`), that one is taken; TORCH=torch==VERSION asks for another.
 if [ ! -x "$out/venv/bin/python" ]; then
@@ -67,4 +84,4 @@ if [ -x "$out/venv/bin/python" ]; then
             lacks "$module" "it cannot be imported"
     done
 fi
-[ -z "$failed" ] || { echo "make peers: missing:$failed; \`bench --peers\` runs the others" >&2; exit 1; }
+[ -z "$failed" ] || { echo "make peers: missing:$failed; the others can run" >&2; exit 1; }
