@@ -9,9 +9,11 @@ import Testing
     @Test func placesNeverMeetWhileTheyLive() {
         for seed in 1...40 as ClosedRange<UInt64> {
             var random = SplitMix(seed: seed)
-            let count = random.integer(in: 1...60)
-            let requests = (0..<count).map { i -> (bytes: Int, end: Int) in
-                (random.integer(in: 0...3000), random.integer(in: 0...9) == 0 ? Int.max : i + random.integer(in: 1...12))
+            func below(_ limit: Int) -> Int { Int(random.next() >> 33) % limit }
+            let count = 1 + below(60)
+            var requests: [(bytes: Int, end: Int)] = []
+            for i in 0..<count {
+                requests.append((below(3001), below(10) == 0 ? Int.max : i + 1 + below(12)))
             }
             let places = Places(requests)
             func range(_ i: Int) -> Range<Int> { places.offsets[i]..<places.offsets[i] + requests[i].bytes }
@@ -25,9 +27,12 @@ import Testing
                 }
             }
             // No less than what lives at the same time, and well under one place for each.
-            let most = (0..<count).map { t in
-                requests.indices.filter { $0 <= t && t < requests[$0].end }.reduce(0) { $0 + requests[$1].bytes }
-            }.max() ?? 0
+            var most = 0
+            for t in 0..<count {
+                var live = 0
+                for i in 0...t where t < requests[i].end { live += requests[i].bytes }
+                most = max(most, live)
+            }
             #expect(places.bytes >= most, "seed \(seed)")
             #expect(places.bytes <= 2 * most + 64 * count + 64, "seed \(seed): \(places.bytes) for \(most)")
         }
@@ -56,8 +61,9 @@ import Testing
         let arena = ActivationArena()
         var made: [Int] = []
         for i in 0..<6 {
-            let value = try step(arena, size: 1000, marking: Float(i)).span
-            #expect(value[0] == Float(i) && value[999] == Float(i))
+            let memory = try step(arena, size: 1000, marking: Float(i))
+            let (first, last) = (memory.span[0], memory.span[999])
+            #expect(first == Float(i) && last == Float(i))
             made.append(arena.made)
         }
         #expect(made[1] == made[5], "\(made)")
@@ -69,8 +75,10 @@ import Testing
         var held: [Memory<Float>] = []
         for i in 0..<6 { held.append(try step(arena, size: 100, marking: Float(i + 1))) }
         for (i, memory) in held.enumerated() {
-            let span = memory.span
-            for j in 0..<100 { #expect(span[j] == Float(i + 1), "step \(i)") }
+            for j in 0..<100 {
+                let value = memory.span[j]
+                #expect(value == Float(i + 1), "step \(i)")
+            }
         }
     }
 
@@ -79,8 +87,9 @@ import Testing
         var made = 0
         for i in 0..<12 {
             let size = 100 + 50 * (i % 3)
-            let value = try step(arena, size: size, marking: Float(i)).span
-            #expect(value[size - 1] == Float(i))
+            let memory = try step(arena, size: size, marking: Float(i))
+            let last = memory.span[size - 1]
+            #expect(last == Float(i))
             if i == 5 { made = arena.made }
         }
         #expect(arena.made == made)
