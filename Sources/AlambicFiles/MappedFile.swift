@@ -31,6 +31,11 @@ public final class MappedFile: @unchecked Sendable {
         if let start { munmap(UnsafeMutableRawPointer(mutating: start), count) }
     }
 
+    /// Asks the system to read the file, and does not wait for it.
+    func readAhead() {
+        if let start { _ = madvise(UnsafeMutableRawPointer(mutating: start), count, MADV_WILLNEED) }
+    }
+
     /// Lends the bytes.
     @inlinable
     public func withBytes<Result, E: Error>(

@@ -46,7 +46,13 @@ public final class TokenFile: Sendable {
             return files
         }
         self.file = file
+        // What memory can hold beside everything else is read now, while nobody waits for it.
+        isReadAhead = UInt64(file.count) < ProcessInfo.processInfo.physicalMemory / 4
+        if isReadAhead { file.readAhead() }
     }
+
+    /// Whether the system was asked to read all of it when it was opened: looking at a token then waits for no disk.
+    public let isReadAhead: Bool
 
     /// Whether a file begins as these do, whatever follows.
     public static func isOne(_ url: URL) -> Bool {
@@ -57,7 +63,7 @@ public final class TokenFile: Sendable {
     }
 
     /// Lends the tokens when they have 2 bytes; nil when they have 4.
-    public func withTokens16<R>(_ body: (UnsafeBufferPointer<UInt16>) throws -> R) rethrows -> R? {
+    private func withTokens16<R>(_ body: (UnsafeBufferPointer<UInt16>) throws -> R) rethrows -> R? {
         guard tokenBytes == 2 else { return nil }
         return try file.withBytes { bytes in
             try body(UnsafeRawBufferPointer(rebasing: bytes[tokenRange]).bindMemory(to: UInt16.self))
@@ -65,7 +71,8 @@ public final class TokenFile: Sendable {
     }
 
     /// Lends the tokens when they have 4 bytes; nil when they have 2.
-    public func withTokens32<R>(_ body: (UnsafeBufferPointer<UInt32>) throws -> R) rethrows -> R? {
+    @discardableResult
+    private func withTokens32<R>(_ body: (UnsafeBufferPointer<UInt32>) throws -> R) rethrows -> R? {
         guard tokenBytes == 4 else { return nil }
         return try file.withBytes { bytes in
             try body(UnsafeRawBufferPointer(rebasing: bytes[tokenRange]).bindMemory(to: UInt32.self))
@@ -86,11 +93,18 @@ public final class TokenFile: Sendable {
         }
     }
 
-    /// Appends the tokens of a range to an array.
-    public func append(_ range: Range<Int>, to tokens: inout [Int32]) {
+    /// Copies the tokens of a range of places.
+    public func copy(_ range: Range<Int>, to target: UnsafeMutableBufferPointer<Int32>) {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "tokens \(range) of \(count)")
-        if withTokens16({ tokens.append(contentsOf: $0[range].lazy.map { Int32(UInt16(littleEndian: $0)) }) }) == nil {
-            withTokens32 { tokens.append(contentsOf: $0[range].lazy.map { Int32(clamping: UInt32(littleEndian: $0)) }) }
+        precondition(target.count == range.count, "\(range.count) tokens into a place for \(target.count)")
+        let isNarrow: Void? = withTokens16 { tokens in
+            for i in 0..<target.count { target[i] = Int32(UInt16(littleEndian: tokens[range.lowerBound + i])) }
+        }
+        guard isNarrow == nil else { return }
+        withTokens32 { tokens in
+            for i in 0..<target.count {
+                target[i] = Int32(clamping: UInt32(littleEndian: tokens[range.lowerBound + i]))
+            }
         }
     }
 

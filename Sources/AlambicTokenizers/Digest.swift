@@ -1,18 +1,14 @@
-/// FNV-1a of 64 bits (Fowler, Noll and Vo): tells tokenizers apart. It is no protection against malice.
+/// FNV-1a of 64 bits (Fowler, Noll and Vo), over words: tells tokenizers apart. It is no protection against malice.
 struct Digest {
     private(set) var value: UInt64 = 0xCBF2_9CE4_8422_2325
 
-    mutating func add(_ byte: UInt8) { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }
-
-    /// A number, as eight bytes.
-    mutating func add(_ number: Int) {
-        for shift in stride(from: 0, to: 64, by: 8) { add(UInt8(truncatingIfNeeded: number >> shift)) }
-    }
+    /// A number, as one word.
+    mutating func add(_ number: Int) { value = (value ^ UInt64(bitPattern: Int64(number))) &* 0x100_0000_01B3 }
 
     /// Bytes, with their count before them so that neighbours cannot run into each other.
     mutating func add(_ bytes: some Collection<UInt8>) {
         add(bytes.count)
-        for byte in bytes { add(byte) }
+        for byte in bytes { add(Int(byte)) }
     }
 
     mutating func add(_ text: String) { add(text.utf8) }

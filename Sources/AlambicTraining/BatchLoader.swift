@@ -13,8 +13,8 @@ final class BatchLoader: @unchecked Sendable {
     /// Written on the queue before `isMade` is signalled, read after waiting for it.
     private var made: Batch?
 
-    /// Small batches of a corpus in memory are made faster than a thread is woken.
-    private static let worthwhile = 1 << 14
+    /// Smaller batches of tokens in memory are made faster than a thread is woken.
+    private static let worthwhile = 1 << 16
 
     init(_ batches: Batches) { self.batches = batches }
 
@@ -26,7 +26,7 @@ final class BatchLoader: @unchecked Sendable {
             if expected == index { batch = made }
             self.expected = nil
         }
-        if !last && (batches.isMapped || batches.source.rows * batches.source.context >= Self.worthwhile) {
+        if !last && (batches.mayWait || batches.source.rows * batches.source.context >= Self.worthwhile) {
             expected = index + 1
             queue.async { [self] in
                 made = batches[index + 1]

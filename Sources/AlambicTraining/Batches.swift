@@ -85,31 +85,43 @@ public struct Batches: Sequence, Sendable {
     /// How many batches show every stretch of the text once, rounded up.
     public var perEpoch: Int { (windows + source.rows - 1) / source.rows }
 
-    /// Whether the tokens are read from the disk when they are needed.
-    var isMapped: Bool { tokens.isMapped }
+    /// Whether making a batch may have to wait for the disk.
+    var mayWait: Bool { tokens.mayWait }
 
     /// Batch number `index`.
     public subscript(index: Int) -> Batch {
-        var ids: [Int32] = []
-        var targets: [Int32] = []
-        ids.reserveCapacity(source.rows * source.context)
-        targets.reserveCapacity(source.rows * source.context)
+        let starts = starts(of: index)
+        let input = Tokens(ids: stretches(from: starts), batch: source.rows, length: source.context)
+        return Batch(
+            tokens: input, targets: stretches(from: starts.map { $0 + 1 }), index: index, source: source)
+    }
+
+    /// Where the sequences of a batch begin.
+    private func starts(of index: Int) -> [Int] {
         var epoch = -1
         var order = Permutation(count: 1, seed: 0, stream: 0)
         var offset = 0
-        for row in 0..<source.rows {
+        return (0..<source.rows).map { row in
             let sample = index * source.rows + row
             if sample / windows != epoch {
                 epoch = sample / windows
                 order = Permutation(count: windows, seed: source.seed, stream: UInt64(epoch))
                 offset = Int(mixed(mixed(source.seed &+ 0xA5A5) ^ UInt64(epoch)) % UInt64(offsets))
             }
-            let start = tokens.startIndex + offset + order[sample % windows] * source.context
-            tokens.append(start..<start + source.context, to: &ids)
-            tokens.append(start + 1..<start + 1 + source.context, to: &targets)
+            return tokens.startIndex + offset + order[sample % windows] * source.context
         }
-        let input = Tokens(ids: ids, batch: source.rows, length: source.context)
-        return Batch(tokens: input, targets: targets, index: index, source: source)
+    }
+
+    /// A stretch of tokens from each start, one after the other.
+    private func stretches(from starts: [Int]) -> [Int32] {
+        let length = source.context
+        return [Int32](unsafeUninitializedCapacity: starts.count * length) { buffer, count in
+            for (row, start) in starts.enumerated() {
+                let place = UnsafeMutableBufferPointer(rebasing: buffer[row * length..<(row + 1) * length])
+                tokens.copy(start..<start + length, to: place)
+            }
+            count = starts.count * length
+        }
     }
 
     /// Iterates from the first batch on, without end.

@@ -31,6 +31,9 @@ public struct CorpusTokens: RandomAccessCollection, Sendable {
     /// Whether the tokens are on disk and come into memory when they are looked at.
     public var isMapped: Bool { if case .mapped = storage { true } else { false } }
 
+    /// Whether looking at a token may have to wait for the disk.
+    var mayWait: Bool { if case .mapped(let file) = storage { !file.isReadAhead } else { false } }
+
     /// The token at a place.
     public subscript(index: Int) -> Int32 {
         precondition(index >= startIndex && index < endIndex, "token \(index) of \(startIndex)..<\(endIndex)")
@@ -48,22 +51,22 @@ public struct CorpusTokens: RandomAccessCollection, Sendable {
         return CorpusTokens(storage, range)
     }
 
-    /// Copies the tokens of a range of places to the end of an array.
-    func append(_ range: Range<Int>, to array: inout [Int32]) {
+    /// Copies the tokens of a range of places.
+    func copy(_ range: Range<Int>, to target: UnsafeMutableBufferPointer<Int32>) {
         precondition(
             range.lowerBound >= startIndex && range.upperBound <= endIndex,
             "tokens \(range) of \(startIndex)..<\(endIndex)")
         switch storage {
-        case .memory(let tokens): array.append(contentsOf: tokens[range])
-        case .mapped(let file): file.append(range, to: &array)
+        case .memory(let tokens): _ = target.update(fromContentsOf: tokens[range])
+        case .mapped(let file): file.copy(range, to: target)
         }
     }
 
     /// The tokens of a range of places, as an array.
     func array(_ range: Range<Int>) -> [Int32] {
-        var array: [Int32] = []
-        array.reserveCapacity(range.count)
-        append(range, to: &array)
-        return array
+        [Int32](unsafeUninitializedCapacity: range.count) { buffer, count in
+            copy(range, to: UnsafeMutableBufferPointer(rebasing: buffer[..<range.count]))
+            count = range.count
+        }
     }
 }

@@ -118,7 +118,7 @@ import Testing
     @Test func theLoaderGivesTheBatches() throws {
         let scratch = try Scratch()
         for corpus in [try Tiny.corpus(), try mapped(try Tiny.corpus(), in: scratch)] {
-            for rows in [4, 1100] {
+            for rows in [4, 4100] {
                 let batches = try corpus.batches(of: rows, context: 16, seed: 9)
                 let loader = BatchLoader(batches)
                 // In order, with jumps, and the same one again.

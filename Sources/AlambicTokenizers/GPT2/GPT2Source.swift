@@ -5,7 +5,7 @@ extension GPT2Vocabulary {
     struct Source {
         let vocabularyPath: String
         let mergesPath: String
-        private let numbers: [String: Int]
+        private let numbers: [(text: String, number: Int)]
         private var added: Set<String> = []
         private(set) var merges: [(left: String, right: String)]
 
@@ -28,7 +28,10 @@ extension GPT2Vocabulary {
         private init(_ files: TokenizerFiles, vocabulary: String, merges: String) throws(TokenizerError) {
             vocabularyPath = files.path(of: vocabulary)
             mergesPath = files.path(of: merges)
-            numbers = try Self.numbers(try files.object(vocabulary), path: vocabularyPath)
+            guard let numbers = VocabularyJSON.entries(try files.required(vocabulary)), !numbers.isEmpty else {
+                throw Self.notNumbers(vocabularyPath)
+            }
+            self.numbers = numbers
             self.merges = []
             var lines = try files.required(merges).split(separator: 0x0A)[...]
             if lines.first?.starts(with: "#version".utf8) == true { lines = lines.dropFirst() }
@@ -57,7 +60,7 @@ extension GPT2Vocabulary {
                 throw malformed("keys 'vocab' and 'merges' of 'model': expected an object and an array")
             }
             (vocabularyPath, mergesPath) = (path, path)
-            var numbers = try Self.numbers(vocabulary, path: path)
+            guard var numbers = vocabulary as? [String: Int], !numbers.isEmpty else { throw Self.notNumbers(path) }
             for token in object["added_tokens"] as? [[String: Any]] ?? [] {
                 guard let text = token["content"] as? String, let number = token["id"] as? Int else {
                     throw malformed("key 'added_tokens': expected objects with 'content' and 'id'")
@@ -65,7 +68,7 @@ extension GPT2Vocabulary {
                 numbers[text] = number
                 added.insert(text)
             }
-            self.numbers = numbers
+            self.numbers = numbers.map { ($0.key, $0.value) }
             self.merges = []
             for (index, merge) in merges.enumerated() {
                 if let parts = merge as? [String], parts.count == 2 {
@@ -94,11 +97,8 @@ extension GPT2Vocabulary {
             return tokens.compactMap { $0 }
         }
 
-        private static func numbers(_ object: [String: Any], path: String) throws(TokenizerError) -> [String: Int] {
-            guard !object.isEmpty, object.count < 1 << 30, let numbers = object as? [String: Int] else {
-                throw .malformed(path: path, reason: "expected an object of whole numbers by token")
-            }
-            return numbers
+        private static func notNumbers(_ path: String) -> TokenizerError {
+            .malformed(path: path, reason: "this is not a JSON object of whole numbers by token")
         }
 
         private static func pair(
