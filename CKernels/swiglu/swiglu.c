@@ -4,7 +4,7 @@
 
 typedef struct swiglu_job swiglu_job;
 typedef struct swiglu_block {
-  size_t row, last_row, column, columns;
+  size_t row, last_row, column, columns, ahead;
 } swiglu_block;
 typedef void swiglu_kernel(const swiglu_job *job, swiglu_block block);
 struct swiglu_job {
@@ -39,7 +39,8 @@ static void task(ck_worker *worker, const void *argument, size_t task) {
   const size_t row = task / job->blocks_across * job->block_rows;
   const size_t column = task % job->blocks_across * job->block_columns;
   job->kernel(job, (swiglu_block){row, ck_min(row + job->block_rows, job->rows), column,
-                                  ck_min(job->block_columns, job->width - column)});
+                                  ck_min(job->block_columns, job->width - column),
+                                  job->rows > 1 ? job->input_row * job->bytes : 0});
 }
 
 static void program(ck_worker *worker, const void *argument) {
