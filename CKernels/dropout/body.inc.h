@@ -34,18 +34,18 @@ CK_VECTOR void CK_NAME(keep)(vuint words, uint16_t threshold, vfloat v[2]) {
 #endif
 }
 
-// Elements i ..< i + 8 * CK_LANES, whose mask begins with `block`. Types and `streams` are constants where this is
+// Elements i ..< i + 16 * CK_LANES, whose mask begins with `block`. Types and `streams` are constants where this is
 // inlined.
 CK_VECTOR void CK_NAME(group)(const vphilox_keys *keys, uint64_t block, uint16_t threshold, float scale, const void *x,
                               ck_type x_type, void *y, ck_type y_type, size_t i, bool streams) {
   // The rounds fill the processor's window, so that it does not see far enough ahead to fetch x by itself.
   const size_t bytes = ck_bytes_of(x_type);
-  for (size_t k = 0; k < 8 * CK_LANES * bytes; k += 64)
+  for (size_t k = 0; k < 16 * CK_LANES * bytes; k += 64)
     __builtin_prefetch((const char *)x + (i + CK_AHEAD) * bytes + k);
-  vuint words[4];
-  vphilox(keys, block, words);
+  vuint words[8];
+  vphilox_wide(keys, block, words);
 #pragma clang loop unroll(full)
-  for (int k = 0; k < 4; k++, i += 2 * CK_LANES) {
+  for (int k = 0; k < 8; k++, i += 2 * CK_LANES) {
     vfloat v[2] = {vload_as(x, i, x_type) * scale, vload_as(x, i + CK_LANES, x_type) * scale};
     CK_NAME(keep)(words[k], threshold, v);
     vstore_pair_as(y, i, v[0], v[1], y_type, streams);
@@ -55,7 +55,7 @@ CK_VECTOR void CK_NAME(group)(const vphilox_keys *keys, uint64_t block, uint16_t
 // `streams`: y is 64-byte aligned and its lines go past the caches.
 CK_VECTOR void CK_NAME(drop)(const ck_philox *philox, uint64_t block, uint16_t threshold, float scale, size_t count,
                              const void *x, ck_type x_type, void *y, ck_type y_type, bool streams) {
-  enum { GROUP = 8 * CK_LANES };
+  enum { GROUP = 16 * CK_LANES };
   vphilox_keys keys = vphilox_spread(philox);
   size_t i = 0;
   if (streams)

@@ -1,48 +1,78 @@
 #include "vector/math.inc.h"
 #include "vector/typed.inc.h"
 
+#include "gelu/segments.inc.h"
 #include "vector/gelu.inc.h"
+#include "vector/pairs.inc.h"
 
-// f of elements first ..< last, of one type, two vectors at a time. `streams`: they go around the caches.
-#define GELU_EACH(type, streams, f)                                                                                    \
-  do {                                                                                                                 \
-    size_t i = first;                                                                                                  \
-    for (; i + 2 * CK_LANES <= last; i += 2 * CK_LANES) {                                                              \
-      vfloat low = f(vload_as(x, i, type), vload_as(dy, i, type));                                                     \
-      vfloat high = f(vload_as(x, i + CK_LANES, type), vload_as(dy, i + CK_LANES, type));                              \
-      vstore_pair_as(y, i, low, high, type, streams);                                                                  \
-    }                                                                                                                  \
-    for (size_t n; i < last; i += n) {                                                                                 \
-      n = last - i < CK_LANES ? last - i : CK_LANES;                                                                   \
-      vstore_part_as(y, i, n, f(vload_part_as(x, i, n, 0, type), vload_part_as(dy, i, n, 0, type)), type);             \
-    }                                                                                                                  \
-  } while (0)
-#if defined(__x86_64__)
-#define GELU_FENCE() __builtin_ia32_sfence() // other workers must see streamed lines after the barrier
+// Results in bf16 need less than f32's accuracy of x / (1 + exp(-2u)). At -10 that is -1e-37, and stays there.
+CK_VECTOR vfloat CK_NAME(tanh_short)(vfloat x) {
+  x = vmax((vfloat)(-10.0f), x);
+  vfloat t = x * vfma(x * x, (vfloat)(-CK_GELU_SLOPE * CK_GELU_CUBIC), (vfloat)(-CK_GELU_SLOPE)), e;
+  return x * vlogistic(t, true, &e);
+}
+
+#if CK_LANES == 16
+CK_VECTOR vfloat CK_NAME(segmented)(const gelu_segments *segments, vfloat x) {
+  vfloat u = vmax((vfloat)(-15.0f), vmin((vfloat)(15.0f), x + x));
+  vfloat shifted = u + CK_ROUNDER; // the whole part is in the low bits, of which the permutation takes five
+  vfloat r = u - (shifted - CK_ROUNDER), p = 0;
+#pragma clang loop unroll(full)
+  for (int k = 5; k >= 0; k--) {
+    const float *c = segments->coefficients[k];
+    vfloat of_lane = (vfloat)_mm512_permutex2var_ps((__m512)vload(c), (__m512i)shifted, (__m512)vload(c + 16));
+    p = k == 5 ? of_lane : vfma(p, r, of_lane);
+  }
+  return p;
+}
+#define SEGMENTED_OR(segments, x, otherwise) CK_NAME(segmented)(&segments, x)
 #else
-#define GELU_FENCE() ((void)0)
+#define SEGMENTED_OR(segments, x, otherwise) (otherwise)
 #endif
 
-#define GELU_KERNEL(name, type, f)                                                                                     \
-  static void CK_NAME(name)(const gelu_job *job, size_t first, size_t last) {                                          \
-    const void *x = job->x, *dy = job->dy;                                                                             \
-    void *y = job->y;                                                                                                  \
-    if (job->streams) {                                                                                                \
-      GELU_EACH(type, true, f);                                                                                        \
-      GELU_FENCE();                                                                                                    \
-    } else                                                                                                             \
-      GELU_EACH(type, false, f);                                                                                       \
+// Types are constants where these are inlined. Going forward dy is not read.
+CK_VECTOR vfloat CK_NAME(gelu_tanh_forward)(vfloat dy, vfloat x, ck_type type) {
+  return type == CK_BF16 ? CK_NAME(tanh_short)(x) : vgelu_tanh(x);
+}
+CK_VECTOR vfloat CK_NAME(gelu_tanh_backward)(vfloat dy, vfloat x, ck_type type) {
+  return dy * (type == CK_BF16 ? SEGMENTED_OR(gelu_tanh_derivative_segments, x, vgelu_tanh_derivative(x))
+                               : vgelu_tanh_derivative(x));
+}
+CK_VECTOR vfloat CK_NAME(gelu_erf_forward)(vfloat dy, vfloat x, ck_type type) {
+  return SEGMENTED_OR(gelu_erf_segments, x, vnormal_distribution(x)) * x;
+}
+CK_VECTOR vfloat CK_NAME(gelu_erf_backward)(vfloat dy, vfloat x, ck_type type) {
+  return dy * SEGMENTED_OR(gelu_erf_derivative_segments, x, vgelu_erf_derivative(x));
+}
+#undef SEGMENTED_OR
+
+// f of elements i ..< last. `streams`: y is aligned to 64 bytes and goes around the caches.
+#define GELU_EACH(f, type, streams)                                                                                    \
+  for (; i + 2 * CK_LANES <= last; i += 2 * CK_LANES) {                                                                \
+    vfloat x[2], dy[2];                                                                                                \
+    vload_two(job->x, i, type, x);                                                                                     \
+    vload_two(job->dy, i, type, dy);                                                                                   \
+    for (size_t k = 0; k < 2; k++) x[k] = f(dy[k], x[k], type);                                                        \
+    vstore_two(job->y, i, x, type, streams);                                                                           \
   }
-#define GELU_FORM(form)                                                                                                \
-  CK_VECTOR vfloat CK_NAME(form##_of)(vfloat x, vfloat dy) { return v##form(x); }                                      \
-  CK_VECTOR vfloat CK_NAME(form##_gradient)(vfloat x, vfloat dy) { return dy * v##form##_derivative(x); }              \
-  GELU_KERNEL(form##_forward_f32, CK_F32, CK_NAME(form##_of))                                                          \
-  GELU_KERNEL(form##_forward_bf16, CK_BF16, CK_NAME(form##_of))                                                        \
-  GELU_KERNEL(form##_backward_f32, CK_F32, CK_NAME(form##_gradient))                                                   \
-  GELU_KERNEL(form##_backward_bf16, CK_BF16, CK_NAME(form##_gradient))
-GELU_FORM(gelu_tanh)
-GELU_FORM(gelu_erf)
-#undef GELU_FORM
-#undef GELU_KERNEL
-#undef GELU_FENCE
+#define GELU(f, suffix, type)                                                                                          \
+  static void CK_NAME(f##_##suffix)(const gelu_job *job, size_t i, size_t last) {                                      \
+    if (job->streams) GELU_EACH(CK_NAME(f), type, true)                                                                \
+    vfence(job->streams);                                                                                              \
+    GELU_EACH(CK_NAME(f), type, false)                                                                                 \
+    for (size_t n; i < last; i += n) {                                                                                 \
+      n = ck_min(last - i, CK_LANES);                                                                                  \
+      vfloat x = vload_part_as(job->x, i, n, 0, type), dy = vload_part_as(job->dy, i, n, 0, type);                     \
+      vstore_part_as(job->y, i, n, CK_NAME(f)(dy, x, type), type);                                                     \
+    }                                                                                                                  \
+  }
+GELU(gelu_tanh_forward, f32, CK_F32)
+GELU(gelu_tanh_forward, bf16, CK_BF16)
+GELU(gelu_tanh_backward, f32, CK_F32)
+GELU(gelu_tanh_backward, bf16, CK_BF16)
+GELU(gelu_erf_forward, f32, CK_F32)
+GELU(gelu_erf_forward, bf16, CK_BF16)
+GELU(gelu_erf_backward, f32, CK_F32)
+GELU(gelu_erf_backward, bf16, CK_BF16)
+#undef GELU
 #undef GELU_EACH

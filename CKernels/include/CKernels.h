@@ -21,7 +21,9 @@
 #include "ck_quantize.h"
 #include "ck_random.h"
 #include "ck_reduce.h"
+#include "ck_rope.h"
 #include "ck_sgd.h"
 #include "ck_softmax.h"
 #include "ck_step.h"
+#include "ck_swiglu.h"
 #endif

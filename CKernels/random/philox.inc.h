@@ -19,6 +19,7 @@ typedef struct {
 #define vphilox_keys CK_NAME(ck_vphilox_keys)
 #define vphilox_spread CK_NAME(ck_vphilox_spread)
 #define vphilox CK_NAME(ck_vphilox)
+#define vphilox_wide CK_NAME(ck_vphilox_wide)
 #define vphilox_at CK_NAME(ck_vphilox_at)
 #define vphilox_rounds CK_NAME(ck_vphilox_rounds)
 #define vproduct CK_NAME(ck_vproduct)
@@ -62,9 +63,10 @@ CK_VECTOR vblock vproduct(vblock a, uint32_t b) { return (a & 0xffffffffu) * (ui
 // multiplications need.
 CK_VECTOR vblock vhigh(vblock p) { return (vblock)vodds((vuint)p, (vuint)p); }
 
-// The 4 * CK_LANES words of the blocks whose low counters are in c0. Two vectors of blocks side by side: one alone is a
-// chain of dependent instructions as long as the processor's scheduler. Blocks sit so that interleaving neighbours
-// within 128 bits, at the end, puts their words in order.
+// The words of the blocks whose low counters are in c0, 2 * CK_LANES words for each of `vectors` (a constant where this
+// is inlined). They go side by side: one alone is a chain of dependent instructions as long as the processor's
+// scheduler, and two still wait for each other. Blocks sit so that interleaving neighbours within 128 bits, at the end,
+// puts their words in order.
 #if CK_LANES == 16
 #define CK_PHILOX_ORDER 0, 4, 1, 5, 2, 6, 3, 7
 #elif CK_LANES == 8
@@ -72,23 +74,25 @@ CK_VECTOR vblock vhigh(vblock p) { return (vblock)vodds((vuint)p, (vuint)p); }
 #else
 #define CK_PHILOX_ORDER 0, 1
 #endif
-CK_VECTOR void vphilox_rounds(const vphilox_keys *k, vblock c0[2], vuint words[4]) {
-  vblock c1[2], c2[2], c3[2];
-  for (int i = 0; i < 2; i++) {
+CK_VECTOR void vphilox_rounds(const vphilox_keys *k, vblock *c0, const int vectors, vuint *words) {
+  vblock c1[4], c2[4], c3[4];
+  for (int i = 0; i < vectors; i++) {
     c1[i] = c0[i] >> 32;
     c2[i] = k->stream[0];
     c3[i] = k->stream[1];
   }
 #pragma clang loop unroll(full)
   for (int round = 0; round < 10; round++)
-    for (int i = 0; i < 2; i++) {
+#pragma clang loop unroll(full)
+    for (int i = 0; i < vectors; i++) {
       vblock p0 = vproduct(c0[i], 0xD2511F53u), p1 = vproduct(c2[i], 0xCD9E8D57u);
       c0[i] = vhigh(p1) ^ c1[i] ^ k->keys[round][0];
       c2[i] = vhigh(p0) ^ c3[i] ^ k->keys[round][1];
       c1[i] = p1;
       c3[i] = p0;
     }
-  for (int i = 0; i < 2; i++) {
+#pragma clang loop unroll(full)
+  for (int i = 0; i < vectors; i++) {
     vblock low = (vblock)vevens((vuint)c0[i], (vuint)c1[i]), high = (vblock)vevens((vuint)c2[i], (vuint)c3[i]);
 #if CK_LANES == 16
     words[2 * i] = (vuint)__builtin_shufflevector(low, high, 0, 8, 2, 10, 4, 12, 6, 14);
@@ -107,7 +111,22 @@ CK_VECTOR void vphilox_rounds(const vphilox_keys *k, vblock c0[2], vuint words[4
 CK_VECTOR void vphilox(const vphilox_keys *k, uint64_t block, vuint words[4]) {
   const vblock order = {CK_PHILOX_ORDER};
   vblock c0[2] = {block + order, block + CK_LANES / 2 + order};
-  vphilox_rounds(k, c0, words);
+  vphilox_rounds(k, c0, 2, words);
+}
+
+// The words of blocks block ..< block + 2 * CK_LANES, in order. Four vectors side by side where there are registers for
+// them.
+CK_VECTOR void vphilox_wide(const vphilox_keys *k, uint64_t block, vuint words[8]) {
+#if CK_LANES == 16
+  const vblock order = {CK_PHILOX_ORDER};
+  vblock c0[4];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 4; i++) c0[i] = block + (uint64_t)(i * CK_LANES / 2) + order;
+  vphilox_rounds(k, c0, 4, words);
+#else
+  vphilox(k, block, words);
+  vphilox(k, block + CK_LANES, words + 4);
+#endif
 }
 
 // The words of blocks[0], blocks[1], ... blocks[CK_LANES - 1].
@@ -115,6 +134,6 @@ CK_VECTOR void vphilox_at(const vphilox_keys *k, const uint64_t *blocks, vuint w
   vblock c0[2];
   __builtin_memcpy(c0, blocks, sizeof c0);
   for (int i = 0; i < 2; i++) c0[i] = __builtin_shufflevector(c0[i], c0[i], CK_PHILOX_ORDER);
-  vphilox_rounds(k, c0, words);
+  vphilox_rounds(k, c0, 2, words);
 }
 #undef CK_PHILOX_ORDER

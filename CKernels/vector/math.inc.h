@@ -42,6 +42,7 @@ enum { CK_NAME(ck_width_needs) = CK_NEEDS }; // for tables of variants, vector/w
 #define vpower2 CK_NAME(ck_vpower2)
 #define vexp CK_NAME(ck_vexp)
 #define vlog CK_NAME(ck_vlog)
+#define vlog_normal CK_NAME(ck_vlog_normal)
 #define vtanh CK_NAME(ck_vtanh)
 #define vsigmoid CK_NAME(ck_vsigmoid)
 #define verf CK_NAME(ck_verf)
@@ -174,12 +175,12 @@ CK_VECTOR vfloat vexp(vfloat x) {
 }
 
 // log(x) = e ln 2 + log(m), m in [sqrt(1/2), sqrt(2)).
-CK_VECTOR vfloat vlog(vfloat x) {
-  vint tiny = x < 1.17549435e-38f;
-  vint bits = (vint)(tiny ? x * 8388608.0f : x);
+// Of x 2^-down, for positive, normal x.
+CK_VECTOR vfloat vlog_normal(vfloat x, vint down) {
+  vint bits = (vint)x;
   vint exponent = (bits - 0x3f3504f3) >> 23;
   vfloat m = (vfloat)(bits - (exponent << 23)) - 1.0f;
-  vfloat e = __builtin_convertvector(exponent - (tiny & 23), vfloat);
+  vfloat e = __builtin_convertvector(exponent - down, vfloat);
   vfloat z = m * m;
   vfloat p = vfma((vfloat)(7.0376836292e-2f), m, (vfloat)(-1.1514610310e-1f));
   p = vfma(p, m, (vfloat)(1.1676998740e-1f));
@@ -191,7 +192,12 @@ CK_VECTOR vfloat vlog(vfloat x) {
   p = vfma(p, m, (vfloat)(3.3333331174e-1f));
   vfloat y = vfma(p * m, z, e * -2.12194440e-4f);
   y = vfma(z, (vfloat)(-0.5f), y);
-  y = vfma(e, (vfloat)(0.693359375f), m + y);
+  return vfma(e, (vfloat)(0.693359375f), m + y);
+}
+
+CK_VECTOR vfloat vlog(vfloat x) {
+  vint tiny = x < 1.17549435e-38f;
+  vfloat y = vlog_normal(tiny ? x * 8388608.0f : x, tiny & 23);
   y = x > 3.40282347e+38f ? x : y;                     // infinity
   y = x == 0.0f ? (vfloat)(-__builtin_inff()) : y;     // either zero
   return x >= 0.0f ? y : (vfloat)(__builtin_nanf("")); // negative or NaN

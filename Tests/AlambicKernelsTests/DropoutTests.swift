@@ -45,6 +45,42 @@ import Testing
         }
     }
 
+    /// The same masks for every type; one rounding to bf16 at the end.
+    @Test func typesShareTheMask() throws {
+        var generator = SplitMix(seed: 5)
+        let most = 40_000, start = streamStarts[1]
+        let x = generator.floats(most), xHalves = x.map(bf16)
+        for rate in [Float(0), 0.1, 0.5] {
+            let halves = Self.halves(firstElement: start, count: most)
+            let expected = Self.expected(x, rate: Double(rate), halves: halves)
+            let fromHalves = Self.expected(xHalves.map(float), rate: Double(rate), halves: halves)
+            try onEveryVariant(Kernels.dropout, threads: [1, 2]) { label, context in
+                for count in [0, 1, 7, 15, 16, 17, 31, 33, 63, 65, 127, 128, 129, 300, 32_775, most] {
+                    var narrow = [UInt16](repeating: 7, count: count), narrowed = narrow
+                    var wide = [Float](repeating: 7, count: count), inPlace = Array(xHalves.prefix(count))
+                    let (single, half) = (x.span.extracting(0..<count), xHalves.span.extracting(0..<count))
+                    try dropout(
+                        single, rate: rate, seed: Self.seed, stream: Self.stream, firstElement: start,
+                        into: narrow.mutableSpan, on: context)
+                    try dropout(
+                        half, rate: rate, seed: Self.seed, stream: Self.stream, firstElement: start,
+                        into: narrowed.mutableSpan, on: context)
+                    try dropout(
+                        half, rate: rate, seed: Self.seed, stream: Self.stream, firstElement: start,
+                        into: wide.mutableSpan, on: context)
+                    try dropout(
+                        rate: rate, seed: Self.seed, stream: Self.stream, firstElement: start, in: inPlace.mutableSpan,
+                        on: context)
+                    let here = "\(label), \(count) at rate \(rate)"
+                    #expect(narrow == expected.prefix(count).map(bf16), "f32 to bf16, \(here)")
+                    #expect(narrowed == fromHalves.prefix(count).map(bf16), "bf16, \(here)")
+                    #expect(inPlace == narrowed, "bf16 in place, \(here)")
+                    #expect(firstDifference(wide, Array(fromHalves.prefix(count))) == nil, "bf16 to f32, \(here)")
+                }
+            }
+        }
+    }
+
     @Test func inPlaceIsTheSame() throws {
         var generator = SplitMix(seed: 2)
         let x = generator.floats(5_001)

@@ -80,6 +80,71 @@ import Testing
         }
     }
 
+    /// Replacing starts the rows that are named with zero, and touches no other.
+    @Test func replacesTheRowsItNames() throws {
+        try onEveryVariant(Kernels.embedding) { label, context in
+            for example in Self.cases {
+                var numbers = SplitMix(seed: example.seed)
+                let (columns, length) = (example.columns, example.length)
+                let dY = numbers.floats(example.rows * columns)
+                let ids = numbers.integers(example.rows, in: 0...Int32(example.vocabulary - 1))
+                var table = numbers.floats(example.vocabulary * columns), positions = numbers.floats(length * columns)
+                var expectedTable = table, expectedPositions = positions
+                for (i, id) in ids.enumerated() {
+                    for c in 0..<columns {
+                        expectedTable[Int(id) * columns + c] = 0
+                        expectedPositions[i % length * columns + c] = 0
+                    }
+                }
+                for (i, id) in ids.enumerated() {
+                    for c in 0..<columns {
+                        expectedTable[Int(id) * columns + c] += dY[i * columns + c]
+                        expectedPositions[i % length * columns + c] += dY[i * columns + c]
+                    }
+                }
+                try embeddingBackward(
+                    ids: ids.span, dY: dY.span, columns: columns, into: table.mutableSpan,
+                    dPositions: positions.mutableSpan, length: length, store: .replace, on: context)
+                #expect(firstDifference(table, expectedTable) == nil, "\(label) \(example)")
+                #expect(firstDifference(positions, expectedPositions) == nil, "\(label) \(example)")
+            }
+        }
+    }
+
+    /// A list reads its ids when it runs: they may be anything when it is noted, and others at the next run.
+    @Test func aListReadsTheIdsWhenItRuns() throws {
+        let (rows, columns, vocabulary) = (40, 20, 9)
+        var numbers = SplitMix(seed: 12)
+        let list = try OperationList(on: Context(threads: 2))
+        let ids = try Memory<Int32>(count: rows), table = try Memory<Float>(count: vocabulary * columns)
+        let (y, gradient) = (try Memory<Float>(count: rows * columns), try Memory<Float>(count: table.count))
+        var named = ids.mutableSpan, entries = table.mutableSpan, rowsOfY = y.mutableSpan
+        for i in 0..<rows { named[i] = -7 }
+        for (i, value) in numbers.floats(table.count).enumerated() { entries[i] = value }
+        try embedding(
+            ids: ids.span, table: table.span, length: rows, columns: columns, into: y.mutableSpan, on: list.context)
+        try embeddingBackward(
+            ids: ids.span, dY: y.span, columns: columns, into: gradient.mutableSpan, store: .replace, on: list.context)
+        for _ in 0..<2 {
+            let now = numbers.integers(rows, in: 0...Int32(vocabulary - 1))
+            for i in 0..<rows { named[i] = now[i] }
+            named[3] = Int32(vocabulary)  // left out
+            for i in 0..<columns { rowsOfY[3 * columns + i] = 99 }
+            try list.run()
+            var expected = [Float](repeating: 0, count: table.count)
+            for i in 0..<rows where i != 3 {
+                for c in 0..<columns {
+                    #expect(y.span[i * columns + c] == table.span[Int(now[i]) * columns + c])
+                    expected[Int(now[i]) * columns + c] += table.span[Int(now[i]) * columns + c]
+                }
+            }
+            #expect((0..<columns).allSatisfy { y.span[3 * columns + $0] == 99 })
+            for id in Set(now.indices.filter { $0 != 3 }.map { Int(now[$0]) }) {
+                for c in id * columns..<(id + 1) * columns { #expect(gradient.span[c] == expected[c]) }
+            }
+        }
+    }
+
     @Test(arguments: [Int32(-1), 5, .max, .min])
     func refusesIdsOutsideTheTable(bad: Int32) {
         let ids: [Int32] = [0, 4, bad, 1], table = [Float](repeating: 1, count: 15)

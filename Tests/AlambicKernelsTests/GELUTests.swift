@@ -104,6 +104,56 @@ import Testing
         }
     }
 
+    /// Every bf16 in -32 ... 32, and some beyond, with odd lengths so that short vectors are met.
+    @Test(arguments: GELUForm.allCases) func halves(_ form: GELUForm) throws {
+        var random = SplitMix(seed: 7)
+        let x = (0...UInt16.max).filter { abs(float($0)) <= 32 || $0 % 97 == 0 }.filter { float($0).isFinite }
+        let dy = random.normals(x.count).map(bf16)
+        try onEveryContext(Kernels.gelu, "gelu \(form) of bf16") { context, label in
+            var y = [UInt16](repeating: 0, count: x.count), dx = y
+            try gelu(x.span, form: form, into: y.mutableSpan, on: context)
+            try geluBackward(dy.span, x.span, form: form, into: dx.mutableSpan, on: context)
+            return [y.map(float), dx.map(float)]
+        } check: { results, label in
+            // A rounding to bf16, functions with a relative error of 2^-12, and 2^-23 absolute in their tails.
+            let expected = x.map { (x: UInt16) -> Double in
+                let x = Double(float(x))
+                return x < -40 ? 0 : (x > 40 ? x : Self.value(form, x))
+            }
+            expectWithin(results[0], expected, label) {
+                abs(expected[$0]) * (halfRoundoff + 0x1p-12) + min(abs(Double(float(x[$0]))), 40) * 0x1p-23 + 1e-36
+            }
+            let slopes = x.map { (x: UInt16) -> Double in
+                Self.derivative(form, min(max(Double(float(x)), -30), 30))
+            }
+            let gradient = zip(dy, slopes).map { Double(float($0)) * $1 }
+            expectWithin(results[1], gradient, "backward, \(label)") {
+                abs(gradient[$0]) * halfRoundoff * 1.01 + abs(Double(float(dy[$0]))) * 0x1p-11
+            }
+        }
+    }
+
+    @Test(arguments: [1, 15, 16, 17, 31, 32, 33, 63, 65, 2049]) func halvesOfAnyCount(_ count: Int) throws {
+        var random = SplitMix(seed: UInt64(count))
+        let x = random.normals(count).map(bf16), ones = [UInt16](repeating: bf16(1), count: count)
+        let long = x + [UInt16](repeating: bf16(0.5), count: 64)
+        for variant in Kernels.gelu where variant.runsHere {
+            let context = try variant.context(threads: 1)
+            for form in GELUForm.allCases {
+                // The first elements of a longer vector, which meet whole vectors where these meet parts.
+                var all = [UInt16](repeating: 0, count: long.count), slopes = all
+                let y = try Memory<UInt16>(count: count + 20)
+                let some = [UInt16](repeating: bf16(1), count: long.count)
+                try gelu(long.span, form: form, into: all.mutableSpan, on: context)
+                try geluBackward(some.span, long.span, form: form, into: slopes.mutableSpan, on: context)
+                try gelu(x.span, form: form, into: y.mutableSpan(10..<count + 10), on: context)
+                #expect((0..<count + 20).allSatisfy { y.span[$0] == (10..<count + 10 ~= $0 ? all[$0 - 10] : 0) })
+                try geluBackward(ones.span, x.span, form: form, into: y.mutableSpan(10..<count + 10), on: context)
+                #expect((0..<count + 20).allSatisfy { y.span[$0] == (10..<count + 10 ~= $0 ? slopes[$0 - 10] : 0) })
+            }
+        }
+    }
+
     @Test func notANumberStays() throws {
         for variant in Kernels.gelu where variant.runsHere {
             for form in GELUForm.allCases {

@@ -3,9 +3,9 @@ let allCases: [BenchCase] =
     BenchCase.matmulLayouts + BenchCase.matmulPacked + BenchCase.matmulLinear + BenchCase.matmulGELU
     + BenchCase.matmulDynamic + BenchCase.matmulDecode + [
         .attention, .attentionBackward, .attentionBF16, .attentionBackwardBF16,
-        .norm, .normBackward, .softmaxRows, .geluForward, .geluGradient, .residual, .columnSums,
+        .norm, .normBackward, .softmaxRows, .residual, .columnSums,
         .embeddingGather, .embeddingScatter, .crossEntropyRows, .distillationRows, .vocabularyLoss,
         .dropoutForward, .uniformNumbers, .normalNumbers,
         .convertToBF16, .convertFromBF16, .convertToF16, .convertFromF16,
         .adamW, .momentum, .gradientNorm, .quantizeRowsToInt8, .bitmaskExpand,
-    ]
+    ] + BenchCase.elements

@@ -88,22 +88,6 @@ extension BenchCase {
         try softmax(x.span, rows: shape[0], columns: shape[1], into: y.mutableSpan, on: context)
     }
 
-    static let geluForward = traffic(
-        "gelu", "GELU, tanh form", variants: Kernels.gelu, shapes: [BenchShape(16384, 3072), BenchShape(4096, 512)],
-        pattern: .copy, buffers: 2, moved: 2
-    ) { _, buffers, _, context in
-        let (x, y) = (buffers[0], buffers[1])
-        try gelu(x.span, into: y.mutableSpan, on: context)
-    }
-
-    static let geluGradient = traffic(
-        "gelu-backward", "gradient of GELU, tanh form", variants: Kernels.gelu,
-        shapes: [BenchShape(16384, 3072), BenchShape(4096, 512)], pattern: .copy, buffers: 3, moved: 3
-    ) { _, buffers, _, context in
-        let (dy, x, dx) = (buffers[0], buffers[1], buffers[2])
-        try geluBackward(dy.span, x.span, into: dx.mutableSpan, on: context)
-    }
-
     static let residual = traffic(
         "elementwise", "residual: z = x + y", variants: Kernels.elementwise, shapes: rowShapes, pattern: .copy,
         buffers: 3,
