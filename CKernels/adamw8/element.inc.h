@@ -13,6 +13,11 @@ CK_VECTOR void CK_NAME(adamw8_element)(const ck_adamw8_constants *k, vfloat g, v
   *w = *w - (step + decay);
 }
 
+// Into L2, line by line: what comes next is too short a run for the hardware to see.
+CK_VECTOR void CK_NAME(adamw8_fetch)(const void *p, size_t bytes) {
+  for (size_t i = 0; CK_LANES == 16 && i < bytes; i += 64) __builtin_prefetch((const char *)p + i, 0, 2);
+}
+
 // Rows end anywhere: the last elements of one are updated in a block of their own that is filled up with zeros.
 CK_VECTOR void CK_NAME(adamw8_rule)(void (*block)(const ck_adamw8_constants *k, float scale, size_t count, float *w,
                                                   const float *g, uint8_t *m, uint8_t *v, float *m_scale,
@@ -25,6 +30,10 @@ CK_VECTOR void CK_NAME(adamw8_rule)(void (*block)(const ck_adamw8_constants *k, 
   float *m_scale = (float *)state[2], *v_scale = (float *)state[3];
   for (size_t i = 0; i < count; i += CK_ADAMW8_BLOCK, m_scale++, v_scale++) {
     const size_t n = ck_min(CK_ADAMW8_BLOCK, count - i);
+    CK_NAME(adamw8_fetch)(w + i + ahead, n * sizeof *w);
+    CK_NAME(adamw8_fetch)(g + i + ahead, n * sizeof *g);
+    CK_NAME(adamw8_fetch)(m + i + ahead, n);
+    CK_NAME(adamw8_fetch)(v + i + ahead, n);
     if (n % whole == 0) {
       block(&k, scale, n, w + i, g + i, m + i, v + i, m_scale, v_scale);
       continue;
