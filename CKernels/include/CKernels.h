@@ -4,6 +4,7 @@
 #include "ck_runtime.h"
 // One line per operation:
 #include "ck_adamw.h"
+#include "ck_adamw8.h"
 #include "ck_attention.h"
 #include "ck_bitmask.h"
 #include "ck_columnsum.h"
@@ -14,6 +15,7 @@
 #include "ck_elementwise.h"
 #include "ck_embedding.h"
 #include "ck_gelu.h"
+#include "ck_lion.h"
 #include "ck_map.h"
 #include "ck_matmul.h"
 #include "ck_norm.h"

@@ -76,6 +76,27 @@ ck_status ck_sum_of_squares_f32(const ck_context *context, size_t count, const f
   return ck_submit(context, squares_program, &job, sizeof job, needs);
 }
 
+typedef struct norm_job {
+  size_t count;
+  const double *squares;
+  double *norm;
+} norm_job;
+
+static void norm_program(ck_worker *worker, const void *argument) {
+  const norm_job *job = argument;
+  if (ck_worker_index(worker) == 0) {
+    double sum = 0;
+    for (size_t i = 0; i < job->count; ++i) sum += job->squares[i];
+    *job->norm = __builtin_sqrt(sum);
+  }
+  ck_barrier(worker);
+}
+
+ck_status ck_norm_f64(const ck_context *context, size_t count, const double *squares, double *norm) {
+  norm_job job = {count, squares, norm};
+  return ck_submit(context, norm_program, &job, sizeof job, (ck_needs){.work_ns = 10 + (double)count});
+}
+
 ck_status ck_all_finite_f32(const ck_context *context, size_t count, const float *x, int32_t *result) {
   reduce_job job = make_job(context, count, x);
   job.finite = result;

@@ -4,9 +4,12 @@
 #include "vector/halves.inc.h"
 
 #define STEP_NARROW(type)                                                                                              \
-  static void CK_NAME(to_##type)(size_t count, const float *x, uint16_t *y) {                                          \
+  static void CK_NAME(to_##type)(size_t count, const float *x, uint16_t *y, ptrdiff_t ahead) {                         \
     size_t i = 0;                                                                                                      \
-    for (; i + CK_LANES <= count; i += CK_LANES) CK_NAME(ck_store_##type)(y + i, vload(x + i));                        \
+    for (; i + CK_LANES <= count; i += CK_LANES) {                                                                     \
+      __builtin_prefetch(x + i + ahead, 0, 2);                                                                         \
+      CK_NAME(ck_store_##type)(y + i, vload(x + i));                                                                   \
+    }                                                                                                                  \
     if (i < count) CK_NAME(ck_store_##type##_part)(y + i, count - i, vload_part(x + i, count - i, 0));                 \
   }
 STEP_NARROW(bf16)

@@ -6,18 +6,28 @@
 #ifndef CK_STEP_SPAN
 #define CK_STEP_SPAN
 #define vstep CK_NAME(ck_vstep)
+#define vfetch CK_NAME(ck_vfetch)
 #endif
+
+// One line of the cache at a time, where a vector is one.
+CK_VECTOR void vfetch(const float *p) {
+  if (CK_LANES == 16) __builtin_prefetch(p, 0, 2);
+}
 
 typedef void CK_NAME(ck_step_element)(const float *constants, vfloat g, vfloat *w, vfloat *a, vfloat *b);
 
 CK_VECTOR void vstep(CK_NAME(ck_step_element) * element, const int arrays, const float *constants, float scale,
-                     size_t count, float *w, const float *g, char *const *state) {
+                     size_t count, float *w, const float *g, char *const *state, ptrdiff_t ahead) {
   float k[CK_STEP_CONSTANTS]; // a copy that no store can reach, so that it stays in registers
   __builtin_memcpy(k, constants, sizeof k);
   float *a = (float *)(arrays > 0 ? state[0] : NULL), *b = (float *)(arrays > 1 ? state[1] : NULL);
   size_t i = 0;
   for (; i + CK_LANES <= count; i += CK_LANES) {
     vfloat weight = vload(w + i), first = 0, second = 0;
+    vfetch(w + i + ahead);
+    vfetch(g + i + ahead);
+    if (arrays > 0) vfetch(a + i + ahead);
+    if (arrays > 1) vfetch(b + i + ahead);
     if (arrays > 0) first = vload(a + i);
     if (arrays > 1) second = vload(b + i);
     element(k, vload(g + i) * scale, &weight, &first, &second);

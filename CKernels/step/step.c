@@ -9,8 +9,8 @@ static const ck_variant variants[] = {CK_EACH_WIDTH(CK_WIDTH_VARIANT)};
 enum { VARIANTS = sizeof variants / sizeof *variants };
 
 typedef struct {
-  void (*to_bf16)(size_t count, const float *x, uint16_t *y);
-  void (*to_f16)(size_t count, const float *x, uint16_t *y);
+  void (*to_bf16)(size_t count, const float *x, uint16_t *y, ptrdiff_t ahead);
+  void (*to_f16)(size_t count, const float *x, uint16_t *y, ptrdiff_t ahead);
   void (*stream)(char *to, const char *from, size_t bytes);
 } kernel_set;
 static const kernel_set kernels[] = {
@@ -20,8 +20,8 @@ static const kernel_set kernels[] = {
 };
 
 // A tile is whole panels of the forward form (32 rows: nr divides it) and whole panels of the backward one. Its rows of
-// each array are pieces of 4 KiB, and its halves fit L2 beside them. Without packed forms rows do not matter.
-enum { TILE_ROWS = 32, TILE_COLUMNS = 1024, LINE_COLUMNS = 16384, STRIP_STEPS = 128, STRIP_BYTES = 16384 };
+// each array are pieces of up to 8 KiB, and its halves fit L2 beside them. Without packed forms rows do not matter.
+enum { TILE_ROWS = 32, TILE_COLUMNS = 2048, LINE_COLUMNS = 16384, STRIP_STEPS = 128, STRIP_BYTES = 16384 };
 enum { HALF_STRIDE = TILE_COLUMNS * 2 + 64 }; // not a power of two: rows of a column would share a few sets of L1
 
 // One packed form.
@@ -38,7 +38,7 @@ typedef struct {
   const float *g;
   form forward, backward;
   size_t element; // bytes of the packed forms'
-  void (*narrow)(size_t count, const float *x, uint16_t *y);
+  void (*narrow)(size_t count, const float *x, uint16_t *y, ptrdiff_t ahead);
   void (*stream)(char *to, const char *from, size_t bytes); // NULL: through the caches
   size_t tile_columns, row_blocks, column_blocks;
 } job;
@@ -84,7 +84,7 @@ static bool gradient_scale(const ck_step_gradient *gradient, float *scale) {
   return true;
 }
 
-static void apply_rule(const job *j, float scale, size_t row, size_t column, size_t count) {
+static void apply_rule(const job *j, float scale, size_t row, size_t column, size_t count, ptrdiff_t ahead) {
   char *state[CK_STEP_STATES];
   for (size_t s = 0; s < CK_STEP_STATES; s++) {
     const ck_step_state *of = &j->step.state[s];
@@ -92,7 +92,7 @@ static void apply_rule(const job *j, float scale, size_t row, size_t column, siz
     state[s] = of->data ? (char *)of->data + (row * in_row + column / of->per) * of->bytes : NULL;
   }
   const size_t at = row * j->columns + column;
-  j->step.rule(j->step.constants, scale, count, j->w + at, j->g + at, state);
+  j->step.rule(j->step.constants, scale, count, j->w + at, j->g + at, state, ahead);
 }
 
 static void tile_task(ck_worker *worker, const void *argument, size_t task) {
@@ -102,9 +102,17 @@ static void tile_task(ck_worker *worker, const void *argument, size_t task) {
   float scale = 0;
   if (j->step.rule && !gradient_scale(&j->step.gradient, &scale)) return;
   char *strip = ck_worker_scratch(worker), *halves = strip + STRIP_BYTES;
+  // After the last row the first one of the next tile, which is most likely this worker's.
+  const bool right = task % j->column_blocks + 1 < j->column_blocks;
+  const ptrdiff_t next = j->rows == 1   ? 0
+                         : right        ? (ptrdiff_t)columns - (ptrdiff_t)((rows - 1) * j->columns)
+                         : j->rows == 1 ? 0
+                                        : (ptrdiff_t)j->columns - (ptrdiff_t)column;
   for (size_t r = 0; r < rows; r++) {
-    if (j->step.rule) apply_rule(j, scale, row + r, column, columns);
-    if (j->narrow) j->narrow(columns, j->w + (row + r) * j->columns + column, (uint16_t *)(halves + r * HALF_STRIDE));
+    const ptrdiff_t ahead = r + 1 < rows ? (ptrdiff_t)j->columns : next;
+    if (j->step.rule) apply_rule(j, scale, row + r, column, columns, ahead);
+    if (j->narrow)
+      j->narrow(columns, j->w + (row + r) * j->columns + column, (uint16_t *)(halves + r * HALF_STRIDE), ahead);
   }
   if (j->narrow)
     pack_tile(j, halves, HALF_STRIDE, row, rows, column, columns, strip);

@@ -8,9 +8,11 @@
 
 enum { CK_STEP_STATES = 4, CK_STEP_CONSTANTS = 16 };
 
-// `count` neighbouring elements of a row. state[s] points to what belongs to the first of them.
+// `count` neighbouring elements of a row. state[s] points to what belongs to the first of them. The elements that come
+// next are `ahead` elements further on, and are fetched meanwhile: rows of a tile are too short for the hardware to
+// see.
 typedef void ck_step_rule(const float *constants, float gradient_scale, size_t count, float *w, const float *g,
-                          char *const *state);
+                          char *const *state, ptrdiff_t ahead);
 
 // An array that a rule keeps for every weight: `bytes` bytes for `per` neighbours of a row (1, or a power of two up to
 // 256), [rows, ceil(columns / per)].

@@ -27,6 +27,8 @@ extension Kernels {
 ///   - correction1: 1 / (1 - beta1^t) for step t = 1, 2, …, computed in double; 1 for no correction.
 ///   - correction2: 1 / (1 - beta2^t).
 ///   - gradientScale: multiplies the gradient first: clipping, averaging.
+///   - clip: clipping by a norm that is read when the step runs.
+///   - panels: packed forms to rebuild from the new weights.
 ///
 /// Settings are rounded to single precision once, 1 - beta only after the subtraction.
 /// Throws `.badArgument` for values outside these ranges, among them corrections below 1.
@@ -34,17 +36,18 @@ public func adamWStep(
     weights w: consuming MutableSpan<Float>, gradient g: Span<Float>, firstMoment m: consuming MutableSpan<Float>,
     secondMoment v: consuming MutableSpan<Float>, rate: Double, beta1: Double = 0.9, beta2: Double = 0.999,
     epsilon: Double = 1e-8, weightDecay: Double = 0, l2: Double = 0, correction1: Double, correction2: Double,
-    gradientScale: Double = 1, on context: Context
+    gradientScale: Double = 1, clip: NormClip? = nil, panels: WeightPanels? = nil, on context: Context
 ) throws(KernelError) {
     let count = w.count
     precondition(
-        g.count == count && m.count == count && v.count == count,
-        "AdamW over \(count) weights with \(g.count) gradients and \(m.count) and \(v.count) moments")
+        m.count == count && v.count == count,
+        "AdamW over \(count) weights with \(m.count) and \(v.count) moments")
+    var matrix = stepMatrix(w.base, g, columns: count, panels: panels, on: context)
     let options = ck_adamw_options(
         rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon,
         weight_decay: weightDecay, l2: l2, correction1: correction1,
-        correction2: correction2, gradient_scale: gradientScale)
+        correction2: correction2, gradient: stepGradient(gradientScale, clip, on: context))
     try check(
-        ck_adamw_f32(context.handle, count, w.base, g.base, m.base, v.base, options),
+        ck_adamw_step(context.handle, &matrix, m.base, v.base, options),
         "AdamW with beta1 \(beta1), beta2 \(beta2), epsilon \(epsilon), corrections \(correction1) and \(correction2)")
 }

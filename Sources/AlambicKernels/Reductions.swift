@@ -16,6 +16,23 @@ public func sumOfSquares(_ x: Span<Float>, on context: Context) throws(KernelErr
     return result
 }
 
+/// The same into memory, when it runs: can be noted in an ``OperationList``. `result` has one element.
+public func sumOfSquares(
+    _ x: Span<Float>, into result: consuming MutableSpan<Double>, on context: Context
+) throws(KernelError) {
+    precondition(result.count == 1, "sumOfSquares into \(result.count) elements")
+    try check(ck_sum_of_squares_f32(context.handle, x.count, x.base, result.base), "sumOfSquares")
+}
+
+/// √(Σᵢ squares[i]) in increasing order of i, into the one element of `result`: the norm of what several arrays hold
+/// together. Can be noted in an ``OperationList``.
+public func norm(
+    ofSquares squares: Span<Double>, into result: consuming MutableSpan<Double>, on context: Context
+) throws(KernelError) {
+    precondition(result.count == 1, "norm into \(result.count) elements")
+    try check(ck_norm_f64(context.handle, squares.count, squares.base, result.base), "norm")
+}
+
 /// Whether no element is infinite or NaN. Returns at once, so it cannot be noted in an ``OperationList``.
 public func allFinite(_ x: Span<Float>, on context: Context) throws(KernelError) -> Bool {
     precondition(!context.isRecording, "allFinite of \(x.count) elements cannot be noted in a list")

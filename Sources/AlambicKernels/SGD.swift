@@ -24,15 +24,17 @@ extension Kernels {
 ///   - weightDecay: decoupled decay, which the velocity never sees.
 ///   - l2: the coefficient of an L2 penalty, which goes into the gradient.
 ///   - gradientScale: multiplies the gradient first: clipping, averaging.
+///   - clip: clipping by a norm that is read when the step runs.
+///   - panels: packed forms to rebuild from the new weights.
 ///
 /// Throws `.badArgument` for a momentum outside its range, or momentum without a velocity.
 public func sgdStep(
     weights w: consuming MutableSpan<Float>, gradient g: Span<Float>, velocity u: consuming MutableSpan<Float>?,
     rate: Double, momentum: Double = 0, nesterov: Bool = false, weightDecay: Double = 0, l2: Double = 0,
-    gradientScale: Double = 1, on context: Context
+    gradientScale: Double = 1, clip: NormClip? = nil, panels: WeightPanels? = nil, on context: Context
 ) throws(KernelError) {
     let count = w.count
-    precondition(g.count == count, "gradient descent over \(count) weights with \(g.count) gradients")
+    var matrix = stepMatrix(w.base, g, columns: count, panels: panels, on: context)
     var velocity: UnsafeMutablePointer<Float>?
     if var u {
         precondition(u.count == count, "gradient descent over \(count) weights with \(u.count) velocities")
@@ -40,8 +42,8 @@ public func sgdStep(
     }
     let options = ck_sgd_options(
         rate: rate, momentum: momentum, weight_decay: weightDecay, l2: l2,
-        gradient_scale: gradientScale, nesterov: nesterov)
+        gradient: stepGradient(gradientScale, clip, on: context), nesterov: nesterov)
     try check(
-        ck_sgd_f32(context.handle, count, w.base, g.base, velocity, options),
+        ck_sgd_step(context.handle, &matrix, velocity, options),
         "gradient descent with momentum \(momentum)")
 }

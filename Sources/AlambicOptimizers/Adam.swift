@@ -43,7 +43,7 @@ public struct Adam: Optimizer {
             firstMoment: first.mutableSpan, secondMoment: second.mutableSpan, rate: update.rate,
             beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: 0, l2: update.decays ? l2 : 0,
             correction1: biasCorrection(beta1, update.step), correction2: biasCorrection(beta2, update.step),
-            gradientScale: update.gradientScale, on: context)
+            gradientScale: update.gradientScale, clip: update.clip, panels: update.panels, on: context)
     }
 }
 

@@ -38,7 +38,7 @@ public struct AdamW: Optimizer {
             firstMoment: first.mutableSpan, secondMoment: second.mutableSpan, rate: update.rate,
             beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: update.decays ? weightDecay : 0, l2: 0,
             correction1: biasCorrection(beta1, update.step), correction2: biasCorrection(beta2, update.step),
-            gradientScale: update.gradientScale, on: context)
+            gradientScale: update.gradientScale, clip: update.clip, panels: update.panels, on: context)
     }
 }
 

@@ -29,7 +29,8 @@ public struct Momentum: Optimizer {
         try sgdStep(
             weights: update.weights.mutableSpan, gradient: update.gradient.span,
             velocity: velocity.mutableSpan, rate: update.rate, momentum: momentum, nesterov: false,
-            l2: update.decays ? l2 : 0, gradientScale: update.gradientScale, on: context)
+            l2: update.decays ? l2 : 0, gradientScale: update.gradientScale, clip: update.clip, panels: update.panels,
+            on: context)
     }
 }
 

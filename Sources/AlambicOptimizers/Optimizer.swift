@@ -9,6 +9,8 @@ public protocol Optimizer: Sendable, Codable {
     static var name: String { get }
     /// What it remembers for every weight, by the names that checkpoints use. Each starts as zeros.
     static var stateNames: [String] { get }
+    /// What it remembers in one byte for every weight, by the names that checkpoints use; see ``QuantizedState``.
+    static var quantizedStateNames: [String] { get }
     /// The learning rate, by step.
     var rate: Schedule { get set }
 
@@ -17,6 +19,11 @@ public protocol Optimizer: Sendable, Codable {
 
     /// Changes `update.weights` and `update.state` in place.
     func apply(_ update: Update, on context: Context) throws(KernelError)
+}
+
+extension Optimizer {
+    /// Nothing.
+    public static var quantizedStateNames: [String] { [] }
 }
 
 /// One parameter's share of a step. All tensors have the same shape.
@@ -35,10 +42,18 @@ public struct Update {
     public let rate: Double
     /// What the gradient is multiplied by before anything else (clipping by global norm).
     public let gradientScale: Double
+    /// Clipping by a norm that is only known when the update runs, after ``gradientScale``.
+    public let clip: NormClip?
+    /// Packed forms of the weights, rebuilt after the update (best in the same pass).
+    public let panels: WeightPanels?
+    /// One for each of the optimizer's ``Optimizer/quantizedStateNames``, changed in place.
+    public let quantizedState: [QuantizedState]
 
     /// Makes an update of one parameter.
     public init(
-        weights: Tensor, gradient: Tensor, state: [Tensor], decays: Bool, step: Int, rate: Double, gradientScale: Double
+        weights: Tensor, gradient: Tensor, state: [Tensor], decays: Bool, step: Int, rate: Double,
+        gradientScale: Double, clip: NormClip? = nil, panels: WeightPanels? = nil,
+        quantizedState: [QuantizedState] = []
     ) {
         self.weights = weights
         self.gradient = gradient
@@ -47,5 +62,8 @@ public struct Update {
         self.step = step
         self.rate = rate
         self.gradientScale = gradientScale
+        self.clip = clip
+        self.panels = panels
+        self.quantizedState = quantizedState
     }
 }

@@ -9,8 +9,10 @@ public final class OptimizerState {
     public private(set) var step = 0
     /// `tensors[p][s]`: state `s` of parameter `p`.
     private let tensors: [[Tensor]]
+    private let quantized: [[QuantizedState]]
     private let paths: [String]
     private let stateNames: [String]
+    private let quantizedNames: [String]
 
     /// Zeroed state for these parameters, which every later call must pass in the same order.
     public init(_ optimizer: any Optimizer, for parameters: [Parameter]) throws(KernelError) {
@@ -18,22 +20,39 @@ public final class OptimizerState {
         let names = type(of: optimizer).stateNames
         stateNames = names
         paths = parameters.map(\.path)
+        let quantizedNames = type(of: optimizer).quantizedStateNames
+        self.quantizedNames = quantizedNames
         var tensors: [[Tensor]] = []
+        var quantized: [[QuantizedState]] = []
         for parameter in parameters {
             var states: [Tensor] = []
             for _ in names { states.append(try Tensor(parameter.value.shape)) }
             tensors.append(states)
+            var bytes: [QuantizedState] = []
+            for _ in quantizedNames { bytes.append(try QuantizedState(parameter.value.shape)) }
+            quantized.append(bytes)
         }
         self.tensors = tensors
+        self.quantized = quantized
     }
 
     /// The learning rate that the next update will use.
     public var rate: Double { optimizer.rate.rate(at: step) }
 
     /// One update of every parameter from its gradient multiplied by `gradientScale`.
+    ///
+    /// With the context of an ``OperationList`` the update is noted, with the settings of this step: note each step anew.
+    ///
+    /// - Parameters:
+    ///   - clip: clipping by a norm that is read when the update runs.
+    ///   - panels: for each parameter, packed forms of its weights to rebuild; empty for none at all.
     public func step(
-        _ parameters: [Parameter], gradients: GradientSet, gradientScale: Double = 1, on context: Context
+        _ parameters: [Parameter], gradients: GradientSet, gradientScale: Double = 1, clip: NormClip? = nil,
+        panels: [WeightPanels?] = [], on context: Context
     ) throws(KernelError) {
+        precondition(
+            panels.isEmpty || panels.count == parameters.count,
+            "packed forms of \(panels.count) of \(parameters.count) parameters")
         precondition(
             parameters.count == tensors.count,
             "the optimizer was made for \(tensors.count) parameters and is given \(parameters.count)")
@@ -43,7 +62,8 @@ public final class OptimizerState {
             try optimizer.apply(
                 Update(
                     weights: parameter.value, gradient: gradients.tensors[index], state: tensors[index],
-                    decays: parameter.decays, step: step, rate: rate, gradientScale: gradientScale),
+                    decays: parameter.decays, step: step, rate: rate, gradientScale: gradientScale,
+                    clip: clip, panels: panels.isEmpty ? nil : panels[index], quantizedState: quantized[index]),
                 on: context)
         }
     }
@@ -74,17 +94,40 @@ public final class OptimizerState {
         return all
     }
 
+    /// All state in bytes by name, `<parameter>.<state>`; a checkpoint stores the scales as `<parameter>.<state>.absmax`.
+    public var namedQuantized: [(name: String, state: QuantizedState)] {
+        var all: [(name: String, state: QuantizedState)] = []
+        for (path, states) in zip(paths, quantized) {
+            for (name, state) in zip(quantizedNames, states) { all.append(("\(path).\(name)", state)) }
+        }
+        return all
+    }
+
     /// Takes over saved state after checking that all of it is there.
     ///
     /// - Parameters:
     ///   - step: the number of updates that the state has seen.
-    ///   - saved: tensors by the names that ``named`` gives.
-    public func restore(step: Int, from saved: [String: Tensor]) throws(OptimizerError) {
+    ///   - saved: tensors by the names that ``named`` gives, and scales by those of ``namedQuantized`` and `.absmax`.
+    ///   - bytes: codes by the names that ``namedQuantized`` gives.
+    public func restore(
+        step: Int, from saved: [String: Tensor], bytes: [String: Memory<UInt8>] = [:]
+    ) throws(OptimizerError) {
         for (name, tensor) in named {
             guard let found = saved[name] else { throw .missingState(name) }
             guard found.count == tensor.count else {
                 throw .wrongState(name, expected: tensor.count, found: found.count)
             }
+        }
+        for (name, state) in namedQuantized {
+            guard let codes = bytes[name] else { throw .missingState(name) }
+            guard let scales = saved["\(name).absmax"] else { throw .missingState("\(name).absmax") }
+            for (name, found, expected) in [
+                (name, codes.count, state.codes.count), ("\(name).absmax", scales.count, state.scales.count),
+            ] where found != expected { throw .wrongState(name, expected: expected, found: found) }
+        }
+        for (name, state) in namedQuantized {
+            guard let codes = bytes[name], let scales = saved["\(name).absmax"] else { continue }
+            state.copy(codes: codes.span, scales: scales.span)
         }
         for (name, tensor) in named {
             if let found = saved[name] { tensor.copy(from: found) }

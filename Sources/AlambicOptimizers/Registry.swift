@@ -4,7 +4,7 @@ import Foundation
 public enum Optimizers {
     /// Every optimizer there is. A new one is one line here.
     public static let all: [any Optimizer.Type] = [
-        SGD.self, Momentum.self, Nesterov.self, Adam.self, AdamW.self,
+        SGD.self, Momentum.self, Nesterov.self, Adam.self, AdamW.self, AdamW8bit.self, Lion.self,
     ]
 
     /// All names, in the order of ``all``.

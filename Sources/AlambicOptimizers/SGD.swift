@@ -24,7 +24,8 @@ public struct SGD: Optimizer {
     public func apply(_ update: Update, on context: Context) throws(KernelError) {
         try sgdStep(
             weights: update.weights.mutableSpan, gradient: update.gradient.span, velocity: nil, rate: update.rate,
-            momentum: 0, nesterov: false, l2: update.decays ? l2 : 0, gradientScale: update.gradientScale, on: context)
+            momentum: 0, nesterov: false, l2: update.decays ? l2 : 0, gradientScale: update.gradientScale,
+            clip: update.clip, panels: update.panels, on: context)
     }
 }
 

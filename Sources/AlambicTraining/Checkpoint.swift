@@ -6,7 +6,8 @@ import AlambicTensor
 import Foundation
 
 // A training checkpoint is a model directory that any program can load (config.json, model.safetensors), with
-// optimizer.safetensors (what the optimizer remembers, as `<parameter>.<state>`) and trainer_state.json:
+// optimizer.safetensors (what the optimizer remembers, as `<parameter>.<state>`; in bytes with their scales,
+// `<parameter>.<state>.absmax`) and trainer_state.json:
 //
 //   {"format": 1, "step", "next_batch", "settings": {dotted name: text}, "data": {"digest", "rows", "context", "seed"}}
 //
@@ -39,10 +40,20 @@ extension Trainer {
         do {
             try AtomicDirectory.write(to: URL(fileURLWithPath: directory), keeping: { _ in false }) { temporary in
                 try model.write(into: temporary)
-                let entries = state.named.map { name, tensor in
+                var entries = state.named.map { name, tensor in
                     SafeTensors.Entry(name, .f32, shape: tensor.shape.dimensions) { sink in
                         try tensor.withUnsafeBytes { bytes in try sink(bytes) }
                     }
+                }
+                for (name, quantized) in state.namedQuantized {
+                    entries.append(
+                        SafeTensors.Entry(name, .u8, shape: quantized.shape.dimensions) { sink in
+                            try quantized.codes.span.withUnsafeBytes { bytes in try sink(bytes) }
+                        })
+                    entries.append(
+                        SafeTensors.Entry("\(name).absmax", .f32, shape: quantized.scaleShape) { sink in
+                            try quantized.scales.span.withUnsafeBytes { bytes in try sink(bytes) }
+                        })
                 }
                 try SafeTensors.write(entries, to: temporary.appendingPathComponent("optimizer.safetensors"))
                 try stateJSON.write(to: temporary.appendingPathComponent("trainer_state.json"))
@@ -102,7 +113,7 @@ extension Trainer {
                 differences: ["\(parameter.path) has shape \(weights.shape) there and \(parameter.value.shape) here"])
         }
         do {
-            try state.restore(step: saved.step, from: saved.optimizer)
+            try state.restore(step: saved.step, from: saved.optimizer, bytes: saved.optimizerBytes)
         } catch {
             throw .checkpoint(directory, reason: "\(error)")
         }
@@ -154,6 +165,7 @@ private struct Saved {
     let source: BatchSource?
     let weights: [Tensor]
     let optimizer: [String: Tensor]
+    let optimizerBytes: [String: Memory<UInt8>]
 
     init(_ directory: String) throws {
         let url = URL(fileURLWithPath: directory, isDirectory: true)
@@ -174,7 +186,14 @@ private struct Saved {
         weights = try Model(contentsOf: directory).weights.map { try $0.dense() }
         let file = try SafeTensors(contentsOf: url.appendingPathComponent("optimizer.safetensors"))
         var tensors: [String: Tensor] = [:]
+        var bytes: [String: Memory<UInt8>] = [:]
         for name in file.names {
+            if file[name]?.dtype == .u8 {
+                let memory = try Memory<UInt8>(count: try file.info(name).elementCount)
+                try file.read(name, into: memory.mutableSpan)
+                bytes[name] = memory
+                continue
+            }
             let info = try file.require(name, .f32)
             let tensor = try Tensor(Shape(info.shape))
             var failure: FileError?
@@ -185,5 +204,6 @@ private struct Saved {
             tensors[name] = tensor
         }
         optimizer = tensors
+        optimizerBytes = bytes
     }
 }

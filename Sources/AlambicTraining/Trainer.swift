@@ -80,8 +80,11 @@ public final class Trainer {
         }
         let model = dropout.map { model.withDropout($0) } ?? model
         let architecture = model.architecture
+        // State in bytes counts as the floats that it fits in.
+        let kind = type(of: optimizer)
+        let states = kind.stateNames.count + (kind.quantizedStateNames.count + 2) / 3
         let needed = MemoryEstimate(architecture).modelBytes(
-            states: type(of: optimizer).stateNames.count, microBatches: microBatches, workers: reducer.concurrency)
+            states: states, microBatches: microBatches, workers: reducer.concurrency)
         if let available = MemoryBudget.available(), needed > available {
             throw .modelDoesNotFit(parameters: architecture.parameterCount, needed: needed, available: available)
         }

@@ -93,6 +93,16 @@ private func expectClose(_ found: [Float], _ expected: [Double], _ what: String)
         expectClose(bias.weights, [0.9], "a bias does not decay")
     }
 
+    @Test func lionMovesByTheSign() throws {
+        // Chen et al. 2023, Algorithm 2: the first direction is the gradient's sign, w - 0.1 (±1 + 0.5 w); m = 0.01 g
+        let result = try run(.lion(rate: 0.1, weightDecay: 0.5), weights: weights, gradients: [gradients[0]])
+        expectClose(result.weights, [0.85, -1.8], "first step")
+        expectClose(result.state.named[0].tensor.elements, [0.005, -0.01], "momentum")
+        let bias = try run(
+            .lion(rate: 0.1, weightDecay: 0.5), weights: weights, gradients: [gradients[0]], kind: .vector)
+        expectClose(bias.weights, [0.9, -1.9], "a bias does not decay")
+    }
+
     @Test func l2InAdamGoesThroughTheMoments() throws {
         let result = try run(.adam(rate: 0.1, l2: 0.5), weights: [1], gradients: [[2]])
         expectClose(result.weights, [0.9], "one step")
@@ -161,9 +171,94 @@ private func expectClose(_ found: [Float], _ expected: [Double], _ what: String)
     }
 }
 
+@Suite struct EightBitMoments {
+    /// Least squares with curvatures over two decades and noise: both precisions come to rest at the same loss.
+    @Test func convergeLikeFullOnes() throws {
+        let count = 600
+        let target = AgainstDoublePrecision.values(count, seed: 40)
+        let curvature = (0..<count).map { Float(0.05) + Float($0 % 100) / 20 }
+        func loss(_ optimizer: some Optimizer) throws -> Double {
+            let context = try Context(threads: 1)
+            let parameter = Parameter(path: "w", kind: .matrix, value: try Tensor([2, count / 2]))
+            let state = try OptimizerState(optimizer, for: [parameter])
+            let set = try GradientSet(for: [parameter])
+            for step in 0..<600 {
+                let noise = AgainstDoublePrecision.values(count, seed: UInt64(100 + step))
+                let w = parameter.value.elements
+                let g = (0..<count).map { curvature[$0] * (w[$0] - target[$0]) + 0.1 * noise[$0] }
+                set.tensors[0].copy(from: try Tensor([2, count / 2], g))
+                try state.step([parameter], gradients: set, on: context)
+            }
+            return zip(parameter.value.elements, zip(target, curvature)).reduce(0) { sum, next in
+                let distance = Double(next.0 - next.1.0)
+                return sum + Double(next.1.1) * distance * distance / 2
+            }
+        }
+        let rate = Schedule.cosine(peak: 0.02, warmup: 10, over: 600)
+        let start = zip(target, curvature).reduce(0) { $0 + Double($1.1 * $1.0 * $1.0) / 2 }
+        let full = try loss(.adamW(rate: rate, weightDecay: 0))
+        let eight = try loss(.adamW8bit(rate: rate, weightDecay: 0))
+        // Both are three orders below the start, and within half of each other: what is left is the noise.
+        #expect(full < start * 1e-3 && eight < start * 1e-3, "from \(start) to \(full) and \(eight)")
+        #expect(eight < 1.5 * full + 1e-6 && full < 1.5 * eight + 1e-6, "\(full) and \(eight)")
+    }
+
+    @Test func restoreChecksCodesAndScales() throws {
+        let parameter = Parameter(path: "w", kind: .matrix, value: try Tensor([2, 300]))
+        let state = try OptimizerState(.adamW8bit(rate: 1), for: [parameter])
+        #expect(state.named.isEmpty && state.namedQuantized.map(\.name) == ["w.exp_avg", "w.exp_avg_sq"])
+        #expect(state.namedQuantized[0].state.scaleShape == [2, 2])
+        #expect(throws: OptimizerError.missingState("w.exp_avg")) { try state.restore(step: 1, from: [:]) }
+        let bytes = ["w.exp_avg": try Memory<UInt8>(count: 600), "w.exp_avg_sq": try Memory<UInt8>(count: 600)]
+        #expect(throws: OptimizerError.missingState("w.exp_avg.absmax")) {
+            try state.restore(step: 1, from: [:], bytes: bytes)
+        }
+        let scales = ["w.exp_avg.absmax": try Tensor([2, 2]), "w.exp_avg_sq.absmax": try Tensor([2, 1])]
+        #expect(throws: OptimizerError.wrongState("w.exp_avg_sq.absmax", expected: 4, found: 2)) {
+            try state.restore(step: 1, from: scales, bytes: bytes)
+        }
+    }
+}
+
+@Suite struct PackedForms {
+    /// Every optimizer leaves packed forms that are those of the weights.
+    @Test func followTheWeights() throws {
+        let context = try Context(threads: 2)
+        let (rows, columns) = (40, 70)
+        for name in Optimizers.names {
+            let parameter = Parameter(
+                path: "w", kind: .matrix,
+                value: try Tensor([rows, columns], AgainstDoublePrecision.values(rows * columns, seed: 1)))
+            let state = try OptimizerState(Optimizers.named(name, rate: 0.01), for: [parameter])
+            let set = try GradientSet(for: [parameter])
+            set.tensors[0].copy(
+                from: try Tensor([rows, columns], AgainstDoublePrecision.values(rows * columns, seed: 2)))
+            let forward = try PackedMatrix(empty: .f32, N: rows, K: columns, on: context)
+            let backward = try PackedMatrix(empty: .f32, N: columns, K: rows, on: context)
+            try state.step(
+                [parameter], gradients: set, panels: [WeightPanels(forward: forward, backward: backward)], on: context)
+            let x = AgainstDoublePrecision.values(3 * columns, seed: 3)
+            let value = parameter.value
+            let again = try PackedMatrix(.f32, value.span, N: rows, K: columns, on: context)
+            var results: [[Float]] = []
+            for packed in [forward, again] {
+                var y = [Float](repeating: 0, count: 3 * rows)
+                try matmul(M: 3, x.span, packed, into: y.mutableSpan, on: context)
+                results.append(y)
+            }
+            #expect(results[0] == results[1], "\(name)")
+            var row = [Float](repeating: 0, count: columns)
+            var unit = [Float](repeating: 0, count: rows)
+            unit[33] = 1
+            try matmul(M: 1, unit.span, backward, into: row.mutableSpan, on: context)
+            #expect(row == Array(parameter.value.elements[33 * columns..<34 * columns]), "\(name)")
+        }
+    }
+}
+
 @Suite struct RegistryAndState {
     @Test func optimizersAreFoundByName() throws {
-        #expect(Optimizers.names == ["sgd", "momentum", "nesterov", "adam", "adamw"])
+        #expect(Optimizers.names == ["sgd", "momentum", "nesterov", "adam", "adamw", "adamw8bit", "lion"])
         let adamW = try #require(try Optimizers.named("adamw", rate: 1e-3, settings: ["weightDecay": 0.5]) as? AdamW)
         #expect(adamW.weightDecay == 0.5)
         #expect(adamW.beta2 == 0.999)
@@ -171,14 +266,14 @@ private func expectClose(_ found: [Float], _ expected: [Double], _ what: String)
     }
 
     @Test func unknownNamesListTheKnownOnes() {
-        #expect(throws: OptimizerError.unknownOptimizer("lion", known: Optimizers.names)) {
-            try Optimizers.named("lion", rate: 1)
+        #expect(throws: OptimizerError.unknownOptimizer("rprop", known: Optimizers.names)) {
+            try Optimizers.named("rprop", rate: 1)
         }
         #expect(throws: OptimizerError.unknownSetting("beta", of: "sgd", known: ["l2"])) {
             try Optimizers.named("sgd", rate: 1, settings: ["beta": 1])
         }
-        let text = "\(OptimizerError.unknownOptimizer("lion", known: Optimizers.names))"
-        #expect(text.contains("'lion'") && text.contains("adamw") && !text.contains("\n"))
+        let text = "\(OptimizerError.unknownOptimizer("rprop", known: Optimizers.names))"
+        #expect(text.contains("'rprop'") && text.contains("adamw") && !text.contains("\n"))
     }
 
     @Test func descriptionsHaveDottedNames() {

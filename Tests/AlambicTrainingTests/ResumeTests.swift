@@ -34,6 +34,32 @@ import Testing
         }
     }
 
+    /// State in bytes is in the checkpoint too.
+    @Test func eightBitMomentsAreResumed() throws {
+        func trainer() throws -> Trainer {
+            try Trainer(
+                try Tiny.model(), optimizer: .adamW8bit(rate: 3e-3, weightDecay: 0.1), seed: 7,
+                on: try Context(threads: 1))
+        }
+        let scratch = try Scratch()
+        let whole = try trainer()
+        try whole.run(try Tiny.batches(), until: 8)
+        let first = try trainer()
+        try first.run(try Tiny.batches(), until: 5)
+        try first.save(to: scratch("checkpoint-5"))
+        let second = try trainer()
+        try second.resume(from: scratch("checkpoint-5"))
+        try second.run(try Tiny.batches(), until: 8)
+        #expect(Tiny.bits(second) == Tiny.bits(whole))
+        #expect(second.state.namedQuantized.count == 2 * second.parameters.count)
+        for (a, b) in zip(second.state.namedQuantized, whole.state.namedQuantized) {
+            let same = (0..<a.state.codes.count).allSatisfy { a.state.codes.span[$0] == b.state.codes.span[$0] }
+            #expect(a.name == b.name && same, "\(a.name)")
+        }
+        // A run with another optimizer is another run.
+        #expect(throws: TrainingError.self) { try Self.trainer().resume(from: scratch("checkpoint-5")) }
+    }
+
     @Test func otherSettingsAreRefusedByName() throws {
         let scratch = try Scratch()
         let first = try Self.trainer()

@@ -7,5 +7,5 @@ let allCases: [BenchCase] =
         .embeddingGather, .embeddingScatter, .crossEntropyRows, .distillationRows, .vocabularyLoss,
         .dropoutForward, .uniformNumbers, .normalNumbers,
         .convertToBF16, .convertFromBF16, .convertToF16, .convertFromF16,
-        .adamW, .momentum, .gradientNorm, .quantizeRowsToInt8, .bitmaskExpand,
+        .adamW, .adamWPacked, .adamW8bit, .momentum, .lion, .repack, .gradientNorm, .quantizeRowsToInt8, .bitmaskExpand,
     ] + BenchCase.elements
