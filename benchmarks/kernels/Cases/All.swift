@@ -3,8 +3,9 @@ let allCases: [BenchCase] =
     BenchCase.matmulLayouts + BenchCase.matmulPacked + BenchCase.matmulLinear + BenchCase.matmulGELU
     + BenchCase.matmulDynamic + BenchCase.matmulDecode + [
         .attention, .attentionBackward,
-        .norm, .normBackward, .softmaxRows, .geluForward, .geluGradient, .residual, .columnSums,
-        .embeddingGather, .embeddingScatter, .crossEntropyRows, .distillationRows, .vocabularyLoss,
+        .norm, .normToBF16, .normBackward, .normBackwardFromBF16, .rmsNormRows, .rmsNormBackwardRows,
+        .softmaxRows, .softmaxGradient, .geluForward, .geluGradient, .residual, .columnSums, .columnSumsOfBF16,
+        .embeddingGather, .embeddingScatter, .crossEntropyRows, .crossEntropyOfBF16, .distillationRows, .vocabularyLoss,
         .dropoutForward, .uniformNumbers, .normalNumbers,
         .convertToBF16, .convertFromBF16, .convertToF16, .convertFromF16,
         .adamW, .momentum, .gradientNorm, .quantizeRowsToInt8, .bitmaskExpand,
