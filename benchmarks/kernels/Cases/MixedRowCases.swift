@@ -47,7 +47,7 @@ extension BenchCase {
 
     static let normToBF16 = mixedTraffic(
         "norm", "layer norm of f32 rows into bf16, statistics kept", variants: Kernels.norm, shapes: rowShapes,
-        pattern: .copy, floats: 1, narrow: 1, moved: 6, scratch: { $0[1] + 2 * $0[0] }
+        pattern: .streamingCopy, floats: 1, narrow: 1, moved: 6, scratch: { $0[1] + 2 * $0[0] }
     ) { shape, buffers, scratch, context in
         let (x, narrow) = (buffers.floats[0], buffers.halves[0])
         let (rows, columns) = (shape[0], shape[1])
@@ -77,7 +77,8 @@ extension BenchCase {
     }
 
     static let rmsNormRows = traffic(
-        "rmsnorm", "RMS norm of every row, statistics kept", variants: Kernels.norm, shapes: rowShapes, pattern: .copy,
+        "rmsnorm", "RMS norm of every row, statistics kept", variants: Kernels.norm, shapes: rowShapes,
+        pattern: .streamingCopy,
         buffers: 2, moved: 2, scratch: { $0[1] + $0[0] }
     ) { shape, buffers, scratch, context in
         let (x, y) = (buffers[0], buffers[1])
@@ -88,7 +89,7 @@ extension BenchCase {
     }
 
     static let rmsNormBackwardRows = traffic(
-        "rmsnorm-backward", "gradients of RMS norm", variants: Kernels.norm, shapes: rowShapes, pattern: .copy,
+        "rmsnorm-backward", "gradients of RMS norm", variants: Kernels.norm, shapes: rowShapes, pattern: .streamingCopy,
         buffers: 3, moved: 3, scratch: { 2 * $0[1] + $0[0] }
     ) { shape, buffers, scratch, context in
         let (dy, x, dx) = (buffers[0], buffers[1], buffers[2])
@@ -101,7 +102,7 @@ extension BenchCase {
 
     static let softmaxGradient = traffic(
         "softmax-backward", "gradient of softmax", variants: Kernels.softmax,
-        shapes: [BenchShape(16384, 1024), BenchShape(4096, 256)], pattern: .copy, buffers: 3, moved: 3
+        shapes: [BenchShape(16384, 1024), BenchShape(4096, 256)], pattern: .streamingCopy, buffers: 3, moved: 3
     ) { shape, buffers, _, context in
         let (dy, y, dx) = (buffers[0], buffers[1], buffers[2])
         try softmaxBackward(
