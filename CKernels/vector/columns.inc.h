@@ -6,17 +6,19 @@
 #define vadd_tree CK_NAME(ck_vadd_tree)
 #endif
 
-// sum[j] += x[i * columns + j] for i = 0, 1, ... < rows, in this order; eight rows at a time
-// keep sum[j] in a register. The type is a constant where this is inlined.
+// sum[j] += x[i * columns + j] for i = 0, 1, ... < rows, in this order. Four rows at a time keep sum[j] in
+// a register (eight rows of a power of two of bytes share a set of the first-level cache), while the next four are
+// fetched into the second-level cache; past the end of x that is no harm. The type is a constant where this is inlined.
 CK_VECTOR void vadd_rows(const void *x, const ck_type type, size_t rows, size_t columns, float *sum) {
   const size_t whole = columns / CK_LANES * CK_LANES, tail = columns - whole;
   for (size_t i = 0; i < rows;) {
-    const size_t together = rows - i >= 8 ? 8 : 1;
+    const size_t together = rows - i >= 4 ? 4 : 1;
     const char *p = (const char *)x + i * columns * ck_bytes_of(type);
-    if (together == 8) {
+    if (together == 4) {
       for (size_t j = 0; j < whole; j += CK_LANES) {
+        for (size_t r = 0; r < 4; ++r) __builtin_prefetch(p + ((4 + r) * columns + j) * ck_bytes_of(type), 0, 2);
         vfloat s = vload(sum + j);
-        for (size_t r = 0; r < 8; ++r) s += vload_as(p, r * columns + j, type);
+        for (size_t r = 0; r < 4; ++r) s += vload_as(p, r * columns + j, type);
         vstore(sum + j, s);
       }
     } else {

@@ -14,7 +14,7 @@
 #define vstore_as CK_NAME(ck_vstore_as)
 #define vstore_part_as CK_NAME(ck_vstore_part_as)
 #define vstore_pair_as CK_NAME(ck_vstore_pair_as)
-#define vstream_half CK_NAME(ck_vstream_half)
+#define vstream_bf16_pair CK_NAME(ck_vstream_bf16_pair)
 static inline size_t ck_bytes_of(ck_type type) { return type == CK_BF16 ? 2 : 4; }
 #endif
 
@@ -42,19 +42,22 @@ CK_VECTOR void vstore_part_as(void *p, size_t i, size_t n, vfloat v, ck_type typ
     vstore_part((float *)p + i, n, v);
 }
 
-// With AVX-512 the compiler would merge narrowing and store into vpmovdw to memory, which goes through the caches: it
-// must not see where the vector comes from.
-CK_VECTOR void vstream_half(uint16_t *p, vhalf h) {
+// Around the caches, a whole line at a time with AVX-512. There the compiler would merge narrowing of a single vector
+// and its store into vpmovdw to memory, which goes through the caches.
+CK_VECTOR void vstream_bf16_pair(uint16_t *p, vfloat low, vfloat high) {
 #if CK_LANES == 16
-  __asm__("" : "+x"(h));
+  uint16_t line[32] __attribute__((aligned(64)));
+  vstore_bf16_pair(line, low, high);
+  __builtin_nontemporal_store(*(const __m512i *)line, (__m512i *)p);
+#else
+  __builtin_nontemporal_store(vnarrow_bf16(low), (vhalf *)p);
+  __builtin_nontemporal_store(vnarrow_bf16(high), (vhalf *)(p + CK_LANES));
 #endif
-  __builtin_nontemporal_store(h, (vhalf *)p);
 }
 
 CK_VECTOR void vstore_pair_as(void *p, size_t i, vfloat low, vfloat high, ck_type type, bool streams) {
   if (type == CK_BF16 && streams) {
-    vstream_half((uint16_t *)p + i, vnarrow_bf16(low));
-    vstream_half((uint16_t *)p + i + CK_LANES, vnarrow_bf16(high));
+    vstream_bf16_pair((uint16_t *)p + i, low, high);
   } else if (type == CK_BF16) {
     vstore_bf16_pair((uint16_t *)p + i, low, high);
   } else if (streams) {

@@ -128,6 +128,11 @@ import Testing
                 x.span, gain: gain.span, epsilon: 1e-5, rows: rows, columns: columns, into: whole.mutableSpan(range),
                 inverseRMS: inverse.mutableSpan, on: context)
             results.append(Self.digest(whole.span(range)))
+            try softmax(x.span, rows: rows, columns: columns, into: whole.mutableSpan(range), on: context)
+            results.append(Self.digest(whole.span(range)))
+            try softmaxBackward(
+                dy.span, x.span, rows: rows, columns: columns, into: whole.mutableSpan(range), on: context)
+            results.append(Self.digest(whole.span(range)))
             return results
         }
         let around = try outputs(0), through = try outputs(1)

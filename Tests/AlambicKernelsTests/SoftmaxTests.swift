@@ -48,11 +48,12 @@ import Testing
             for row in 0..<rows {
                 let range = row * columns..<(row + 1) * columns
                 let xs = x[range].map(Double.init), expected = forward(xs)
-                // Relative: the rounding of x - max becomes |x - max| roundings of the exponential (and of the sum's), which
-                // itself has 3; the sum of all-positive terms has as many as its longest chain, columns / 8 at the
-                // narrowest width, and a tree. Denormal results round absolutely.
-                let range2 = 2 * ((xs.max() ?? 0) - (xs.min() ?? 0))
-                let relative = roundoff * (range2 + Double(columns) / 8 + 20)
+                // Relative: the roundings of x - max, of its product with log2 e and of log2 e itself become 2.5 |x - max|
+                // roundings of the exponential (and of the sum's), which itself has 3; the sum of all-positive terms has as
+                // many as its longest chain, columns / 8 at the narrowest width, and a tree. Denormal results round
+                // absolutely.
+                let range5 = 5 * ((xs.max() ?? 0) - (xs.min() ?? 0))
+                let relative = roundoff * (range5 + Double(columns) / 8 + 20)
                 expectWithin(Array(results[0][range]), expected, "row \(row), \(label)") {
                     expected[$0] * relative + 0x1p-147
                 }

@@ -3,8 +3,9 @@ let allCases: [BenchCase] =
     BenchCase.matmulLayouts + BenchCase.matmulPacked + BenchCase.matmulLinear + BenchCase.matmulGELU
     + BenchCase.matmulDynamic + BenchCase.matmulDecode + [
         .attention, .attentionBackward, .attentionBF16, .attentionBackwardBF16,
-        .norm, .normBackward, .softmaxRows, .residual, .columnSums,
-        .embeddingGather, .embeddingScatter, .crossEntropyRows, .distillationRows, .vocabularyLoss,
+        .norm, .normToBF16, .normBackward, .normBackwardFromBF16, .rmsNormRows, .rmsNormBackwardRows,
+        .softmaxRows, .softmaxGradient, .residual, .columnSums, .columnSumsOfBF16,
+        .embeddingGather, .embeddingScatter, .crossEntropyRows, .crossEntropyOfBF16, .distillationRows, .vocabularyLoss,
         .dropoutForward, .uniformNumbers, .normalNumbers,
         .convertToBF16, .convertFromBF16, .convertToF16, .convertFromF16,
         .adamW, .adamWPacked, .adamW8bit, .momentum, .lion, .repack, .gradientNorm, .quantizeRowsToInt8, .bitmaskExpand,

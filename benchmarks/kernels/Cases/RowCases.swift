@@ -55,7 +55,8 @@ extension BenchCase {
     private static let rowShapes = [BenchShape(16384, 768), BenchShape(4096, 128)]
 
     static let norm = traffic(
-        "norm", "layer norm of every row, statistics kept", variants: Kernels.norm, shapes: rowShapes, pattern: .copy,
+        "norm", "layer norm of every row, statistics kept", variants: Kernels.norm, shapes: rowShapes,
+        pattern: .streamingCopy,
         buffers: 2, moved: 2, scratch: { $0[1] + 2 * $0[0] }
     ) { shape, buffers, scratch, context in
         let (rows, columns) = (shape[0], shape[1])
@@ -67,7 +68,7 @@ extension BenchCase {
     }
 
     static let normBackward = traffic(
-        "norm-backward", "gradients of layer norm", variants: Kernels.norm, shapes: rowShapes, pattern: .copy,
+        "norm-backward", "gradients of layer norm", variants: Kernels.norm, shapes: rowShapes, pattern: .streamingCopy,
         buffers: 3, moved: 3, scratch: { 3 * $0[1] + 2 * $0[0] }
     ) { shape, buffers, scratch, context in
         let (rows, columns) = (shape[0], shape[1])
@@ -82,7 +83,7 @@ extension BenchCase {
 
     static let softmaxRows = traffic(
         "softmax", "softmax of every row", variants: Kernels.softmax,
-        shapes: [BenchShape(16384, 1024), BenchShape(4096, 256)], pattern: .copy, buffers: 2, moved: 2
+        shapes: [BenchShape(16384, 1024), BenchShape(4096, 256)], pattern: .streamingCopy, buffers: 2, moved: 2
     ) { shape, buffers, _, context in
         let (x, y) = (buffers[0], buffers[1])
         try softmax(x.span, rows: shape[0], columns: shape[1], into: y.mutableSpan, on: context)
