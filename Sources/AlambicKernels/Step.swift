@@ -24,6 +24,9 @@ public struct WeightPanels: Sendable {
         self.backward = backward
     }
 
+    /// Bytes of both.
+    public var bytes: Int { (forward?.bytes ?? 0) + (backward?.bytes ?? 0) }
+
     /// Rows and columns of the weights; nil when there is no form.
     var shape: (rows: Int, columns: Int)? {
         forward.map { ($0.N, $0.K) } ?? backward.map { ($0.K, $0.N) }

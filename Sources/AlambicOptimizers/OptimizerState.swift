@@ -73,17 +73,18 @@ public final class OptimizerState {
     public func state(ofParameter index: Int) -> [Tensor] { tensors[index] }
 
     /// Bytes of all of it.
-    public var bytes: Int { tensors.reduce(0) { $0 + $1.reduce(0) { $0 + 4 * $1.count } } }
+    public var bytes: Int {
+        tensors.joined().reduce(0) { $0 + 4 * $1.count } + quantized.joined().reduce(0) { $0 + $1.bytes }
+    }
 
     /// Bytes that an update of these parameters moves: gradients are read, weights and state read and written, and packed
     /// forms written.
     public func bytesMoved(_ parameters: [Parameter]) -> Double {
-        parameters.enumerated().reduce(0.0) { sum, item in
-            let (index, parameter) = item
-            let state = tensors[index].reduce(0.0) { $0 + 8 * Double($1.count) }
-            return sum + 12 * Double(parameter.value.count) + state + Double(parameter.panels?.bytes ?? 0)
-        }
+        parameters.reduce(2 * Double(bytes)) { $0 + 12 * Double($1.value.count) + Double($1.panels?.bytes ?? 0) }
     }
+
+    /// Takes the count of the last update back: it found a norm that is not finite, and changed nothing.
+    public func revokeStep() { step -= 1 }
 
     /// All state by name, `<parameter>.<state>`, in the order of the parameters: what a checkpoint stores.
     public var named: [(name: String, tensor: Tensor)] {

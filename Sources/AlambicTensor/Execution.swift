@@ -57,6 +57,6 @@ public final class Execution {
     /// those that must move.
     func stage(_ name: @autoclosure () -> String, operations: Double = 0, bytes: Double = 0) {
         guard let profile, let list else { return }
-        profile.begin(name(), at: list.count, operations: operations, bytes: bytes)
+        profile.begin(name(), in: list, operations: operations, bytes: bytes)
     }
 }

@@ -41,6 +41,8 @@ public final class Parameter: @unchecked Sendable {
     public private(set) var effective: Tensor
     /// The effective weights packed for bf16 products, where a tape wants them.
     public private(set) var panels: WeightPanels?
+    /// Whether the panels are those of `value`.
+    private var panelsAreCurrent = false
 
     /// A parameter over `value`; decays by default if it is a matrix or a token table.
     public init(
@@ -64,19 +66,31 @@ public final class Parameter: @unchecked Sendable {
         } else {
             effective = value
         }
-        if let panels, !panels.isCurrent || transform != nil { try panels.update(from: effective, on: context) }
+        if let panels, !panelsAreCurrent || transform != nil {
+            let weights = effective
+            try panels.update(from: weights.span, on: context)
+            panelsAreCurrent = true
+        }
     }
 
     /// Packs the effective weights for bf16 products, from now on at each `refresh()`.
     public func makePanels(on context: Context) throws(KernelError) {
         guard panels == nil else { return }
-        let panels = try WeightPanels(rows: value.rows, columns: value.columns, on: context)
-        try panels.update(from: effective, on: context)
+        let (rows, columns) = (value.rows, value.columns)
+        let panels = WeightPanels(
+            forward: try PackedMatrix(empty: .bf16, N: rows, K: columns, on: context),
+            backward: try PackedMatrix(empty: .bf16, N: columns, K: rows, on: context))
+        let weights = effective
+        try panels.update(from: weights.span, on: context)
         self.panels = panels
+        panelsAreCurrent = true
     }
 
-    /// To be called by whoever writes `value` but an optimizer: what was packed of it is out of date.
-    public func valueChanged() { panels?.isCurrent = false }
+    /// The panels that an update of `value` is to rebuild on its way: none where they are made of transformed weights.
+    public var panelsOfValue: WeightPanels? { transform == nil ? panels : nil }
+
+    /// To be called by whoever writes `value` without rebuilding ``panelsOfValue``: what was packed of it is out of date.
+    public func valueChanged() { panelsAreCurrent = false }
 
     /// Its path without the number of its block: `h.3.mlp.c_fc.weight` is `mlp.c_fc`. What a profile calls it.
     var role: String {

@@ -43,17 +43,21 @@ public final class StepProfile {
         stages = []
     }
 
-    func begin(_ name: String, at start: Int, operations: Double, bytes: Double) {
+    /// Says what is noted in the list from here on, with its work.
+    public func begin(_ name: String, in list: OperationList, operations: Double = 0, bytes: Double = 0) {
         let i = index(name)
         entries[i].calls += 1
         entries[i].operations += operations
         entries[i].bytes += bytes
-        stages.append((i, start))
+        stages.append((i, list.count))
     }
 
+    /// Forgets what was noted and not run.
     func clear() { stages.removeAll(keepingCapacity: true) }
 
-    func run(_ list: OperationList) throws(KernelError) {
+    /// Runs the list and adds the times of its steps to what they were said to be.
+    public func run(_ list: OperationList) throws(KernelError) {
+        defer { clear() }
         let times = try list.runTimed()
         for (number, stage) in stages.enumerated() {
             let end = number + 1 < stages.count ? stages[number + 1].start : times.count

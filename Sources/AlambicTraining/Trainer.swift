@@ -47,6 +47,7 @@ public final class Trainer {
     /// The digest of the weights that the run started from, for checkpoints.
     let startDigest: String
     private let reducer: any GradientReducer
+    private let updates: NotedUpdate
     /// Where the time of steps goes, as long as somebody wants to know: operation by operation, with the optimizer's pass
     /// and what is between the kernels (`host`), so that the entries sum to the whole.
     public var profile: StepProfile? { didSet { reducer.measure(profile) } }
@@ -109,6 +110,7 @@ public final class Trainer {
             }
         }
         state = try kernels { () throws(KernelError) in try OptimizerState(optimizer, for: parameters) }
+        updates = try kernels { () throws(KernelError) in try NotedUpdate(on: context) }
         try reducer.prepare(on: context) { context throws(TrainingError) in
             let lossFunction = try objective.lossFunction(for: architecture, on: context)
             return try Worker(
@@ -162,24 +164,12 @@ public final class Trainer {
         }
         let (loss, gradients) = try reducer.sum(of: cut(batch))
         guard loss.total.isFinite else { throw notFinite("loss", loss.total) }
-        let beforeNorm = clock.now
-        let norm = try kernels { () throws(KernelError) in try gradients.norm(on: context) }
-        profile?.add(
-            "gradient norm", nanoseconds: (clock.now - beforeNorm) / .nanoseconds(1),
-            bytes: 4 * Double(gradients.flat.count))
-        guard norm.isFinite else { throw notFinite("gradient norm", norm) }
         let rate = state.rate
-        let beforeUpdate = clock.now
-        try kernels { () throws(KernelError) in
-            try state.step(
-                parameters, gradients: gradients, gradientScale: clippingScale(norm: norm, limit: clipping),
-                on: context)
-        }
+        let norm = try update(with: gradients)
+        guard norm.isFinite else { throw notFinite("gradient norm", norm) }
         if let profile {
-            let now = clock.now
             profile.add(
-                "optimizer", nanoseconds: (now - beforeUpdate) / .nanoseconds(1), bytes: state.bytesMoved(parameters))
-            profile.add("host", nanoseconds: (now - start) / .nanoseconds(1) - (profile.nanoseconds - measured))
+                "host", nanoseconds: (clock.now - start) / .nanoseconds(1) - (profile.nanoseconds - measured))
         }
         source = batch.source
         nextBatch = batch.index + 1
@@ -189,6 +179,27 @@ public final class Trainer {
             tokens: batch.tokens.count, seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
         for action in afterStep { try action.afterStep(report, of: self) }
         return report
+    }
+
+    /// The norm of the gradients and, unless it is not finite, the update of all parameters by them: one parallel region.
+    private func update(with gradients: GradientSet) throws(TrainingError) -> Double {
+        try kernels { () throws(KernelError) in
+            let updates = self.updates
+            let noted = updates.list.context
+            updates.list.clear()
+            updates.profile = profile
+            updates.stage("gradient norm", bytes: 4 * Double(gradients.flat.count))
+            try sumOfSquares(gradients.flat.span, into: updates.squares.mutableSpan, on: noted)
+            try AlambicKernels.norm(ofSquares: updates.squares.span, into: updates.norm.mutableSpan, on: noted)
+            updates.stage("optimizer", bytes: state.bytesMoved(parameters))
+            try state.step(
+                parameters, gradients: gradients, clip: NormClip(norm: updates.norm, limit: clipping ?? .infinity),
+                panels: parameters.map(\.panelsOfValue), on: noted)
+            try updates.run()
+            let norm = updates.norm.span[0]
+            if !norm.isFinite { state.revokeStep() }
+            return norm
+        }
     }
 
     /// The model as it is now, with dense weights of its own.

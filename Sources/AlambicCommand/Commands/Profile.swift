@@ -7,13 +7,16 @@ extension Subcommand {
         usage: "--model PRESET|CONFIG.json [options]",
         options: [
             .value("model", "PRESET", "\(presetNames.joined(separator: ", ")), or a config.json (default gpt-nano)"),
+            .value("vocabulary", "N", "vocabulary of presets that take the tokenizer's (default 256)"),
             .value("steps", "N", "steps to measure, after three that are not (default 5)"),
             .value("svg", "FILE", "write the table as a picture too"),
         ] + TrainingOptions.step,
         notes: "Tokens are random. Fractions are of what this machine can do, measured in the same run.",
         run: { arguments in
             let context = try arguments.context()
-            let configuration = try configuration(named: arguments.string("model") ?? "gpt-nano")
+            let name = arguments.string("model") ?? "gpt-nano"
+            let configuration = try configuration(
+                named: name, vocabulary: arguments.int("vocabulary", in: 2...1 << 24) ?? 256)
             let steps = try arguments.int("steps", in: 1...100_000) ?? 5
             let model = try Model(configuration, seed: try arguments.seed())
             let measurement = try StepMeasurement(model, arguments, steps: steps, on: context)

@@ -206,11 +206,13 @@ extension Tape {
         }
     }
 
-    private func panels(_ weight: ParameterID) throws(KernelError) -> WeightPanels {
+    private func panels(_ weight: ParameterID) throws(KernelError) -> (forward: PackedMatrix, backward: PackedMatrix) {
         let parameter = parameters[weight.index]
         if parameter.panels == nil { try parameter.makePanels(on: execution.base) }
-        guard let panels = parameter.panels else { preconditionFailure("\(parameter.path) has no panels") }
-        return panels
+        guard let forward = parameter.panels?.forward, let backward = parameter.panels?.backward else {
+            preconditionFailure("\(parameter.path) has no panels")
+        }
+        return (forward, backward)
     }
 
     private func stage(product weight: ParameterID, rows: Int, _ what: String = "forward") {
