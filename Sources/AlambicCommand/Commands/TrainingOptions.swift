@@ -82,7 +82,10 @@ struct TrainingOptions {
             microBatches: microBatches, dtype: dtype, recomputation: recomputation, seed: seed, on: context)
     }
 
-    /// What to train on, which must fill a batch, and the last tenth, held out.
+    /// What the last tenth of a corpus is measured with at most: a large one would take longer than the training.
+    private static let mostHeldOut = 1 << 18
+
+    /// What to train on, which must fill a batch, and the last tenth, held out, or the beginning of it.
     func split(_ corpus: Corpus) throws -> (train: Corpus, held: Corpus) {
         let (train, held) = try corpus.split(0.9)
         let (tokens, overflow) = rows.multipliedReportingOverflow(by: context)
@@ -92,7 +95,7 @@ struct TrainingOptions {
                     + "\(context) tokens and one to follow needs more: give a longer text, or a smaller --batch or --context"
             )
         }
-        return (train, held)
+        return (train, try held.prefix(Self.mostHeldOut))
     }
 
     /// Runs to the end with a progress bar, metrics and checkpoints, and saves the model.
