@@ -19,8 +19,7 @@ CK_VECTOR void CK_NAME(row_store)(float *x, size_t j, size_t n, vfloat value) {
 // of what follows, for the second-level cache. Past the end of the logits that is no harm.
 CK_VECTOR void CK_NAME(row_fetch)(const void *ahead, size_t j, const ck_type type) {
   const char *p = (const char *)ahead + j * ck_bytes_of(type);
-  _Pragma("clang loop unroll(full)") for (size_t line = 0; line < 4 * CK_LANES * ck_bytes_of(type); line += 64)
-      __builtin_prefetch(p + line, 0, 2);
+  for (size_t line = 0; line < 4 * CK_LANES * ck_bytes_of(type); line += 64) __builtin_prefetch(p + line, 0, 2);
 }
 
 // `type` is a constant in all of these, for which they are inlined.

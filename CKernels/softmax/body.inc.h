@@ -4,8 +4,7 @@
 // A row in the nearest cache leaves memory idle, so that each step of the passes over it also fetches `lines` of what
 // follows it, into the second-level cache. Past the end of an array that is no harm.
 CK_VECTOR void CK_NAME(softmax_fetch)(const float *ahead, const size_t lines) {
-  _Pragma("clang loop unroll(full)") for (size_t line = 0; line < lines; ++line)
-      __builtin_prefetch(ahead + 16 * line, 0, 2);
+  for (size_t line = 0; line < lines; ++line) __builtin_prefetch(ahead + 16 * line, 0, 2);
 }
 
 CK_VECTOR void CK_NAME(softmax_store)(float *p, vfloat v, const bool streams) {
