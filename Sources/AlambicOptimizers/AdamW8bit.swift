@@ -35,11 +35,15 @@ public struct AdamW8bit: Optimizer {
     /// Changes weights and state in place.
     public func apply(_ update: Update, on context: Context) throws(KernelError) {
         let (first, second) = (update.quantizedState[0], update.quantizedState[1])
+        // Bound before their spans are taken: Swift 6.3 fails to compile spans of what a call's argument looks up.
+        let (firstCodes, firstScales, secondCodes, secondScales) = (
+            first.codes, first.scales, second.codes, second.scales
+        )
         try adamW8bitStep(
             weights: update.weights.mutableSpan, gradient: update.gradient.span, rows: update.weights.rows,
-            columns: update.weights.columns, firstMoment: first.codes.mutableSpan,
-            firstScales: first.scales.mutableSpan, secondMoment: second.codes.mutableSpan,
-            secondScales: second.scales.mutableSpan, rate: update.rate, beta1: beta1, beta2: beta2, epsilon: epsilon,
+            columns: update.weights.columns, firstMoment: firstCodes.mutableSpan,
+            firstScales: firstScales.mutableSpan, secondMoment: secondCodes.mutableSpan,
+            secondScales: secondScales.mutableSpan, rate: update.rate, beta1: beta1, beta2: beta2, epsilon: epsilon,
             weightDecay: update.decays ? weightDecay : 0, correction1: biasCorrection(beta1, update.step),
             correction2: biasCorrection(beta2, update.step), gradientScale: update.gradientScale, clip: update.clip,
             panels: update.panels, on: context)

@@ -74,13 +74,18 @@ public final class OptimizerState {
 
     /// Bytes of all of it.
     public var bytes: Int {
-        tensors.joined().reduce(0) { $0 + 4 * $1.count } + quantized.joined().reduce(0) { $0 + $1.bytes }
+        var bytes = 0
+        for tensor in tensors.joined() { bytes += 4 * tensor.count }
+        for state in quantized.joined() { bytes += state.bytes }
+        return bytes
     }
 
     /// Bytes that an update of these parameters moves: gradients are read, weights and state read and written, and packed
     /// forms written.
     public func bytesMoved(_ parameters: [Parameter]) -> Double {
-        parameters.reduce(2 * Double(bytes)) { $0 + 12 * Double($1.value.count) + Double($1.panels?.bytes ?? 0) }
+        var moved = 2 * bytes
+        for parameter in parameters { moved += 12 * parameter.value.count + (parameter.panels?.bytes ?? 0) }
+        return Double(moved)
     }
 
     /// Takes the count of the last update back: it found a norm that is not finite, and changed nothing.

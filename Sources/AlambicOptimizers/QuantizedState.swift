@@ -18,6 +18,9 @@ public struct QuantizedState: Sendable {
         scales = try Memory(count: shape.rows * Self.blocks(shape.columns))
     }
 
+    /// Bytes of codes and scales.
+    public var bytes: Int { codes.count + 4 * scales.count }
+
     /// The shape of ``scales``.
     public var scaleShape: [Int] { shape.replacingColumns(by: Self.blocks(shape.columns)).dimensions }
 
