@@ -186,17 +186,18 @@ public final class Trainer {
         try kernels { () throws(KernelError) in
             let updates = self.updates
             let noted = updates.list.context
+            let (flat, squares, normMemory) = (gradients.flat, updates.squares, updates.norm)
             updates.list.clear()
             updates.profile = profile
-            updates.stage("gradient norm", bytes: 4 * Double(gradients.flat.count))
-            try sumOfSquares(gradients.flat.span, into: updates.squares.mutableSpan, on: noted)
-            try AlambicKernels.norm(ofSquares: updates.squares.span, into: updates.norm.mutableSpan, on: noted)
+            updates.stage("gradient norm", bytes: 4 * Double(flat.count))
+            try sumOfSquares(flat.span, into: squares.mutableSpan, on: noted)
+            try AlambicKernels.norm(ofSquares: squares.span, into: normMemory.mutableSpan, on: noted)
             updates.stage("optimizer", bytes: state.bytesMoved(parameters))
             try state.step(
-                parameters, gradients: gradients, clip: NormClip(norm: updates.norm, limit: clipping ?? .infinity),
+                parameters, gradients: gradients, clip: NormClip(norm: normMemory, limit: clipping ?? .infinity),
                 panels: parameters.map(\.panelsOfValue), on: noted)
             try updates.run()
-            let norm = updates.norm.span[0]
+            let norm = normMemory.span[0]
             if !norm.isFinite { state.revokeStep() }
             return norm
         }
