@@ -39,7 +39,8 @@ CK_VECTOR vfloat CK_NAME(gelu_tanh_backward)(vfloat dy, vfloat x, ck_type type) 
                                : vgelu_tanh_derivative(x));
 }
 CK_VECTOR vfloat CK_NAME(gelu_erf_forward)(vfloat dy, vfloat x, ck_type type) {
-  return SEGMENTED_OR(gelu_erf_segments, x, vnormal_distribution(x)) * x;
+  // Without segments Phi stays at 8e-13 far out: x may not grow there.
+  return SEGMENTED_OR(gelu_erf_segments, x, vnormal_distribution(x)) * vmax((vfloat)(-8.0f), x);
 }
 CK_VECTOR vfloat CK_NAME(gelu_erf_backward)(vfloat dy, vfloat x, ck_type type) {
   return dy * SEGMENTED_OR(gelu_erf_derivative_segments, x, vgelu_erf_derivative(x));

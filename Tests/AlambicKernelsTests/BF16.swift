@@ -7,5 +7,5 @@ func bf16(_ value: Float) -> UInt16 {
 
 func float(_ bits: UInt16) -> Float { Float(bitPattern: UInt32(bits) << 16) }
 
-/// Half a unit in the last place of a bf16: the relative error of one rounding.
-let halfRoundoff = 0x1p-9
+/// Half a unit in the last place of 1 in bf16, whose numbers have 8 bits: the relative error of one rounding.
+let halfRoundoff = 0x1p-8
