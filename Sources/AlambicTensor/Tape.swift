@@ -116,7 +116,7 @@ public final class Tape: Graph {
             gradient.count == variable.shape.count,
             "a gradient of shape \(gradient.shape) for a variable of shape \(variable.shape)")
         try execution.finish()
-        try addGradient(to: variable, Float.self) { $0.copy(from: gradient) }
+        try addGradient(to: variable.slot, Float.self) { $0.copy(from: gradient) }
     }
 
     /// The gradient of a variable as far as it is known: during `backward` it is released once it has been used.
@@ -206,46 +206,50 @@ extension Tape {
     }
 
     /// Takes the finished gradient of an operation's result off the tape; nil when no loss depends on it.
-    func takeGradient(of variable: Variable) -> Slot? {
-        defer { slots[variable.index] = Slot() }
-        return slots[variable.index].gradient == nil ? nil : slots[variable.index]
+    func takeGradient(of slot: GradientSlot) -> Slot? {
+        defer { slots[slot.index] = Slot() }
+        return slots[slot.index].gradient == nil ? nil : slots[slot.index]
     }
 
     /// The same for a variable that is known to be of this type.
-    func takeGradient<Element: Activation>(
-        of variable: Variable, _ type: Element.Type
-    ) -> DenseTensor<Element>? {
-        takeGradient(of: variable)?.gradient.flatMap(Element.tensor)
+    func takeGradient<Element: Activation>(of slot: GradientSlot, _ type: Element.Type) -> DenseTensor<Element>? {
+        takeGradient(of: slot)?.gradient.flatMap(Element.tensor)
     }
 
     /// Adds to a variable's gradient what `write` puts (replacing all contents) into a tensor of the same shape.
-    ///
-    /// The slot of a variable that is gelu(x) holds the gradient of x, since a product can multiply by gelu'(x) on the way.
     func addGradient<Element: Activation>(
-        to variable: Variable, _ type: Element.Type, write: (DenseTensor<Element>) throws(KernelError) -> Void
+        to slot: GradientSlot, _ type: Element.Type, write: (DenseTensor<Element>) throws(KernelError) -> Void
     ) throws(KernelError) {
-        var contribution = try tensor(variable.shape, type)
+        let contribution = try tensor(slot.shape, type)
         try write(contribution)
-        if case .gelu(let elements) = variable.origin {
-            guard let x = Element.tensor(elements) else { preconditionFailure("a gradient of another type") }
-            let pulled = try tensor(variable.shape, type)
-            try Element.geluBackward(contribution, x, into: pulled, on: context)
-            contribution = pulled
-        }
-        try addGradient(to: variable, sharing: contribution)
+        try addGradient(to: slot, sharing: contribution)
     }
 
     /// Adds `contribution` to a variable's gradient. It may be kept as that gradient, even by several variables: nobody
     /// writes a gradient once it is on the tape, sums go into new memory.
     func addGradient<Element: Activation>(
-        to variable: Variable, sharing contribution: DenseTensor<Element>, rounded: HalfTensor? = nil
+        to slot: GradientSlot, sharing contribution: DenseTensor<Element>, rounded: HalfTensor? = nil
     ) throws(KernelError) {
-        guard let known = slots[variable.index].gradient else {
-            slots[variable.index] = Slot(gradient: Element.elements(contribution), rounded: rounded)
+        guard let preactivation = slot.preactivation else {
+            return try addSlotGradient(to: slot, sharing: contribution, rounded: rounded)
+        }
+        guard let x = Element.tensor(preactivation) else { preconditionFailure("a gradient of another type") }
+        let pulled = try tensor(slot.shape, Element.self)
+        execution.stage("gelu gradient", bytes: 3 * Double(x.count * MemoryLayout<Element>.stride))
+        try Element.geluBackward(contribution, x, into: pulled, on: context)
+        try addSlotGradient(to: slot, sharing: pulled)
+    }
+
+    /// The same for what has been multiplied by gelu' already, where the slot wants that.
+    func addSlotGradient<Element: Activation>(
+        to slot: GradientSlot, sharing contribution: DenseTensor<Element>, rounded: HalfTensor? = nil
+    ) throws(KernelError) {
+        guard let known = slots[slot.index].gradient else {
+            slots[slot.index] = Slot(gradient: Element.elements(contribution), rounded: rounded)
             return
         }
         guard let known = Element.tensor(known) else { preconditionFailure("gradients of two types") }
         let sum = try sum(known, contribution)
-        slots[variable.index] = Slot(gradient: Element.elements(sum))
+        slots[slot.index] = Slot(gradient: Element.elements(sum))
     }
 }

@@ -14,6 +14,12 @@ public struct Variable: Sendable {
     /// The extents of the value (and of the gradient).
     public var shape: Shape { elements.shape }
 
+    /// What operations keep of a variable: where its gradient goes, without the elements, which may then be released.
+    var slot: GradientSlot {
+        if case .gelu(let x) = origin { return GradientSlot(index: index, shape: shape, preactivation: x) }
+        return GradientSlot(index: index, shape: shape, preactivation: nil)
+    }
+
     /// The elements of a variable that is known to be f32. They stay as they are for as long as somebody holds them.
     public var value: Tensor {
         guard case .f32(let tensor) = elements else {
@@ -43,11 +49,20 @@ public struct Variable: Sendable {
     indirect enum Origin: Sendable {
         /// It has to be kept.
         case only
-        /// gelu of what its gradient's slot belongs to. See ``Tape/addGradient(to:_:write:)``.
+        /// gelu of what its gradient's slot belongs to.
         case gelu(preactivation: Elements)
         /// The norm of x.
         case layerNorm(LayerNormOperation.Inputs)
     }
+}
+
+/// Where the gradient of a variable goes.
+struct GradientSlot {
+    let index: Int
+    let shape: Shape
+    /// For a variable that is gelu(x), that x: the slot then holds the gradient of x, since a product can multiply by
+    /// gelu'(x) on the way.
+    let preactivation: Variable.Elements?
 }
 
 /// What a training step computes with.

@@ -18,7 +18,7 @@ extension Trainer {
     public var settings: [String: String] {
         var all: [String: String] = [
             "seed": "\(seed)", "micro_batches": "\(microBatches)", "clipping": clipping.map { "\($0)" } ?? "none",
-            "start": startDigest, "dtype": dtype.rawValue,
+            "start": startDigest, "dtype": dtype.rawValue, "recompute": recomputation.rawValue,
         ]
         for (key, value) in Optimizers.description(of: optimizer) { all["optimizer.\(key)"] = value }
         for (key, value) in objective.settings { all["objective.\(key)"] = value }

@@ -63,7 +63,8 @@ public final class Trainer {
     ///   - dropout: the dropout rate, instead of that of the model's configuration.
     ///   - microBatches: how many parts to cut a batch into, to save memory or to share it out to replicas.
     ///   - dtype: what products compute with. Weights, gradients and moments are f32 in any case.
-    ///   - recomputation: what to compute again in the backward pass, to save memory. It does not change results.
+    ///   - recomputation: what to compute again in the backward pass, to save memory. Results stay the same, but for the last bit of
+    ///     the input of some weight gradients with `.norms` in bf16.
     ///   - seed: the key of the dropout masks.
     ///   - reducer: who computes gradients.
     ///   - context: where kernels run.

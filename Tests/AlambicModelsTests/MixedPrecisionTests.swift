@@ -57,6 +57,8 @@ import Testing
         }
     }
 
+    /// A product's epilogue applies gelu before it rounds, computing it again does so after: in bf16 the input of one weight
+    /// gradient then differs by a rounding. Everything else is the same, bit for bit.
     @Test(arguments: TrainingDType.allCases) func recomputationChangesNothing(dtype: TrainingDType) throws {
         let model = try model(dropout: 0.1)
         let kept = try step(model, dtype, .none, on: .default)
@@ -65,9 +67,15 @@ import Testing
                 let other = try step(model, dtype, recomputation, execution, on: .default, times: 3)
                 #expect(other.loss == kept.loss, "\(recomputation)")
                 for (index, parameter) in model.architecture.parameters.enumerated() {
-                    #expect(
-                        firstDifference(other.gradients[index], kept.gradients[index]) == nil,
-                        "\(parameter.path), \(recomputation), \(execution)")
+                    let (a, b) = (other.gradients[index], kept.gradients[index])
+                    if dtype == .bf16, recomputation == .norms, parameter.path.hasSuffix("mlp.c_proj.weight") {
+                        let excess = worstExcess(a, expected: b.map(Double.init)) { _ in
+                            2 * 0x1p-8 * Double(b.map(abs).max() ?? 0)
+                        }
+                        #expect(excess == nil, "\(parameter.path)")
+                    } else {
+                        #expect(firstDifference(a, b) == nil, "\(parameter.path), \(recomputation), \(execution)")
+                    }
                 }
             }
         }

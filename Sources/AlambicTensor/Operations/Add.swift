@@ -2,9 +2,9 @@ import AlambicKernels
 
 /// y = a + b in f32. Backward: da = g, db = g; both variables keep the same memory for it.
 struct AddOperation: Operation {
-    let a: Variable
-    let b: Variable
-    let result: Variable
+    let a: GradientSlot
+    let b: GradientSlot
+    let result: GradientSlot
 
     func backward(on tape: Tape) throws(KernelError) {
         guard let gradient = tape.takeGradient(of: result, Float.self) else { return }
@@ -15,8 +15,8 @@ struct AddOperation: Operation {
 
 /// y = x in f32, of a bf16 x. Backward: dx = g, rounded.
 struct WidenOperation: Operation {
-    let x: Variable
-    let result: Variable
+    let x: GradientSlot
+    let result: GradientSlot
 
     func backward(on tape: Tape) throws(KernelError) {
         guard let gradient = tape.takeGradient(of: result, Float.self) else { return }
@@ -32,7 +32,7 @@ extension Tape {
         precondition(a.shape == b.shape, "adding \(a.shape) and \(b.shape)")
         let (a, b) = (try widened(a), try widened(b))
         let result = place(.f32(try sum(a.value, b.value)))
-        record(AddOperation(a: a, b: b, result: result))
+        record(AddOperation(a: a.slot, b: b.slot, result: result.slot))
         return result
     }
 
@@ -42,7 +42,7 @@ extension Tape {
         let wide = try floats(x.shape)
         try convert(tensor.span, from: .bf16, into: wide.mutableSpan, on: context)
         let result = place(.f32(wide))
-        record(WidenOperation(x: x, result: result))
+        record(WidenOperation(x: x.slot, result: result.slot))
         return result
     }
 

@@ -7,7 +7,7 @@ struct BlockOperation: Operation {
     let x: Variable
     let body: (Variable, Tape) throws(KernelError) -> Variable
     let dropouts: UInt64
-    let result: Variable
+    let result: GradientSlot
 
     func backward(on tape: Tape) throws(KernelError) {
         guard let slot = tape.takeGradient(of: result) else { return }
@@ -29,7 +29,7 @@ extension Tape {
         let inner = try body(x, self)
         operations.removeLast(operations.count - recorded)
         let result = place(inner.elements)
-        record(BlockOperation(x: x, body: body, dropouts: before, result: result))
+        record(BlockOperation(x: x, body: body, dropouts: before, result: result.slot))
         return result
     }
 }

@@ -7,12 +7,12 @@ import AlambicKernels
 /// where the sum is (G_i · O_i); dQ = dS K / sqrt(D), dK = dSᵀ Q / sqrt(D).
 /// (Dao et al., FlashAttention, 2022, appendix B.)
 struct CausalAttentionOperation<Element: Activation>: Operation {
-    let qkv: Variable
+    let qkv: GradientSlot
     let tensor: DenseTensor<Element>
     let heads: Int
     let logSumExp: Tensor
     let output: DenseTensor<Element>
-    let result: Variable
+    let result: GradientSlot
 
     func backward(on tape: Tape) throws(KernelError) {
         guard let gradient = tape.takeGradient(of: result, Element.self) else { return }
@@ -53,7 +53,7 @@ extension Tape {
         let result = place(Element.elements(output))
         record(
             CausalAttentionOperation(
-                qkv: qkv, tensor: tensor, heads: heads, logSumExp: logSumExp, output: output, result: result))
+                qkv: qkv.slot, tensor: tensor, heads: heads, logSumExp: logSumExp, output: output, result: result.slot))
         return result
     }
 }

@@ -21,7 +21,7 @@ extension Tape {
         guard !execution.plans else { return 0 }
         let (rows, columns) = (hidden.value.rows, hidden.value.columns)
         var loss = 0.0
-        try addGradient(to: hidden, Float.self) { target throws(KernelError) in
+        try addGradient(to: hidden.slot, Float.self) { target throws(KernelError) in
             let (x, y) = (hidden.value.span, teacher.span)
             var gradient = target.mutableSpan
             for row in 0..<rows {

@@ -69,7 +69,7 @@ extension Tape {
         let chunk = min(rows, max(16, (1 << 20) / vocabulary))
         let (softLosses, hardLosses) = (try floats([rows, 1]), try floats([rows, 1]))
         execution.keep(targets)
-        try addGradient(to: hidden, Element.self) { target throws(KernelError) in
+        try addGradient(to: hidden.slot, Element.self) { target throws(KernelError) in
             for start in stride(from: 0, to: rows, by: chunk) {
                 let range = start..<min(start + chunk, rows)
                 let logits = try floats([range.count, vocabulary])

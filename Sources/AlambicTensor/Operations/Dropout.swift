@@ -6,11 +6,11 @@ import AlambicKernels
 /// Backward: dx = g * m / (1 - p): the same operation on the gradient. The mask is not stored but drawn again from
 /// the same counter-based stream.
 struct DropoutOperation: Operation {
-    let x: Variable
+    let x: GradientSlot
     let rate: Float
     let seed: UInt64
     let stream: UInt64
-    let result: Variable
+    let result: GradientSlot
 
     func backward(on tape: Tape) throws(KernelError) {
         guard let gradient = tape.takeGradient(of: result, Float.self) else { return }
@@ -33,7 +33,7 @@ extension Tape {
         try AlambicKernels.dropout(
             x.value.span, rate: rate, seed: seed, stream: stream, into: output.mutableSpan, on: context)
         let result = place(.f32(output))
-        record(DropoutOperation(x: x, rate: rate, seed: seed, stream: stream, result: result))
+        record(DropoutOperation(x: x.slot, rate: rate, seed: seed, stream: stream, result: result.slot))
         return result
     }
 }

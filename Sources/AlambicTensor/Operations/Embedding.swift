@@ -8,7 +8,7 @@ struct EmbeddingOperation: Operation {
     let tokens: Tokens
     let table: ParameterID
     let positions: ParameterID
-    let result: Variable
+    let result: GradientSlot
 
     func backward(on tape: Tape) throws(KernelError) {
         guard let gradient = tape.takeGradient(of: result, Float.self) else { return }
@@ -39,7 +39,7 @@ extension Tape {
             ids: tokens.ids.span, table: tableValue.span, positions: positionValue.span, length: tokens.length,
             positionOffset: 0, columns: tableValue.columns, into: output.mutableSpan, on: context)
         let result = place(.f32(output))
-        record(EmbeddingOperation(tokens: tokens, table: table, positions: positions, result: result))
+        record(EmbeddingOperation(tokens: tokens, table: table, positions: positions, result: result.slot))
         return result
     }
 }

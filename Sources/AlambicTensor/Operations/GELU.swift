@@ -3,10 +3,10 @@ import AlambicKernels
 /// y = x/2 (1 + tanh u) with u = sqrt(2/pi) (x + 0.044715 x³).
 ///
 /// Backward: dx = g ((1 + tanh u)/2 + x/2 (1 - tanh² u) u') with u' = sqrt(2/pi) (1 + 3 * 0.044715 x²). The slot of y
-/// holds dx already, see ``Tape/addGradient(to:_:write:)``.
+/// holds dx already, see ``GradientSlot``.
 struct GELUOperation<Element: Activation>: Operation {
-    let x: Variable
-    let result: Variable
+    let x: GradientSlot
+    let result: GradientSlot
 
     func backward(on tape: Tape) throws(KernelError) {
         guard let gradient = tape.takeGradient(of: result, Element.self) else { return }
@@ -30,7 +30,7 @@ extension Tape {
         execution.stage("gelu", bytes: 2 * Double(output.count * MemoryLayout<Element>.stride))
         try Element.gelu(tensor, into: output, on: context)
         let result = place(Element.elements(output), origin: .gelu(preactivation: x.elements))
-        record(GELUOperation<Element>(x: x, result: result))
+        record(GELUOperation<Element>(x: x.slot, result: result.slot))
         return result
     }
 }

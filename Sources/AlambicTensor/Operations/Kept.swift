@@ -10,7 +10,7 @@ enum Kept<Element: Activation> {
 extension Tape {
     /// What to keep of a variable whose elements the backward pass needs.
     func keep<Element: Activation>(_ variable: Variable, _ tensor: DenseTensor<Element>) -> Kept<Element> {
-        guard recomputation != .none else { return .whole(tensor) }
+        guard recomputation == .norms else { return .whole(tensor) }
         switch variable.origin {
         case .only: return .whole(tensor)
         case .gelu(let elements):

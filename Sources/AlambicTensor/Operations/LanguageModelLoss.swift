@@ -35,7 +35,7 @@ extension Tape {
         guard counted > 0 else { return 0 }
         let losses = try floats([rows, 1])
         execution.keep(targets)
-        try addGradient(to: hidden, Element.self) { target throws(KernelError) in
+        try addGradient(to: hidden.slot, Element.self) { target throws(KernelError) in
             let chunk = headChunk(rows: rows, vocabulary: vocabulary, Element.self)
             for start in stride(from: 0, to: rows, by: chunk) {
                 let range = start..<min(start + chunk, rows)

@@ -17,9 +17,9 @@ struct LayerNormOperation: Operation {
         let inverseDeviation: Tensor
     }
 
-    let x: Variable
+    let x: GradientSlot
     let inputs: Inputs
-    let result: Variable
+    let result: GradientSlot
 
     func backward(on tape: Tape) throws(KernelError) {
         guard let gradient = tape.takeGradient(of: result)?.gradient else { return }
@@ -72,7 +72,7 @@ extension Tape {
         execution.stage("layer norm", bytes: Double(output.count * (4 + MemoryLayout<Element>.stride)))
         try Element.layerNorm(inputs, weights: self, into: output, on: context)
         let result = place(Element.elements(output), origin: .layerNorm(inputs))
-        record(LayerNormOperation(x: x, inputs: inputs, result: result))
+        record(LayerNormOperation(x: x.slot, inputs: inputs, result: result.slot))
         return result
     }
 }

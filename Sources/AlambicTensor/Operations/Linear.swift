@@ -6,11 +6,11 @@ import AlambicKernels
 /// db = gᵀ 1. (y_mn = sum_k x_mk W_nk + b_n, hence dL/dx_mk = sum_n g_mn W_nk and dL/dW_nk = sum_m g_mn x_mk.)
 /// Where x = gelu(z), the product's epilogue multiplies by gelu'(z), so that dz comes out of it.
 struct LinearOperation<Element: Activation>: Operation {
-    let x: Variable
+    let x: GradientSlot
     let kept: Kept<Element>
     let weight: ParameterID
     let bias: ParameterID?
-    let result: Variable
+    let result: GradientSlot
 
     func backward(on tape: Tape) throws(KernelError) {
         guard let gradient = tape.takeGradient(of: result, Element.self) else { return }
@@ -22,13 +22,13 @@ struct LinearOperation<Element: Activation>: Operation {
 ///
 /// Backward: dr = g, and the linear layer gets dropout(g) with the same mask.
 struct ResidualLinearOperation<Element: Activation>: Operation {
-    let x: Variable
+    let x: GradientSlot
     let kept: Kept<Element>
     let weight: ParameterID
     let bias: ParameterID?
     let dropout: DropoutMask?
-    let residual: Variable
-    let result: Variable
+    let residual: GradientSlot
+    let result: GradientSlot
 
     func backward(on tape: Tape) throws(KernelError) {
         guard let slot = tape.takeGradient(of: result), let gradient = slot.gradient.flatMap(Float.tensor) else { return }
@@ -86,7 +86,7 @@ extension Tape {
         case .none: try multiply(tensor, weight, into: output, epilogue: Epilogue())
         }
         let result = place(Element.elements(output))
-        record(LinearOperation(x: x, kept: keep(x, tensor), weight: weight, bias: bias, result: result))
+        record(LinearOperation(x: x.slot, kept: keep(x, tensor), weight: weight, bias: bias, result: result.slot))
         return result
     }
 
@@ -109,7 +109,7 @@ extension Tape {
         }
         let result = place(
             Element.elements(output), origin: .gelu(preactivation: Element.elements(preactivation)))
-        record(LinearOperation(x: x, kept: keep(x, tensor), weight: weight, bias: bias, result: result))
+        record(LinearOperation(x: x.slot, kept: keep(x, tensor), weight: weight, bias: bias, result: result.slot))
         return result
     }
 
@@ -142,27 +142,27 @@ extension Tape {
         let result = place(.f32(output))
         record(
             ResidualLinearOperation(
-                x: x, kept: keep(x, tensor), weight: weight, bias: bias, dropout: mask, residual: residual,
-                result: result))
+                x: x.slot, kept: keep(x, tensor), weight: weight, bias: bias, dropout: mask, residual: residual.slot,
+                result: result.slot))
         return result
     }
 
     /// Gradients of a linear layer from that of its result, `[M, N]`.
     func linearBackward<Element: Activation>(
-        _ gradient: DenseTensor<Element>, x: Variable, kept: Kept<Element>, weight: ParameterID, bias: ParameterID?
+        _ gradient: DenseTensor<Element>, x: GradientSlot, kept: Kept<Element>, weight: ParameterID, bias: ParameterID?
     ) throws(KernelError) {
         let weights = self.weights(weight)
         let (m, n, k) = (gradient.rows, weights.rows, weights.columns)
         let target = try tensor(x.shape, Element.self)
         stage(product: weight, rows: m, "input gradient")
-        switch x.origin {
-        case .gelu(let elements):
-            guard let z = Element.tensor(elements) else { preconditionFailure("an activation of another type") }
+        if let preactivation = x.preactivation {
+            guard let z = Element.tensor(preactivation) else { preconditionFailure("an activation of another type") }
             try multiplyBack(
                 gradient, weight, into: target, epilogue: Epilogue().combining(.geluTanhGradient, with: z.span))
-        default: try multiplyBack(gradient, weight, into: target, epilogue: Epilogue())
+        } else {
+            try multiplyBack(gradient, weight, into: target, epilogue: Epilogue())
         }
-        try addGradient(to: x, sharing: target)
+        try addSlotGradient(to: x, sharing: target)
         let input = try restore(kept, shape: x.shape)
         stage(product: weight, rows: m, "weight gradient")
         try matmul(
