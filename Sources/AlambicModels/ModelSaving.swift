@@ -10,28 +10,32 @@ extension Model {
     /// The directory is written under a temporary name and then exchanged for what is there, as a whole; entries that
     /// do not belong to a model, such as checkpoints, stay.
     ///
+    /// - Parameter floats: what dense weights are written as: `.f32` as they are, `.bf16` rounded to nearest.
     /// - Throws: `FileError`; then what was there is as it was.
-    public func save(to directory: URL) throws {
-        try AtomicDirectory.write(to: directory) { try write(into: $0) }
+    public func save(to directory: URL, floats: DType = .f32) throws {
+        try AtomicDirectory.write(to: directory) { try write(into: $0, floats: floats) }
     }
 
     /// Saves the model as a directory given by its path.
-    public func save(to path: String) throws { try save(to: URL(fileURLWithPath: path)) }
+    public func save(to path: String, floats: DType = .f32) throws {
+        try save(to: URL(fileURLWithPath: path), floats: floats)
+    }
 
     /// Writes the model's files into an existing directory, one by one.
-    public func write(into directory: URL) throws {
+    public func write(into directory: URL, floats: DType = .f32) throws {
+        precondition(floats == .f32 || floats == .bf16, "dense weights are written as f32 or bf16, not as \(floats)")
         var configuration = configuration
         configuration.setCompression(compression)
         try configuration.write(to: directory.appendingPathComponent("config.json"))
-        try SafeTensors.write(entries, to: directory.appendingPathComponent("model.safetensors"))
+        try SafeTensors.write(entries(floats), to: directory.appendingPathComponent("model.safetensors"))
         for file in tokenizer?.files ?? [] {
             try AtomicFile.write(file.contents, to: directory.appendingPathComponent(file.name))
         }
     }
 
-    private var entries: [SafeTensors.Entry] {
+    private func entries(_ floats: DType) -> [SafeTensors.Entry] {
         zip(weights, architecture.parameters).flatMap { weight, description -> [SafeTensors.Entry] in
-            if case .f32(let tensor) = weight { return [Self.entry(tensor, description)] }
+            if case .f32(let tensor) = weight { return [Self.entry(tensor, description, floats)] }
             return weight.stored(as: description.path).map { stored in
                 SafeTensors.Entry(stored.name, Self.type(stored.type), shape: stored.shape) { sink in
                     try stored.bytes.withUnsafeBytes { try sink($0) }
@@ -40,16 +44,23 @@ extension Model {
         }
     }
 
-    private static func entry(_ tensor: Tensor, _ description: ParameterDescription) -> SafeTensors.Entry {
-        guard description.storedTransposed else {
-            return SafeTensors.Entry(description.path, .f32, shape: tensor.shape.dimensions) { sink in
-                try tensor.withUnsafeBytes { try sink($0) }
+    private static func entry(
+        _ tensor: Tensor, _ description: ParameterDescription, _ floats: DType
+    ) -> SafeTensors.Entry {
+        let dimensions = tensor.shape.dimensions
+        let shape = description.storedTransposed ? dimensions.reversed() : dimensions
+        return SafeTensors.Entry(description.path, type(floats), shape: shape) { sink in
+            var stored = tensor
+            if description.storedTransposed {
+                let transposed = try Tensor(Shape(shape))
+                transpose(tensor.span, rows: tensor.rows, columns: tensor.columns, into: transposed.mutableSpan)
+                stored = transposed
             }
-        }
-        return SafeTensors.Entry(description.path, .f32, shape: tensor.shape.dimensions.reversed()) { sink in
-            let transposed = try Tensor(Shape(tensor.shape.dimensions.reversed()))
-            transpose(tensor.span, rows: tensor.rows, columns: tensor.columns, into: transposed.mutableSpan)
-            try transposed.withUnsafeBytes { try sink($0) }
+            let whole = stored
+            guard floats == .bf16 else { return try whole.withUnsafeBytes { try sink($0) } }
+            let rounded = try HalfTensor(whole.shape)
+            try convert(whole.span, to: .bf16, into: rounded.mutableSpan, on: .default)
+            try rounded.withUnsafeBytes { try sink($0) }
         }
     }
 

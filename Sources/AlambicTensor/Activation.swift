@@ -27,6 +27,10 @@ protocol Activation: MatrixElement, Sendable {
     static func geluBackward(
         _ dy: DenseTensor<Self>, _ x: DenseTensor<Self>, into dx: DenseTensor<Self>, on context: Context
     ) throws(KernelError)
+    /// What a mask leaves of x, scaled.
+    static func dropout(
+        _ x: DenseTensor<Self>, _ mask: DropoutMask, into y: DenseTensor<Self>, on context: Context
+    ) throws(KernelError)
     /// a + b.
     static func add(
         _ a: DenseTensor<Self>, _ b: DenseTensor<Self>, into sum: DenseTensor<Self>, on tape: Tape

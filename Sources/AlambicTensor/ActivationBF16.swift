@@ -20,6 +20,13 @@ extension UInt16: Activation {
         try convert(wide.span, to: .bf16, into: sum.mutableSpan, on: tape.context)
     }
 
+    static func dropout(
+        _ x: HalfTensor, _ mask: DropoutMask, into y: HalfTensor, on context: Context
+    ) throws(KernelError) {
+        try AlambicKernels.dropout(
+            x.span, rate: mask.rate, seed: mask.seed, stream: mask.stream, into: y.mutableSpan, on: context)
+    }
+
     static func branchGradient(
         _ gradient: Tensor, rounded: HalfTensor?, dropout: DropoutMask?, on tape: Tape
     ) throws(KernelError) -> HalfTensor {
@@ -46,7 +53,7 @@ extension UInt16: Activation {
         rounded: HalfTensor?, store: Store
     ) throws(KernelError) {
         let (x, gain) = (inputs.x, tape.weights(inputs.gain))
-        let (dGain, dBias) = (tape.gradients[inputs.gain], tape.gradients[inputs.bias])
+        let (dGain, dBias) = (try tape.gradientSpace(inputs.gain), try tape.gradientSpace(inputs.bias))
         try AlambicKernels.layerNormBackward(
             dy.span, x.span, gain: gain.span, mean: inputs.mean.span, inverseDeviation: inputs.inverseDeviation.span,
             residual: residual?.span, rows: x.rows, columns: x.columns, into: dx.mutableSpan,

@@ -14,6 +14,13 @@ extension Float: Activation {
         try AlambicKernels.add(a.span, b.span, into: sum.mutableSpan, on: tape.context)
     }
 
+    static func dropout(
+        _ x: Tensor, _ mask: DropoutMask, into y: Tensor, on context: Context
+    ) throws(KernelError) {
+        try AlambicKernels.dropout(
+            x.span, rate: mask.rate, seed: mask.seed, stream: mask.stream, into: y.mutableSpan, on: context)
+    }
+
     static func branchGradient(
         _ gradient: Tensor, rounded: HalfTensor?, dropout: DropoutMask?, on tape: Tape
     ) throws(KernelError) -> Tensor {
@@ -40,7 +47,7 @@ extension Float: Activation {
         rounded: HalfTensor?, store: Store
     ) throws(KernelError) {
         let (x, gain) = (inputs.x, tape.weights(inputs.gain))
-        let (dGain, dBias) = (tape.gradients[inputs.gain], tape.gradients[inputs.bias])
+        let (dGain, dBias) = (try tape.gradientSpace(inputs.gain), try tape.gradientSpace(inputs.bias))
         try AlambicKernels.layerNormBackward(
             dy.span, x.span, gain: gain.span, mean: inputs.mean.span, inverseDeviation: inputs.inverseDeviation.span,
             residual: residual?.span, rows: x.rows, columns: x.columns, into: dx.mutableSpan,

@@ -33,6 +33,8 @@ public final class Tape: Graph {
     public var context: Context { execution.context }
     let execution: Execution
     let arena = ActivationArena()
+    /// What frozen weights are widened into for bf16 products.
+    let widened = WidenedPanels()
     var operations: [any Operation] = []
     var slots: [Slot] = []
     var written: [Bool] = []
@@ -127,7 +129,7 @@ public final class Tape: Graph {
     /// Walks through a step (`forward`: `begin`, the forward pass and the losses) without computing anything, to learn
     /// what memory it needs. The tape must note its operations.
     ///
-    /// - Returns: the bytes of all values and their gradients.
+    /// - Returns: the bytes of all values and their gradients, and of what frozen weights are widened into.
     public func planned(_ forward: () throws(KernelError) -> Void) throws(KernelError) -> Int {
         execution.plans = true
         defer { execution.plans = false }
@@ -136,7 +138,7 @@ public final class Tape: Graph {
         for i in written.indices { written[i] = true }
         slots.removeAll(keepingCapacity: true)
         try arena.begin()
-        return arena.plannedBytes
+        return arena.plannedBytes + widened.bytes
     }
 
     /// Where the time of noted operations goes, as long as somebody wants to know.
@@ -150,7 +152,7 @@ public final class Tape: Graph {
 
     private func check(_ gradients: GradientSet) {
         precondition(
-            gradients.tensors.map(\.shape) == parameters.map(\.value.shape),
+            gradients.tensors.map(\.shape) == parameters.map(\.gradientShape),
             "the gradients' shapes are not those of the parameters")
     }
 }
@@ -163,8 +165,16 @@ extension Tape {
     /// Whether the gradient of a parameter is to be added to what is in `gradients`. The first contribution of a step
     /// that replaces gradients is not; whoever asks must then write all of it.
     func store(_ id: ParameterID) -> Store {
+        guard parameters[id.index].trains else { return .replace }
         defer { written[id.index] = true }
         return written[id.index] ? .accumulate : .replace
+    }
+
+    /// Where a kernel puts the gradient of a parameter, as `store` says; of a frozen one, memory that nobody reads, for
+    /// kernels that cannot leave it out.
+    func gradientSpace(_ id: ParameterID) throws(KernelError) -> Tensor {
+        let parameter = parameters[id.index]
+        return parameter.trains ? gradients[id] : try floats(parameter.shape)
     }
 
     /// The gradient of a parameter, for kernels that can only add to it.

@@ -3,6 +3,7 @@ import AlambicKernels
 import AlambicModels
 import AlambicOptimizers
 import AlambicTensor
+import AlambicTokenizers
 
 /// Trains a model, one batch at a time. The loop stays with the caller, or use ``run(_:until:saving:cancellation:)``.
 ///
@@ -12,9 +13,11 @@ import AlambicTensor
 /// ``AfterStep`` and ``GradientReducer``.
 public final class Trainer {
     /// What the model is made of.
-    public var architecture: any Architecture { model.architecture }
-    /// The weights being trained, in the order of the model's walk.
+    public private(set) var architecture: any Architecture
+    /// The weights in the order of the model's walk; with ``adapters``, the frozen ones and after them those being trained.
     public let parameters: [Parameter]
+    /// What is trained in place of the model's weights, if anything.
+    public let adapters: LoRA?
     /// What is made small.
     public let objective: any Objective
     /// The update rule with its state.
@@ -42,8 +45,8 @@ public final class Trainer {
     /// After a resume, until the first batch has shown that the data agree.
     var mustAgree = false
 
-    /// Configuration and layers; its weights are the parameters' own, so it must not leave this object.
-    private var model: Model
+    private let startConfiguration: ModelConfiguration
+    private let tokenizer: (any Tokenizer)?
     /// The digest of the weights that the run started from, for checkpoints.
     let startDigest: String
     private let reducer: any GradientReducer
@@ -62,6 +65,8 @@ public final class Trainer {
     ///   - clipping: the largest norm of all gradients together; nil does not clip.
     ///   - dropout: the dropout rate, instead of that of the model's configuration.
     ///   - microBatches: how many parts to cut a batch into, to save memory or to share it out to replicas.
+    ///   - adapters: what to train in place of the model's weights, which are then frozen, and shared with `model` where they
+    ///     stay as they are.
     ///   - dtype: what products compute with. Weights, gradients and moments are f32 in any case.
     ///   - recomputation: what to compute again in the backward pass, to save memory. Results stay the same, but for the last bit of
     ///     the input of some weight gradients with `.norms` in bf16.
@@ -71,7 +76,7 @@ public final class Trainer {
     public init(
         _ model: Model, objective: some Objective = LanguageModel(), optimizer: some Optimizer,
         clipping: Double? = 1, dropout: Double? = nil, microBatches: Int = 1, dtype: TrainingDType = .f32,
-        recomputation: Recomputation = .none, seed: UInt64 = 1,
+        recomputation: Recomputation = .none, adapters: LoRA? = nil, seed: UInt64 = 1,
         reducer: some GradientReducer = SingleWorker(), on context: Context = .default
     ) throws(TrainingError) {
         guard microBatches > 0 else {
@@ -85,8 +90,16 @@ public final class Trainer {
         // State in bytes counts as the floats that it fits in.
         let kind = type(of: optimizer)
         let states = kind.stateNames.count + (kind.quantizedStateNames.count + 2) / 3
-        let needed = MemoryEstimate(architecture).modelBytes(
-            states: states, microBatches: microBatches, workers: reducer.concurrency)
+        try adapters?.check(architecture)
+        let estimate = MemoryEstimate(architecture)
+        let needed: Int
+        if let adapters {
+            needed = try adapters.modelBytes(
+                architecture, states: states,
+                copies: estimate.gradientCopies(microBatches: microBatches, workers: reducer.concurrency))
+        } else {
+            needed = estimate.modelBytes(states: states, microBatches: microBatches, workers: reducer.concurrency)
+        }
         if let available = MemoryBudget.available(), needed > available {
             throw .modelDoesNotFit(parameters: architecture.parameterCount, needed: needed, available: available)
         }
@@ -99,13 +112,21 @@ public final class Trainer {
         self.microBatches = microBatches
         self.clipping = clipping
         self.reducer = reducer
-        let parameters = try kernels { () throws(KernelError) in try model.trainableParameters() }
+        let parameters: [Parameter]
+        if let adapters {
+            parameters = try adapters.parameters(of: model, seed: seed, on: context)
+        } else {
+            parameters = try kernels { () throws(KernelError) in try model.trainableParameters() }
+        }
         self.parameters = parameters
-        self.model = model.replacing(weights: parameters.map { .f32($0.value) })
+        self.adapters = adapters
+        self.architecture = architecture
+        (startConfiguration, tokenizer) = (model.configuration, model.tokenizer)
         if dtype != .f32 {
             let head = architecture.head
             try kernels { () throws(KernelError) in
-                for (index, parameter) in parameters.enumerated() where parameter.kind == .matrix || index == head.index {
+                for (index, parameter) in parameters.enumerated()
+                where parameter.isDense && (parameter.kind == .matrix || index == head.index) {
                     try parameter.makePanels(on: context)
                 }
             }
@@ -124,22 +145,26 @@ public final class Trainer {
     public convenience init(
         _ model: Model, objective: some Objective = LanguageModel(), optimizer: some Optimizer,
         clipping: Double? = 1, dropout: Double? = nil, microBatches: Int = 1, dtype: TrainingDType = .f32,
-        recomputation: Recomputation = .none, seed: UInt64 = 1,
+        recomputation: Recomputation = .none, adapters: LoRA? = nil, seed: UInt64 = 1,
         reducer: some GradientReducer = SingleWorker(), on machine: Machine
     ) throws(TrainingError) {
         try self.init(
             model, objective: objective, optimizer: optimizer, clipping: clipping, dropout: dropout,
-            microBatches: microBatches, dtype: dtype, recomputation: recomputation, seed: seed, reducer: reducer,
-            on: machine.context)
+            microBatches: microBatches, dtype: dtype, recomputation: recomputation, adapters: adapters, seed: seed,
+            reducer: reducer, on: machine.context)
     }
 
     /// The model's `config.json`.
-    public var configuration: ModelConfiguration { model.configuration }
+    public var configuration: ModelConfiguration {
+        var configuration = startConfiguration
+        architecture.write(into: &configuration)
+        return configuration
+    }
 
     /// The dropout rate. It may be changed between steps.
     public var dropout: Double {
-        get { model.dropout }
-        set { model = model.withDropout(newValue) }
+        get { architecture.dropout }
+        set { architecture = architecture.withDropout(newValue) }
     }
 
     /// The number of steps done.
@@ -204,12 +229,13 @@ public final class Trainer {
         }
     }
 
-    /// The model as it is now, with dense weights of its own.
+    /// The model as it is now, with dense weights: copies of those that are trained; where adapters are, the base with the
+    /// adapters merged into it.
     public func snapshot() throws(TrainingError) -> Model {
         try kernels { () throws(KernelError) in
-            var weights: [PackedWeight] = []
-            for parameter in parameters { weights.append(.f32(try parameter.value.copied())) }
-            return model.replacing(weights: weights)
+            Model(
+                architecture: architecture, weights: try denseWeights(), tokenizer: tokenizer,
+                configuration: startConfiguration)
         }
     }
 
@@ -275,9 +301,9 @@ public final class Trainer {
         let microBatch = MicroBatch(
             tokens: tokens, targets: [Int32](repeating: 0, count: share * context), scale: 1, seed: seed, stream: 0,
             architecture: architecture)
-        let weights = parameters.reduce(0) { $0 + 4 * $1.value.count }
+        let gradients = parameters.reduce(0) { $0 + 4 * $1.gradientShape.count }
         return MemoryPlan(
-            weights: weights, gradients: weights * reducer.concurrency, optimizer: state.bytes,
+            weights: parameters.reduce(0) { $0 + $1.bytes }, gradients: gradients * reducer.concurrency, optimizer: state.bytes,
             panels: parameters.reduce(0) { $0 + ($1.panels?.bytes ?? 0) },
             activations: try reducer.planActivations(for: microBatch))
     }

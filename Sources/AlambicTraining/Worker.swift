@@ -20,7 +20,7 @@ public final class Worker: @unchecked Sendable {
     ) throws(TrainingError) {
         self.context = context
         self.lossFunction = lossFunction
-        shapes = parameters.map(\.value.shape)
+        shapes = parameters.map(\.gradientShape)
         let tape = try kernels { () throws(KernelError) in 
             try Tape(parameters, dtype: dtype, recomputation: recomputation, execution: .noted, on: context)
         }

@@ -69,17 +69,20 @@ struct TrainingOptions {
         seed = try arguments.seed()
     }
 
-    /// A trainer with these settings.
-    func trainer(_ model: Model, objective: some Objective, on machineContext: Context) throws -> Trainer {
-        try makeTrainer(model, objective, optimizer, machineContext)
+    /// A trainer with these settings, of all weights or of adapters.
+    func trainer(
+        _ model: Model, objective: some Objective, adapters: LoRA? = nil, on machineContext: Context
+    ) throws -> Trainer {
+        try makeTrainer(model, objective, optimizer, adapters, machineContext)
     }
 
     private func makeTrainer(
-        _ model: Model, _ objective: some Objective, _ optimizer: some Optimizer, _ context: Context
+        _ model: Model, _ objective: some Objective, _ optimizer: some Optimizer, _ adapters: LoRA?, _ context: Context
     ) throws -> Trainer {
         try Trainer(
             model, objective: objective, optimizer: optimizer, clipping: clipping, dropout: dropout,
-            microBatches: microBatches, dtype: dtype, recomputation: recomputation, seed: seed, on: context)
+            microBatches: microBatches, dtype: dtype, recomputation: recomputation, adapters: adapters,
+            seed: seed, on: context)
     }
 
     /// What the last tenth of a corpus is measured with at most: a large one would take longer than the training.
@@ -98,10 +101,10 @@ struct TrainingOptions {
         return (train, try held.prefix(Self.mostHeldOut))
     }
 
-    /// Runs to the end with a progress bar, metrics and checkpoints, and saves the model.
+    /// Runs to the end with a progress bar, metrics and checkpoints, and saves the model, or what `save` makes of it.
     func run(
         _ trainer: Trainer, title: String, on corpus: Corpus, into directory: String, resuming: Bool,
-        checkpointEvery interval: Int
+        checkpointEvery interval: Int, save: ((Model) throws -> Void)? = nil
     ) throws -> Model {
         let latest = Trainer.latestCheckpoint(in: directory)
         if let latest, !resuming {
@@ -128,7 +131,7 @@ struct TrainingOptions {
             progress.update(report.step, rate: report.tokensPerSecond, note: String(format: "loss %.3f", report.loss))
         }
         let model = try trainer.snapshot()
-        try model.save(to: directory)
+        if let save { try save(model) } else { try model.save(to: directory) }
         let quality = try model.evaluate(
             on: held, context: min(context, max(1, held.tokens.count - 1)), on: trainer.context,
             cancellation: Interruption.cancellation)

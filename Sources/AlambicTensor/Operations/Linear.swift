@@ -66,17 +66,17 @@ extension Tape {
         }
     }
 
-    private func outputShape(_ x: Variable, _ weight: ParameterID) -> Shape {
-        let weights = self.weights(weight)
+    func outputShape(_ x: Variable, _ weight: ParameterID) -> Shape {
+        let weights = parameters[weight.index].shape
         precondition(
-            weights.shape.rank == 2 && x.shape.columns == weights.columns,
-            "linear of \(x.shape) with weights \(weights.shape)")
+            weights.rank == 2 && x.shape.columns == weights.columns, "linear of \(x.shape) with weights \(weights)")
         return x.shape.replacingColumns(by: weights.rows)
     }
 
     private func linear<Element: Activation>(
         _ x: Variable, _ tensor: DenseTensor<Element>, _ weight: ParameterID, _ bias: ParameterID?
     ) throws(KernelError) -> Variable {
+        guard parameters[weight.index].trains else { return try frozenLinear(x, tensor, weight, bias) }
         let output = try self.tensor(outputShape(x, weight), Element.self)
         stage(product: weight, rows: tensor.rows)
         switch bias {
@@ -93,6 +93,7 @@ extension Tape {
     private func linearGELU<Element: Activation>(
         _ x: Variable, _ tensor: DenseTensor<Element>, _ weight: ParameterID, _ bias: ParameterID?
     ) throws(KernelError) -> Variable {
+        guard parameters[weight.index].trains else { return try frozenLinearGELU(x, tensor, weight, bias) }
         let shape = outputShape(x, weight)
         let (preactivation, output) = (try self.tensor(shape, Element.self), try self.tensor(shape, Element.self))
         stage(product: weight, rows: tensor.rows)
@@ -121,10 +122,13 @@ extension Tape {
         let shape = outputShape(x, weight)
         let addend = residual.value
         precondition(addend.shape == shape, "adding \(shape) to \(addend.shape)")
-        let output = try floats(shape)
         var mask: DropoutMask?
         // The stream is taken even at rate 0, so that one layer's rate does not change another layer's mask.
         if let (seed, stream) = nextDropout(), rate > 0 { mask = DropoutMask(rate: rate, seed: seed, stream: stream) }
+        guard parameters[weight.index].trains else {
+            return try frozenLinear(x, tensor, weight, bias, dropout: mask, addedTo: residual)
+        }
+        let output = try floats(shape)
         let (seed, stream) = (mask?.seed ?? 0, mask?.stream ?? 0)
         stage(product: weight, rows: tensor.rows)
         switch bias {
@@ -151,8 +155,7 @@ extension Tape {
     func linearBackward<Element: Activation>(
         _ gradient: DenseTensor<Element>, x: GradientSlot, kept: Kept<Element>, weight: ParameterID, bias: ParameterID?
     ) throws(KernelError) {
-        let weights = self.weights(weight)
-        let (m, n, k) = (gradient.rows, weights.rows, weights.columns)
+        let m = gradient.rows
         let target = try tensor(x.shape, Element.self)
         stage(product: weight, rows: m, "input gradient")
         if let preactivation = x.preactivation {
@@ -163,29 +166,45 @@ extension Tape {
             try multiplyBack(gradient, weight, into: target, epilogue: Epilogue())
         }
         try addSlotGradient(to: x, sharing: target)
-        let input = try restore(kept, shape: x.shape)
-        stage(product: weight, rows: m, "weight gradient")
-        try matmul(
-            Element.product, M: n, N: k, K: m, gradient.span, .transposed, input.span, .asIs,
-            into: gradients[weight].mutableSpan, store: store(weight), epilogue: Epilogue(), on: context)
+        try weightGradient(gradient, try restore(kept, shape: x.shape), of: weight)
         if let bias {
             execution.stage("bias gradient", bytes: Double(gradient.count * MemoryLayout<Element>.stride))
             try Element.columnSum(gradient, into: gradients[bias], store: store(bias), on: context)
         }
     }
 
+    /// dW (+)= gᵀ x.
+    func weightGradient<Element: Activation>(
+        _ gradient: DenseTensor<Element>, _ x: DenseTensor<Element>, of weight: ParameterID
+    ) throws(KernelError) {
+        stage(product: weight, rows: x.rows, "weight gradient")
+        try matmul(
+            Element.product, M: gradient.columns, N: x.columns, K: x.rows, gradient.span, .transposed, x.span, .asIs,
+            into: gradients[weight].mutableSpan, store: store(weight), epilogue: Epilogue(), on: context)
+    }
+
+    /// c = epilogue(x Wᵀ + 1 bᵀ).
+    func multiply<Element: Activation, Output: MatrixElement>(
+        _ x: DenseTensor<Element>, _ weight: ParameterID, adding bias: ParameterID?, into c: DenseTensor<Output>,
+        epilogue: consuming Epilogue
+    ) throws(KernelError) {
+        guard let bias else { return try multiply(x, weight, into: c, epilogue: epilogue) }
+        let biases = weights(bias)
+        try multiply(x, weight, into: c, epilogue: epilogue.bias(biases.span))
+    }
+
     /// c = epilogue(x Wᵀ).
     func multiply<Element: Activation, Output: MatrixElement>(
         _ x: DenseTensor<Element>, _ weight: ParameterID, into c: DenseTensor<Output>, epilogue: borrowing Epilogue
     ) throws(KernelError) {
-        let weights = self.weights(weight)
         if Element.self == Float.self {
+            let weights = try floatWeights(weight)
             try matmul(
                 .f32, M: x.rows, N: weights.rows, K: weights.columns, x.span, .asIs, weights.span, .transposed,
                 into: c.mutableSpan, as: .bf16, epilogue: epilogue, on: context)
         } else {
             try matmul(
-                M: x.rows, x.span, try panels(weight).forward, into: c.mutableSpan, epilogue: epilogue, on: context)
+                M: x.rows, x.span, try panel(weight, .forward), into: c.mutableSpan, epilogue: epilogue, on: context)
         }
     }
 
@@ -194,29 +213,20 @@ extension Tape {
         _ gradient: DenseTensor<Gradient>, _ weight: ParameterID, into c: DenseTensor<Element>,
         epilogue: borrowing Epilogue
     ) throws(KernelError) {
-        let weights = self.weights(weight)
         if Element.self == Float.self {
+            let weights = try floatWeights(weight)
             try matmul(
                 .f32, M: gradient.rows, N: weights.columns, K: weights.rows, gradient.span, .asIs, weights.span, .asIs,
                 into: c.mutableSpan, as: .bf16, epilogue: epilogue, on: context)
         } else {
             try matmul(
-                M: gradient.rows, gradient.span, try panels(weight).backward, into: c.mutableSpan, epilogue: epilogue,
+                M: gradient.rows, gradient.span, try panel(weight, .backward), into: c.mutableSpan, epilogue: epilogue,
                 on: context)
         }
     }
 
-    private func panels(_ weight: ParameterID) throws(KernelError) -> (forward: PackedMatrix, backward: PackedMatrix) {
-        let parameter = parameters[weight.index]
-        if parameter.panels == nil { try parameter.makePanels(on: execution.base) }
-        guard let forward = parameter.panels?.forward, let backward = parameter.panels?.backward else {
-            preconditionFailure("\(parameter.path) has no panels")
-        }
-        return (forward, backward)
-    }
-
-    private func stage(product weight: ParameterID, rows: Int, _ what: String = "forward") {
-        let weights = self.weights(weight)
+    func stage(product weight: ParameterID, rows: Int, _ what: String = "forward") {
+        let weights = parameters[weight.index].shape
         execution.stage(
             "\(parameters[weight.index].role) \(what)", operations: 2 * Double(rows) * Double(weights.count))
     }

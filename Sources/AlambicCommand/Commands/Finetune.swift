@@ -1,0 +1,82 @@
+import Alambic
+import Foundation
+
+extension Subcommand {
+    static let finetune = Subcommand(
+        name: "finetune", summary: "adapt a model to a text by low-rank updates (LoRA), over weights in few bits",
+        usage: "--model DIR --data FILE --out DIR [options]",
+        options: [
+            .value("model", "DIR", "the model to start from, which stays as it is"),
+            .value("data", "FILE", "text, or tokens of alambic tokenize; the last tenth is held out"),
+            .value("out", "DIR", "where the merged model, checkpoints of the adapters and metrics.jsonl go"),
+            .value("rank", "N", "rank of the updates (default 8)"),
+            .value("alpha", "X", "the updates are multiplied by alpha / rank (default: twice the rank)"),
+            .value("targets", "NAMES", "layers to adapt: parts of paths such as c_attn or h.0, joined by commas"),
+            .value("adapter-dropout", "X", "dropout rate of what the adapters read (default 0)"),
+            .value("base", "FORM", "\(forms.joined(separator: ", ")): how the weights are kept meanwhile (default f32)"),
+            .value("export", "TYPE", "f32 or bf16: what the merged model is written in (default f32)"),
+            .flag("adapters-only", "write the adapters, as PEFT loads them, instead of the merged model"),
+            .flag("resume", "continue from the newest checkpoint in --out"),
+            .value("checkpoint-every", "N", "steps between checkpoints (default 500)"),
+        ] + TrainingOptions.options,
+        notes: """
+            Without --targets every linear layer but the head is adapted. Example: alambic finetune --model gpt2 --data \
+            input.txt --base int8 --dtype bf16 --rate 2e-4 --batch 4 --out tuned
+            """,
+        run: { arguments in
+            let context = try arguments.context()
+            let adaptersOnly = arguments.has("adapters-only")
+            if adaptersOnly && arguments.string("export") != nil {
+                throw CommandError.usage("--export and --adapters-only exclude each other")
+            }
+            let floats: DType = try arguments.choice("export", from: ["f32", "bf16"], default: "f32") == "bf16" ? .bf16 : .f32
+            let interval = try arguments.int("checkpoint-every", in: 1...1_000_000_000) ?? 500
+            let adapters = try arguments.adapters()
+            let (trainer, corpus, options, directory) = try start(arguments, adapters, context)
+            let base = arguments.string("model")
+            let trained = try options.run(
+                trainer, title: "fine-tuning", on: corpus, into: directory, resuming: arguments.has("resume"),
+                checkpointEvery: interval
+            ) { model in
+                if adaptersOnly {
+                    try trainer.saveAdapters(to: directory, base: base)
+                } else {
+                    try model.save(to: directory, floats: floats)
+                }
+            }
+            try Output.show(
+                [
+                    (adaptersOnly ? "adapters" : "model", directory), ("steps", trainer.step),
+                    ("parameters", trained.parameterCount),
+                    ("trained", trainer.trained.reduce(0) { $0 + $1.shape.count }), ("base", adapters.base.rawValue),
+                    ("base_bytes", trainer.parameters.reduce(0) { $0 + ($1.trains ? 0 : $1.bytes) }),
+                    ("bytes", Output.size(of: directory)),
+                ], as: arguments)
+        })
+
+    private static var forms: [String] { FrozenWeight.Form.allCases.map(\.rawValue) }
+
+    /// Everything that a run needs; the model itself, with its floats, is let go of.
+    private static func start(
+        _ arguments: Arguments, _ adapters: LoRA, _ context: Context
+    ) throws -> (Trainer, Corpus, TrainingOptions, String) {
+        let model = try arguments.model("model")
+        let corpus = try arguments.corpus(for: model)
+        let options = try TrainingOptions(arguments, model: model)
+        let directory = try arguments.outputDirectory()
+        let trainer = try options.trainer(model, objective: LanguageModel(), adapters: adapters, on: context)
+        return (trainer, corpus, options, directory)
+    }
+}
+
+extension Arguments {
+    /// What to train in place of the weights.
+    fileprivate func adapters() throws -> LoRA {
+        let rank = try int("rank", in: 1...1_000_000) ?? 8
+        return LoRA(
+            rank: rank, alpha: try double("alpha", in: 1e-6...1e6) ?? Double(2 * rank),
+            dropout: try double("adapter-dropout", in: 0...0.99) ?? 0,
+            targets: string("targets")?.split(separator: ",").map(String.init) ?? [],
+            base: try choice("base", default: .f32))
+    }
+}
