@@ -84,7 +84,9 @@ public final class OptimizerState {
     /// forms written.
     public func bytesMoved(_ parameters: [Parameter]) -> Double {
         var moved = 2 * bytes
-        for parameter in parameters where parameter.trains { moved += 12 * parameter.value.count + (parameter.panels?.bytes ?? 0) }
+        for parameter in parameters where parameter.trains {
+            moved += 12 * parameter.value.count + (parameter.panels?.bytes ?? 0)
+        }
         return Double(moved)
     }
 

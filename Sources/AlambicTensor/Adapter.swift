@@ -40,7 +40,11 @@ extension Adapter {
         let a = parameters[down.index].value
         let b = try parameters[up.index].value.copied()
         let merged = try Tensor(weight.shape)
-        if case .f32(let tensor) = weight { merged.copy(from: tensor) } else { try weight.widen(into: merged, on: context) }
+        if case .f32(let tensor) = weight {
+            merged.copy(from: tensor)
+        } else {
+            try weight.widen(into: merged, on: context)
+        }
         try AlambicKernels.scale(by: scale, into: b.mutableSpan, on: context)
         try matmul(
             M: merged.rows, N: merged.columns, K: rank, b.span, .asIs, a.span, .asIs, into: merged.mutableSpan,

@@ -303,7 +303,8 @@ public final class Trainer {
             architecture: architecture)
         let gradients = parameters.reduce(0) { $0 + 4 * $1.gradientShape.count }
         return MemoryPlan(
-            weights: parameters.reduce(0) { $0 + $1.bytes }, gradients: gradients * reducer.concurrency, optimizer: state.bytes,
+            weights: parameters.reduce(0) { $0 + $1.bytes }, gradients: gradients * reducer.concurrency,
+            optimizer: state.bytes,
             panels: parameters.reduce(0) { $0 + ($1.panels?.bytes ?? 0) },
             activations: try reducer.planActivations(for: microBatch))
     }

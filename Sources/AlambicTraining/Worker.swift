@@ -21,7 +21,7 @@ public final class Worker: @unchecked Sendable {
         self.context = context
         self.lossFunction = lossFunction
         shapes = parameters.map(\.gradientShape)
-        let tape = try kernels { () throws(KernelError) in 
+        let tape = try kernels { () throws(KernelError) in
             try Tape(parameters, dtype: dtype, recomputation: recomputation, execution: .noted, on: context)
         }
         self.tape = tape
@@ -68,7 +68,7 @@ public final class Worker: @unchecked Sendable {
     /// The bytes that a micro-batch of this shape needs for its values and their gradients: found by walking through a
     /// step of it without computing anything. Later steps of that shape use the places found.
     public func planActivations(for microBatch: MicroBatch) throws(KernelError) -> Int {
-        try tape.planned {  () throws(KernelError) in
+        try tape.planned { () throws(KernelError) in
             try tape.begin(seed: microBatch.seed, stream: microBatch.stream, refreshing: false, gradients: .replace)
             _ = try lossFunction.loss(of: microBatch, on: tape)
         }

@@ -26,11 +26,12 @@ import Testing
     }
 
     /// Adapters with a B that is not zero, as after some training.
-    static func disturb(_ trainer: Trainer) throws {
+    static func disturb(_ trainer: Trainer, by deviation: Float = 0.2) throws {
         for (index, parameter) in trainer.trained.enumerated() {
             let value = parameter.value
             try normal(
-                seed: 11, stream: UInt64(index), mean: 0, deviation: 0.2, into: value.mutableSpan, on: trainer.context)
+                seed: 11, stream: UInt64(index), mean: 0, deviation: deviation, into: value.mutableSpan,
+                on: trainer.context)
             parameter.valueChanged()
         }
     }
@@ -82,21 +83,39 @@ import Testing
     /// The gradients in bf16 are those of f32 but for rounding.
     @Test(arguments: FrozenWeight.Form.allCases)
     func mixedPrecisionIsCloseToF32(base: FrozenWeight.Form) throws {
-        func gradients(_ dtype: TrainingDType) throws -> [Double] {
-            let trainer = try Self.trainer(LoRA(rank: 4, alpha: 8, dropout: 0.1, base: base), dtype: dtype)
-            try Self.disturb(trainer)
+        func gradients(_ adapters: LoRA, _ dtype: TrainingDType) throws -> [Double] {
+            let trainer = try Self.trainer(adapters, of: Self.learned.get(), dtype: dtype)
+            try Self.disturb(trainer, by: 0.05)
             let tape = try Tape(trainer.parameters, dtype: dtype, execution: .noted, on: trainer.context)
-            let part = trainer.cut(try Tiny.batches()[0])[0]
+            let part = trainer.cut(try Self.otherBatches()[0])[0]
             try tape.begin(seed: part.seed, stream: part.stream, gradients: .replace)
-            _ = try trainer.objective.lossFunction(for: trainer.architecture, on: trainer.context).loss(of: part, on: tape)
+            _ = try trainer.objective.lossFunction(for: trainer.architecture, on: trainer.context).loss(
+                of: part, on: tape)
             try tape.backward()
             return tape.gradients.flat.elements.map(Double.init)
         }
-        let (exact, rounded) = (try gradients(.f32), try gradients(.bf16))
-        let error = zip(exact, rounded).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }.squareRoot()
-        let norm = exact.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        func error(_ adapters: LoRA) throws -> Double {
+            let (exact, rounded) = (try gradients(adapters, .f32), try gradients(adapters, .bf16))
+            func norm(_ x: [Double]) -> Double { x.reduce(0) { $0 + $1 * $1 }.squareRoot() }
+            return norm(zip(exact, rounded).map { $0 - $1 }) / norm(exact)
+        }
+        let own = try error(LoRA(rank: 4, alpha: 8, dropout: 0.1, base: base))
         // About twenty roundings of 2^-9 on the way, which add up like errors of random sign.
-        #expect(error < 0.03 * norm && norm > 0, "\(error) of \(norm)")
+        #expect(own < 20.0.squareRoot() * 0x1p-8 && own > 0, "\(own)")
+    }
+
+    /// What a base is that knows something.
+    static let learned = Result {
+        let trainer = try Self.trainer(nil, rate: 1e-2)
+        try trainer.run(try Tiny.batches(), until: 200)
+        return try trainer.snapshot()
+    }
+
+    /// Text that it does not know: letters that it has not seen.
+    static func otherBatches() throws -> Batches {
+        let line = Array("ALAMBIC ".utf8)
+        return try Corpus(text: (0..<4000).map { line[$0 % line.count] }, tokenizer: .bytes)
+            .batches(of: 4, context: 16, seed: 3)
     }
 
     @Test func onlyAdaptersHaveGradientsAndMoments() throws {
@@ -110,7 +129,7 @@ import Testing
         #expect(try GradientSet(for: trainer.parameters).flat.count == trained)
         let plan = try trainer.memoryPlan(rows: 4, context: 16)
         #expect(plan.gradients == 4 * trained && plan.optimizer == 8 * trained)
-        let matrices = shapes.reduce(0) { $0 + $1.count + 4 * $1.rows } // one byte a weight, one scale a row
+        let matrices = shapes.reduce(0) { $0 + $1.count + 4 * $1.rows }  // one byte a weight, one scale a row
         let others = trainer.architecture.parameters.filter { $0.kind != .matrix }.reduce(0) { $0 + $1.shape.count }
         #expect(plan.weights == matrices + 4 * others + 4 * trained)
     }
@@ -164,20 +183,24 @@ import Testing
         try Self.disturb(trainer)
         let adapted = try loss()
         #expect(abs(adapted - fresh) > 1e-3, "\(adapted) and \(fresh)")
-        #expect(abs(try merged() - adapted) < 1e-5, "\(try merged()) and \(adapted)")
+        let together = try merged()
+        #expect(abs(together - adapted) < 1e-5, "\(together) and \(adapted)")
     }
 
     @Test(arguments: FrozenWeight.Form.allCases, TrainingDType.allCases)
     func everyBaseTrains(base: FrozenWeight.Form, dtype: TrainingDType) throws {
         func losses(_ base: FrozenWeight.Form, _ dtype: TrainingDType) throws -> [Double] {
-            let trainer = try Self.trainer(LoRA(rank: 8, alpha: 16, base: base), dtype: dtype)
+            let trainer = try Self.trainer(
+                LoRA(rank: 8, alpha: 16, base: base), of: Self.learned.get(), dtype: dtype, rate: 5e-3)
             var losses: [Double] = []
-            try trainer.run(try Tiny.batches(), until: 30) { losses.append($0.loss) }
+            try trainer.run(try Self.otherBatches(), until: 120) { losses.append($0.loss) }
             return losses
         }
         let (exact, own) = (try losses(.f32, .f32), try losses(base, dtype))
-        #expect(own.allSatisfy(\.isFinite) && (own.last ?? 9) < (own.first ?? 0) - 0.5, "\(own)")
-        let gap = zip(exact, own).map { abs($0 - $1) }.max() ?? 9
+        let (start, end) = (own[0], own.suffix(10).reduce(0, +) / 10)
+        #expect(own.allSatisfy(\.isFinite) && end < start - 0.3, "from \(start) to \(end)")
+        // Later on, runs that differ in roundings part by themselves.
+        let gap = zip(exact, own).prefix(40).map { abs($0 - $1) }.max() ?? 9
         #expect(gap < (base == .int4 ? 0.15 : 0.05), "\(gap)")
     }
 
@@ -185,7 +208,8 @@ import Testing
     func resumingEqualsTheUninterruptedRun(base: FrozenWeight.Form, dtype: TrainingDType) throws {
         func trainer() throws -> Trainer {
             try Self.trainer(
-                LoRA(rank: 4, dropout: 0.1, base: base), of: try Self.model(dropout: 0.1), dtype: dtype, microBatches: 2)
+                LoRA(rank: 4, dropout: 0.1, base: base), of: try Self.model(dropout: 0.1), dtype: dtype, microBatches: 2
+            )
         }
         let scratch = try Scratch()
         let whole = try trainer()

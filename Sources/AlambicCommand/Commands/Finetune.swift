@@ -13,7 +13,8 @@ extension Subcommand {
             .value("alpha", "X", "the updates are multiplied by alpha / rank (default: twice the rank)"),
             .value("targets", "NAMES", "layers to adapt: parts of paths such as c_attn or h.0, joined by commas"),
             .value("adapter-dropout", "X", "dropout rate of what the adapters read (default 0)"),
-            .value("base", "FORM", "\(forms.joined(separator: ", ")): how the weights are kept meanwhile (default f32)"),
+            .value(
+                "base", "FORM", "\(forms.joined(separator: ", ")): how the weights are kept meanwhile (default f32)"),
             .value("export", "TYPE", "f32 or bf16: what the merged model is written in (default f32)"),
             .flag("adapters-only", "write the adapters, as PEFT loads them, instead of the merged model"),
             .flag("resume", "continue from the newest checkpoint in --out"),
@@ -29,7 +30,8 @@ extension Subcommand {
             if adaptersOnly && arguments.string("export") != nil {
                 throw CommandError.usage("--export and --adapters-only exclude each other")
             }
-            let floats: DType = try arguments.choice("export", from: ["f32", "bf16"], default: "f32") == "bf16" ? .bf16 : .f32
+            let floats: DType =
+                try arguments.choice("export", from: ["f32", "bf16"], default: "f32") == "bf16" ? .bf16 : .f32
             let interval = try arguments.int("checkpoint-every", in: 1...1_000_000_000) ?? 500
             let adapters = try arguments.adapters()
             let (trainer, corpus, options, directory) = try start(arguments, adapters, context)

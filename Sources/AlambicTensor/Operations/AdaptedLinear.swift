@@ -41,7 +41,9 @@ struct FrozenResidualLinearOperation<Element: Activation>: Operation {
     let result: GradientSlot
 
     func backward(on tape: Tape) throws(KernelError) {
-        guard let slot = tape.takeGradient(of: result), let gradient = slot.gradient.flatMap(Float.tensor) else { return }
+        guard let slot = tape.takeGradient(of: result), let gradient = slot.gradient.flatMap(Float.tensor) else {
+            return
+        }
         try tape.addGradient(to: residual, sharing: gradient, rounded: slot.rounded)
         tape.execution.stage("residual gradient", bytes: Double(gradient.count) * 6)
         let branch = try Element.branchGradient(gradient, rounded: slot.rounded, dropout: dropout, on: tape)
@@ -179,7 +181,7 @@ extension Tape {
         _ preactivation: DenseTensor<Element>?, into target: DenseTensor<Element>
     ) throws(KernelError) {
         let (adapter, mask, rows) = (update.adapter, update.mask, gradient.rows)
-        let carried = try tensor([rows, adapter.rank], Element.self) // s g B
+        let carried = try tensor([rows, adapter.rank], Element.self)  // s g B
         stage(product: adapter.up, rows: rows, "input gradient")
         let scales = adapter.scales
         try multiplyBack(gradient, adapter.up, into: carried, epilogue: Epilogue().columnScales(scales.span))
