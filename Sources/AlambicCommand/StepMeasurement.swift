@@ -54,10 +54,11 @@ struct StepMeasurement {
         losses = reports.map(\.loss)
         let profile = StepProfile()
         trainer.profile = profile
-        profiledSteps = min(steps, 3)
+        let profiledSteps = max(1, min(steps, 50))
+        self.profiledSteps = profiledSteps
         for _ in 0..<profiledSteps { _ = try step() }
         self.profile = profile
-        operations = profile.entries.reduce(0) { $0 + $1.operations } / Double(min(steps, 3))
+        operations = profile.entries.reduce(0) { $0 + $1.operations } / Double(profiledSteps)
         (peak, copy) = (limits.peak, limits.copy)
     }
 
