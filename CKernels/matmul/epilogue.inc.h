@@ -118,82 +118,84 @@ CK_VECTOR vint CK_NAME(finish_whole)(const ck_finish *finish) {
   return finish->sums == CK_S32 ? (vint)(-1) : (vint)(0);
 }
 
-// Of a pair of rows: what is saved, and the operand.
-CK_VECTOR void CK_NAME(finish_pair_save)(const ck_epilogue *epilogue, ck_type type, size_t e, size_t n, size_t vectors,
-                                         const vfloat *v) {
-  CK_NAME(finish_quantizer) none = {0};
-  if (type == CK_BF16 && vectors == 2) {
-    vstore_bf16_pair((uint16_t *)epilogue->saved + e, v[0], v[1]);
-    vstore_bf16_pair((uint16_t *)epilogue->saved + e + n, v[2], v[3]);
-  } else {
-    for (size_t i = 0; i < 2 * vectors; ++i)
-      CK_NAME(finish_store)(epilogue->saved, type, e + i / vectors * n + i % vectors * CK_LANES, CK_LANES, v[i], &none);
-  }
+// Of `rows` (1 or 2) rows with `vectors` (1 or 2) whole vectors each: what is saved or goes into C, and an operand.
+CK_VECTOR void CK_NAME(finish_few_store)(void *to, ck_type type, size_t e, size_t n, size_t rows, size_t vectors,
+                                         const vfloat *v, const CK_NAME(finish_quantizer) * quantizer) {
+  for (size_t r = 0; r < rows; ++r, e += n, v += vectors)
+    if (type == CK_BF16 && vectors == 2)
+      vstore_bf16_pair((uint16_t *)to + e, v[0], v[1]);
+    else
+      for (size_t k = 0; k < vectors; ++k) CK_NAME(finish_store)(to, type, e + k * CK_LANES, CK_LANES, v[k], quantizer);
 }
-CK_VECTOR void CK_NAME(finish_pair_operand)(const ck_epilogue *epilogue, ck_type type, size_t e, size_t n,
-                                            size_t vectors, vfloat *v) {
-  for (size_t i = 0; i < 2 * vectors; ++i)
-    v[i] = CK_NAME(finish_load)(epilogue->operand, type, e + i / vectors * n + i % vectors * CK_LANES, CK_LANES);
+CK_VECTOR void CK_NAME(finish_few_load)(const void *from, ck_type type, size_t e, size_t n, size_t rows, size_t vectors,
+                                        vfloat *v) {
+  for (size_t i = 0; i < rows * vectors; ++i)
+    v[i] = CK_NAME(finish_load)(from, type, e + i / vectors * n + i % vectors * CK_LANES, CK_LANES);
 }
 
-// One pass: pairs of rows, `vectors` (1 or 2) whole vectors of each, from column j of the part on.
-CK_VECTOR void CK_NAME(finish_pairs)(const finish_part *part, size_t j, size_t vectors, ck_epilogue_function function,
-                                     bool residual, bool saved, ck_type type) {
+// One row or two, one vector or two of each: element `e` of C is the first, `sums` and `scales` are theirs.
+typedef struct CK_NAME(finish_columns_of) {
+  CK_NAME(finish_columns) columns[2];
+  CK_NAME(finish_quantizer) quantizer;
+  vint whole;
+} CK_NAME(finish_columns_of);
+CK_VECTOR void CK_NAME(finish_few)(const finish_part *part, const CK_NAME(finish_columns_of) * of, const float *sums,
+                                   const float *scales, size_t e, size_t rows, size_t vectors,
+                                   ck_epilogue_function function, bool residual, bool saved, ck_type type) {
   const ck_finish *finish = part->finish;
   const ck_epilogue *epilogue = &finish->epilogue;
-  CK_NAME(finish_columns) columns[2];
-  for (size_t k = 0; k < vectors; ++k)
-    columns[k] = CK_NAME(finish_columns_at)(epilogue, part->column + j + k * CK_LANES, CK_LANES);
-  CK_NAME(finish_quantizer) quantizer = CK_NAME(finish_quantizer_of)(epilogue);
-  vint whole = CK_NAME(finish_whole)(finish);
-  const float *sums = part->sums + j, *scales = part->row_scales;
-  const void *addend = epilogue->residual;
-  void *c = finish->c;
   ck_type operand_type = epilogue->operand_type;
-  size_t stride = part->stride, step = part->row_step, n = finish->n, e = part->row * n + part->column + j;
-  for (size_t pairs = part->rows / 2; pairs > 0; --pairs, sums += 2 * stride, scales += 2 * step, e += 2 * n) {
-    vfloat v[4];
-    for (size_t i = 0; i < 2 * vectors; ++i) {
-      size_t r = i / vectors, k = i % vectors;
-      v[i] = CK_NAME(finish_scale)(sums + r * stride + k * CK_LANES, whole, scales[r * step], columns[k]);
-    }
-#define FINISH_OTHER(statement)                                                                                        \
+  size_t n = finish->n, count = rows * vectors;
+  vfloat v[4], other[4];
+  for (size_t i = 0; i < count; ++i) {
+    size_t r = i / vectors, k = i % vectors;
+    v[i] = CK_NAME(finish_scale)(sums + r * part->stride + k * CK_LANES, of->whole, scales[r * part->row_step],
+                                 of->columns[k]);
+  }
+// The type is known in each of the calls.
+#define FINISH_OF_TYPE(call, pointer, ...)                                                                             \
   {                                                                                                                    \
-    if (operand_type == CK_F32) CK_NAME(finish_pair_##statement)(epilogue, CK_F32, e, n, vectors, other);              \
-    if (operand_type == CK_BF16) CK_NAME(finish_pair_##statement)(epilogue, CK_BF16, e, n, vectors, other);            \
-    if (operand_type == CK_F16) CK_NAME(finish_pair_##statement)(epilogue, CK_F16, e, n, vectors, other);              \
+    if (operand_type == CK_F32) CK_NAME(call)(pointer, CK_F32, e, n, rows, vectors, __VA_ARGS__);                      \
+    if (operand_type == CK_BF16) CK_NAME(call)(pointer, CK_BF16, e, n, rows, vectors, __VA_ARGS__);                    \
+    if (operand_type == CK_F16) CK_NAME(call)(pointer, CK_F16, e, n, rows, vectors, __VA_ARGS__);                      \
   }
-    vfloat other[4];
-    for (size_t i = 0; i < 2 * vectors; ++i) other[i] = v[i];
-    if (saved) FINISH_OTHER(save)
-    if (takes_operand(function)) FINISH_OTHER(operand)
-#undef FINISH_OTHER
-    for (size_t i = 0; i < 2 * vectors; ++i) v[i] = CK_NAME(finish_call)(function, v[i], other[i], type == CK_BF16);
-#define FINISH_ADD(type)                                                                                               \
-  for (size_t i = 0; i < 2 * vectors; ++i)                                                                             \
-    v[i] += CK_NAME(finish_load)(addend, type, e + i / vectors * n + i % vectors * CK_LANES, CK_LANES);
-    if (residual && operand_type == CK_F32) FINISH_ADD(CK_F32)
-    if (residual && operand_type == CK_BF16) FINISH_ADD(CK_BF16)
-    if (residual && operand_type == CK_F16) FINISH_ADD(CK_F16)
-#undef FINISH_ADD
-    if (type == CK_BF16 && vectors == 2) {
-      vstore_bf16_pair((uint16_t *)c + e, v[0], v[1]);
-      vstore_bf16_pair((uint16_t *)c + e + n, v[2], v[3]);
-    } else {
-      for (size_t i = 0; i < 2 * vectors; ++i)
-        CK_NAME(finish_store)(c, type, e + i / vectors * n + i % vectors * CK_LANES, CK_LANES, v[i], &quantizer);
-    }
+  if (saved) FINISH_OF_TYPE(finish_few_store, epilogue->saved, v, &of->quantizer)
+  if (takes_operand(function))
+    FINISH_OF_TYPE(finish_few_load, epilogue->operand, other)
+  else
+    for (size_t i = 0; i < count; ++i) other[i] = v[i];
+  for (size_t i = 0; i < count; ++i) v[i] = CK_NAME(finish_call)(function, v[i], other[i], type == CK_BF16);
+  if (residual) {
+    FINISH_OF_TYPE(finish_few_load, epilogue->residual, other)
+    for (size_t i = 0; i < count; ++i) v[i] += other[i];
   }
+#undef FINISH_OF_TYPE
+  CK_NAME(finish_few_store)(finish->c, type, e, n, rows, vectors, v, &of->quantizer);
 }
 
-// All but an odd last row. Returns the columns that are done.
+// One pass over all rows, in pairs, from column j of the part on.
+CK_VECTOR void CK_NAME(finish_rows)(const finish_part *part, size_t j, size_t vectors, ck_epilogue_function function,
+                                    bool residual, bool saved, ck_type type) {
+  const ck_epilogue *epilogue = &part->finish->epilogue;
+  CK_NAME(finish_columns_of)
+  of = {.quantizer = CK_NAME(finish_quantizer_of)(epilogue), .whole = CK_NAME(finish_whole)(part->finish)};
+  for (size_t k = 0; k < vectors; ++k)
+    of.columns[k] = CK_NAME(finish_columns_at)(epilogue, part->column + j + k * CK_LANES, CK_LANES);
+  const float *sums = part->sums + j, *scales = part->row_scales;
+  size_t n = part->finish->n, e = part->row * n + part->column + j, rows = part->rows;
+  for (; rows > 1; rows -= 2, sums += 2 * part->stride, scales += 2 * part->row_step, e += 2 * n)
+    CK_NAME(finish_few)(part, &of, sums, scales, e, 2, vectors, function, residual, saved, type);
+  if (rows) CK_NAME(finish_few)(part, &of, sums, scales, e, 1, vectors, function, residual, saved, type);
+}
+
+// Returns the columns that are done: whole vectors.
 #define FINISH_ONE_PASS(name, function, residual, saved, type)                                                         \
   static size_t CK_NAME(name)(const finish_part *part) {                                                               \
     size_t j = 0;                                                                                                      \
     for (; j + 2 * CK_LANES <= part->columns; j += 2 * CK_LANES)                                                       \
-      CK_NAME(finish_pairs)(part, j, 2, function, residual, saved, type);                                              \
+      CK_NAME(finish_rows)(part, j, 2, function, residual, saved, type);                                               \
     if (j + CK_LANES <= part->columns) {                                                                               \
-      CK_NAME(finish_pairs)(part, j, 1, function, residual, saved, type);                                              \
+      CK_NAME(finish_rows)(part, j, 1, function, residual, saved, type);                                               \
       j += CK_LANES;                                                                                                   \
     }                                                                                                                  \
     return j;                                                                                                          \
@@ -375,8 +377,7 @@ static void CK_NAME(finish_rest)(const finish_part *part, size_t i, size_t rows,
 
 static void CK_NAME(finish_part)(const finish_part *part) {
   CK_NAME(finish_one_pass) *one_pass = CK_NAME(finish_way)(part);
-  size_t j = one_pass && part->rows > 1 ? one_pass(part) : 0;
-  if (j > 0 && part->rows % 2) CK_NAME(finish_rest)(part, part->rows - 1, 1, 0, j);
+  size_t j = one_pass ? one_pass(part) : 0;
   if (j < part->columns && part->rows > 0) CK_NAME(finish_rest)(part, 0, part->rows, j, part->columns - j);
 }
 

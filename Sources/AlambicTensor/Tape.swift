@@ -171,8 +171,10 @@ extension Tape {
     func accumulatingGradient(_ id: ParameterID) throws(KernelError) -> Tensor {
         let gradient = gradients[id]
         if store(id) == .replace {
-            try execution.finish()
-            if !execution.plans { gradient.zero() }
+            // The sums over no rows at all are zeros.
+            let nothing = gradient.rows(0..<0)
+            try columnSum(
+                nothing.span, rows: 0, columns: gradient.count, into: gradient.mutableSpan, store: .replace, on: context)
         }
         return gradient
     }
