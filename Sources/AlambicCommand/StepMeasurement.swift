@@ -27,23 +27,8 @@ struct StepMeasurement {
         self.tokens = tokens
         plan = try trainer.memoryPlan(rows: options.rows, context: options.context)
         let limits = try MachineLimits(options.dtype, on: context)
-        let vocabulary = Int32(clamping: model.architecture.vocabulary)
-        var state = options.seed
-        func batch(_ index: Int) -> Batch {
-            let ids = (0...tokens).map { _ -> Int32 in
-                // Lehmer's generator in 64 bits: which tokens these are does not matter.
-                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-                return Int32(truncatingIfNeeded: (state >> 33) % UInt64(vocabulary))
-            }
-            return Batch(
-                tokens: Tokens(ids: Array(ids.dropLast()), batch: options.rows, length: options.context),
-                targets: Array(ids.dropFirst()), index: index)
-        }
-        var index = 0
-        func step() throws -> StepReport {
-            defer { index += 1 }
-            return try trainer.step(batch(index))
-        }
+        var batches = RandomBatches(options, vocabulary: model.architecture.vocabulary)
+        func step() throws -> StepReport { try trainer.step(batches.next()) }
         for _ in 0..<3 { _ = try step() }
         var reports: [StepReport] = []
         for _ in 0..<steps {
@@ -60,6 +45,20 @@ struct StepMeasurement {
         self.profile = profile
         operations = profile.entries.reduce(0) { $0 + $1.operations } / Double(profiledSteps)
         (peak, copy) = (limits.peak, limits.copy)
+    }
+
+    /// Runs steps and writes `{"step", "ns", "tokens", "loss"}` for each, for those who compare programs.
+    static func writeLines(_ model: Model, _ arguments: Arguments, steps: Int, on context: Context) throws {
+        let options = try TrainingOptions(arguments, model: model)
+        var batches = RandomBatches(options, vocabulary: model.architecture.vocabulary)
+        let trainer = try options.trainer(model, objective: LanguageModel(), on: context)
+        for _ in 0..<steps {
+            let batch = batches.next()
+            let (report, seconds) = try timed { try trainer.step(batch) }
+            try Output.write(
+                "{\"step\": \(report.step), \"ns\": \(Int(seconds * 1e9)), \"tokens\": \(report.tokens), "
+                    + "\"loss\": \(report.loss)}\n")
+        }
     }
 
     var best: Double { seconds.min() ?? 0 }
@@ -119,6 +118,35 @@ struct StepMeasurement {
 
     private func right(_ text: String, _ width: Int) -> String {
         String(repeating: " ", count: max(0, width - text.count)) + text
+    }
+}
+
+/// Batches of tokens that nobody can predict.
+private struct RandomBatches {
+    private let options: TrainingOptions
+    private let vocabulary: UInt64
+    private var state: UInt64
+    private var index = 0
+
+    init(_ options: TrainingOptions, vocabulary: Int) {
+        self.options = options
+        self.vocabulary = UInt64(vocabulary)
+        state = options.seed
+    }
+
+    mutating func next() -> Batch {
+        let count = options.rows * options.context
+        var ids: [Int32] = []
+        ids.reserveCapacity(count + 1)
+        for _ in 0...count {
+            // A linear congruential generator (Knuth's MMIX): which tokens these are does not matter.
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            ids.append(Int32(truncatingIfNeeded: (state >> 33) % vocabulary))
+        }
+        defer { index += 1 }
+        return Batch(
+            tokens: Tokens(ids: Array(ids.dropLast()), batch: options.rows, length: options.context),
+            targets: Array(ids.dropFirst()), index: index)
     }
 }
 
