@@ -18,16 +18,25 @@ struct StepMeasurement {
     private(set) var peak = 0.0
     private(set) var copy = 0.0
 
-    init(_ model: Model, _ arguments: Arguments, steps: Int, on context: Context) throws {
+    /// What steps are made of. The model itself is let go of once the trainer has its copy.
+    private static func prepare(
+        _ makeModel: () throws -> Model, _ arguments: Arguments, _ context: Context
+    ) throws -> (TrainingOptions, Trainer, RandomBatches) {
+        let model = try makeModel()
         let options = try TrainingOptions(arguments, model: model)
-        let trainer = try options.trainer(model, objective: LanguageModel(), on: context)
+        let batches = RandomBatches(options, vocabulary: model.architecture.vocabulary)
+        return (options, try options.trainer(model, objective: LanguageModel(), on: context), batches)
+    }
+
+    init(_ makeModel: () throws -> Model, _ arguments: Arguments, steps: Int, on context: Context) throws {
+        let (options, trainer, prepared) = try Self.prepare(makeModel, arguments, context)
+        var batches = prepared
         dtype = options.dtype
         configuration = "\(options.rows) x \(options.context) tokens, \(options.dtype.rawValue)"
         let tokens = options.rows * options.context
         self.tokens = tokens
         plan = try trainer.memoryPlan(rows: options.rows, context: options.context)
         let limits = try MachineLimits(options.dtype, on: context)
-        var batches = RandomBatches(options, vocabulary: model.architecture.vocabulary)
         func step() throws -> StepReport { try trainer.step(batches.next()) }
         for _ in 0..<3 { _ = try step() }
         var reports: [StepReport] = []
@@ -48,10 +57,11 @@ struct StepMeasurement {
     }
 
     /// Runs steps and writes `{"step", "ns", "tokens", "loss"}` for each, for those who compare programs.
-    static func writeLines(_ model: Model, _ arguments: Arguments, steps: Int, on context: Context) throws {
-        let options = try TrainingOptions(arguments, model: model)
-        var batches = RandomBatches(options, vocabulary: model.architecture.vocabulary)
-        let trainer = try options.trainer(model, objective: LanguageModel(), on: context)
+    static func writeLines(
+        _ makeModel: () throws -> Model, _ arguments: Arguments, steps: Int, on context: Context
+    ) throws {
+        let (_, trainer, prepared) = try prepare(makeModel, arguments, context)
+        var batches = prepared
         for _ in 0..<steps {
             let batch = batches.next()
             let (report, seconds) = try timed { try trainer.step(batch) }

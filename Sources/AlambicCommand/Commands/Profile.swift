@@ -20,12 +20,13 @@ extension Subcommand {
             let configuration = try configuration(
                 named: name, vocabulary: arguments.int("vocabulary", in: 2...1 << 24) ?? 256)
             let steps = try arguments.int("steps", in: 1...100_000) ?? 5
-            let model = try Model(configuration, seed: try arguments.seed())
+            let seed = try arguments.seed()
+            let makeModel = { try Model(configuration, seed: seed) }
             if arguments.has("lines") {
-                try StepMeasurement.writeLines(model, arguments, steps: steps, on: context)
+                try StepMeasurement.writeLines(makeModel, arguments, steps: steps, on: context)
                 return
             }
-            let measurement = try StepMeasurement(model, arguments, steps: steps, on: context)
+            let measurement = try StepMeasurement(makeModel, arguments, steps: steps, on: context)
             if let path = arguments.string("svg") { try measurement.svg().write(toFile: path, atomically: true, encoding: .utf8) }
             if arguments.has("json") {
                 try Output.show(measurement.pairs, as: arguments)
