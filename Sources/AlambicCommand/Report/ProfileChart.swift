@@ -4,7 +4,7 @@ import Foundation
 extension StepMeasurement {
     /// The table as a picture: a bar for each operation, as long as its time, filled as far as its limit would need.
     func svg() -> String {
-        let entries = profile.entries.sorted { $0.nanoseconds > $1.nanoseconds }
+        let entries = entries
         let (row, left, width) = (22, 270, 420)
         let height = 70 + row * entries.count
         let longest = entries.first?.nanoseconds ?? 1
