@@ -102,7 +102,8 @@ struct StepMeasurement {
             format: "step: best %.2f ms, median %.2f ms, %.0f tokens/s, %.0f %% of %.0f Gop/s\n\n", best * 1e3,
             median * 1e3, Double(tokens) / best, utilization * 100, peak * 1e-9)
         let all = profile.nanoseconds
-        text += "operation".padding(toLength: 34, withPad: " ", startingAt: 0)
+        text +=
+            "operation".padding(toLength: 34, withPad: " ", startingAt: 0)
             + "calls        ms  share   Gop/s   GB/s  limit\n"
         for entry in entries {
             let name = entry.name.padding(toLength: 34, withPad: " ", startingAt: 0)
@@ -110,7 +111,8 @@ struct StepMeasurement {
             let rate = { (amount: Double) in
                 amount > 0 ? String(format: "%.0f", amount / entry.nanoseconds) : "-"
             }
-            text += name
+            text +=
+                name
                 + String(
                     format: "%5d %9.3f %5.1f%% %@ %@  %@\n", entry.calls / profiledSteps,
                     entry.nanoseconds * 1e-6 / per, entry.nanoseconds / all * 100, right(rate(entry.operations), 7),

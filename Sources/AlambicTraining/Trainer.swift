@@ -110,7 +110,8 @@ public final class Trainer {
         if dtype != .f32 {
             let head = architecture.head
             try kernels { () throws(KernelError) in
-                for (index, parameter) in parameters.enumerated() where parameter.kind == .matrix || index == head.index {
+                for (index, parameter) in parameters.enumerated() where parameter.kind == .matrix || index == head.index
+                {
                     try parameter.makePanels(on: context)
                 }
             }

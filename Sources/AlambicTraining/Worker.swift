@@ -21,7 +21,7 @@ public final class Worker: @unchecked Sendable {
         self.context = context
         self.lossFunction = lossFunction
         shapes = parameters.map(\.value.shape)
-        let tape = try kernels { () throws(KernelError) in 
+        let tape = try kernels { () throws(KernelError) in
             try Tape(parameters, dtype: dtype, recomputation: recomputation, execution: .noted, on: context)
         }
         self.tape = tape

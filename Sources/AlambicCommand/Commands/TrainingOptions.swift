@@ -3,14 +3,15 @@ import Foundation
 
 /// What `train`, `distill` and `prune` have in common: batches, optimizer, checkpoints.
 struct TrainingOptions {
-    static let options: [Option] = [
-        .value("steps", "N", "optimizer steps (default 1000)")
-    ] + step + [
-        .value("rate", "X", "peak learning rate; rises over a warm-up, falls along a cosine (default 1e-3)"),
-        .value("weight-decay", "X", "decoupled weight decay of adamw (default 0.1)"),
-        .value("clip", "X", "largest gradient norm (default 1)"),
-        .value("dropout", "X", "dropout rate of embeddings and residual branches (default: the model's)"),
-    ]
+    static let options: [Option] =
+        [
+            .value("steps", "N", "optimizer steps (default 1000)")
+        ] + step + [
+            .value("rate", "X", "peak learning rate; rises over a warm-up, falls along a cosine (default 1e-3)"),
+            .value("weight-decay", "X", "decoupled weight decay of adamw (default 0.1)"),
+            .value("clip", "X", "largest gradient norm (default 1)"),
+            .value("dropout", "X", "dropout rate of embeddings and residual branches (default: the model's)"),
+        ]
 
     /// What a single step depends on.
     static let step: [Option] = [

@@ -55,10 +55,10 @@ final class TrainingProgress {
     ) -> String {
         let rate = String(format: "%.1e", report.rate).replacing("e-0", with: "e-").replacing("e+0", with: "e")
         var items: [(importance: Int, text: String)] = [
-            (5, "\(report.step)/\(total)"), (5, String(format: "loss %.3f", report.loss)), (1, "rate \(rate)"),
-            (0, String(format: "norm %.2f", report.gradientNorm)), (3, "\(Progress.short(tokensPerSecond)) tokens/s"),
+            (5, "\(report.step)/\(total)"), (5, String(format: "loss %.3f", report.loss)), (1, "lr \(rate)"),
+            (0, String(format: "norm %.2f", report.gradientNorm)), (3, "\(Progress.short(tokensPerSecond)) tok/s"),
         ]
-        if let utilization { items.append((2, String(format: "%.0f %% of peak", utilization * 100))) }
+        if let utilization { items.append((2, String(format: "%.0f%% peak", utilization * 100))) }
         items.append((4, "\(clock(left)) left"))
         func joined() -> String { items.map(\.text).joined(separator: "  ") }
         while joined().count > 79, let least = items.indices.min(by: { items[$0].importance < items[$1].importance }) {

@@ -24,9 +24,11 @@ extension StepMeasurement {
             let limit = entry.operations + entry.bytes > 0 ? min(fraction(entry), 1) * length : 0
             lines.append("<text x=\"\(left - 8)\" y=\"\(y + 14)\" text-anchor=\"end\">\(escaped(entry.name))</text>")
             lines.append(
-                String(format: "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"16\" fill=\"#b8cbe0\"/>", left, y, length))
+                String(
+                    format: "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"16\" fill=\"#b8cbe0\"/>", left, y, length))
             lines.append(
-                String(format: "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"16\" fill=\"#2f5f98\"/>", left, y, limit))
+                String(
+                    format: "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"16\" fill=\"#2f5f98\"/>", left, y, limit))
             lines.append(
                 String(
                     format: "<text x=\"%.1f\" y=\"%d\" fill=\"#333\">%.2f ms, %.1f %%</text>",

@@ -79,7 +79,8 @@ struct TrainingReport {
         let held = lines.compactMap { line in line.heldLoss.map { (Double(line.step), $0) } }
         var series = [Chart.Series(name: "training", points: curve)]
         if !held.isEmpty { series.append(Chart.Series(name: "held out", points: held)) }
-        let norms = Chart.Series(name: "gradient norm", points: Self.thinned(lines.map { (Double($0.step), $0.gradientNorm) }))
+        let norms = Chart.Series(
+            name: "gradient norm", points: Self.thinned(lines.map { (Double($0.step), $0.gradientNorm) }))
         let speeds = Chart.Series(
             name: "tokens per second", points: Self.thinned(lines.map { (Double($0.step), $0.tokensPerSecond) }))
         return """
@@ -123,7 +124,9 @@ struct TrainingReport {
             ("bits per byte", String(format: "%.4f", quality.bitsPerByte)),
         ]
         if let speed { rows.append(("tokens per second, median", String(format: "%.0f", speed))) }
-        if let utilization { rows.append(("of the arithmetic's peak, median", String(format: "%.1f %%", utilization * 100))) }
+        if let utilization {
+            rows.append(("of the arithmetic's peak, median", String(format: "%.1f %%", utilization * 100)))
+        }
         rows.append(("time in steps", Progress.clock(lines.reduce(0) { $0 + $1.seconds })))
         return rows
     }
