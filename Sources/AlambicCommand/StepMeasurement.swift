@@ -18,25 +18,15 @@ struct StepMeasurement {
     private(set) var peak = 0.0
     private(set) var copy = 0.0
 
-    /// What steps are made of. The model itself is let go of once the trainer has its copy.
-    private static func prepare(
-        _ makeModel: () throws -> Model, _ arguments: Arguments, _ context: Context
-    ) throws -> (TrainingOptions, Trainer, RandomBatches) {
-        let model = try makeModel()
-        let options = try TrainingOptions(arguments, model: model)
-        let batches = RandomBatches(options, vocabulary: model.architecture.vocabulary)
-        return (options, try options.trainer(model, objective: LanguageModel(), on: context), batches)
-    }
-
-    init(_ makeModel: () throws -> Model, _ arguments: Arguments, steps: Int, on context: Context) throws {
-        let (options, trainer, prepared) = try Self.prepare(makeModel, arguments, context)
-        var batches = prepared
+    init(_ trainer: Trainer, _ options: TrainingOptions, steps: Int) throws {
+        try trainer.checkFits(rows: options.rows, context: options.context)
         dtype = options.dtype
         configuration = "\(options.rows) x \(options.context) tokens, \(options.dtype.rawValue)"
         let tokens = options.rows * options.context
         self.tokens = tokens
         plan = try trainer.memoryPlan(rows: options.rows, context: options.context)
-        let limits = try MachineLimits(options.dtype, on: context)
+        let limits = try MachineLimits(options.dtype, on: trainer.context)
+        var batches = RandomBatches(options, vocabulary: trainer.architecture.vocabulary)
         func step() throws -> StepReport { try trainer.step(batches.next()) }
         for _ in 0..<3 { _ = try step() }
         var reports: [StepReport] = []
@@ -57,11 +47,8 @@ struct StepMeasurement {
     }
 
     /// Runs steps and writes `{"step", "ns", "tokens", "loss"}` for each, for those who compare programs.
-    static func writeLines(
-        _ makeModel: () throws -> Model, _ arguments: Arguments, steps: Int, on context: Context
-    ) throws {
-        let (_, trainer, prepared) = try prepare(makeModel, arguments, context)
-        var batches = prepared
+    static func writeLines(_ trainer: Trainer, _ options: TrainingOptions, steps: Int) throws {
+        var batches = RandomBatches(options, vocabulary: trainer.architecture.vocabulary)
         for _ in 0..<steps {
             let batch = batches.next()
             let (report, seconds) = try timed { try trainer.step(batch) }
@@ -71,6 +58,10 @@ struct StepMeasurement {
         }
     }
 
+    /// What took time, the longest first: steps that were fused into others have none.
+    var entries: [StepProfile.Entry] {
+        profile.entries.filter { $0.nanoseconds > 0 }.sorted { $0.nanoseconds > $1.nanoseconds }
+    }
     var best: Double { seconds.min() ?? 0 }
     var median: Double { seconds.sorted()[seconds.count / 2] }
     /// The share of the arithmetic's peak that the step's products and attention reach.
@@ -89,7 +80,7 @@ struct StepMeasurement {
             ("utilization", utilization), ("planned_bytes", plan.total), ("peak_memory_bytes", peakMemory()),
             (
                 "entries",
-                profile.entries.map { entry -> [String: Any] in
+                entries.map { entry -> [String: Any] in
                     [
                         "name": entry.name, "calls": entry.calls / profiledSteps,
                         "ns": entry.nanoseconds / Double(profiledSteps),
@@ -103,20 +94,23 @@ struct StepMeasurement {
 
     /// The table that a person reads, in 80 columns.
     var table: String {
-        var text = "\(configuration)\n\(plan.description), peak of the process \(peakMemory() / 1_000_000) MB\n"
+        let memory = "\(plan.description), peak of the process \(peakMemory() / 1_000_000) MB"
+        var text = "\(configuration)\n\(wrapped(memory, width: 80).joined(separator: "\n"))\n"
         text += String(
             format: "step: best %.2f ms, median %.2f ms, %.0f tokens/s, %.0f %% of %.0f Gop/s\n\n", best * 1e3,
             median * 1e3, Double(tokens) / best, utilization * 100, peak * 1e-9)
         let all = profile.nanoseconds
-        text += "operation".padding(toLength: 34, withPad: " ", startingAt: 0)
+        text +=
+            "operation".padding(toLength: 34, withPad: " ", startingAt: 0)
             + "calls        ms  share   Gop/s   GB/s  limit\n"
-        for entry in profile.entries.sorted(by: { $0.nanoseconds > $1.nanoseconds }) {
+        for entry in entries {
             let name = entry.name.padding(toLength: 34, withPad: " ", startingAt: 0)
             let per = Double(profiledSteps)
             let rate = { (amount: Double) in
                 amount > 0 ? String(format: "%.0f", amount / entry.nanoseconds) : "-"
             }
-            text += name
+            text +=
+                name
                 + String(
                     format: "%5d %9.3f %5.1f%% %@ %@  %@\n", entry.calls / profiledSteps,
                     entry.nanoseconds * 1e-6 / per, entry.nanoseconds / all * 100, right(rate(entry.operations), 7),
@@ -170,7 +164,7 @@ func peakMemory() -> Int {
 
 /// What the machine can do at best, measured between the steps.
 final class MachineLimits {
-    private let type: PeakType
+    private let dtype: TrainingDType
     private let context: Context
     private let traffic: TrafficProbe
     private(set) var peak = 0.0
@@ -178,18 +172,13 @@ final class MachineLimits {
 
     init(_ dtype: TrainingDType, on context: Context) throws {
         self.context = context
-        type = dtype == .f32 ? .f32 : .bf16
+        self.dtype = dtype
         traffic = try TrafficProbe(count: 1 << 22, on: context)
         for _ in 0..<3 { try measure() }
     }
 
     func measure() throws {
-        let (operations, time) = try timed {
-            // Without bf16 arithmetic, products of bf16 run in f32.
-            if let operations = try arithmeticProbe(type, iterations: 200_000, on: context) { return operations }
-            return try arithmeticProbe(.f32, iterations: 200_000, on: context) ?? 0
-        }
-        peak = max(peak, operations / time)
+        peak = max(peak, try arithmeticPeak(dtype, on: context, runs: 1))
         let (bytes, copyTime) = try timed { try traffic.run(.copy, on: context) }
         copy = max(copy, Double(bytes) / copyTime)
     }

@@ -43,15 +43,20 @@ public final class Trainer {
     var mustAgree = false
 
     /// Configuration and layers; its weights are the parameters' own, so it must not leave this object.
-    private var model: Model
+    private(set) var model: Model
     /// The digest of the weights that the run started from, for checkpoints.
     let startDigest: String
-    private let reducer: any GradientReducer
+    let reducer: any GradientReducer
     private let updates: NotedUpdate
     /// Where the time of steps goes, as long as somebody wants to know: operation by operation, with the optimizer's pass
     /// and what is between the kernels (`host`), so that the entries sum to the whole.
     public var profile: StepProfile? { didSet { reducer.measure(profile) } }
-    private var checkedShapes: Set<[Int]> = []
+    /// The shapes of batches that are known to fit, and whether a step has put everything into memory.
+    var checkedShapes: Set<[Int]> = []
+    private(set) var hasStepped = false
+    /// Operations per second of the arithmetic that products use, where somebody has measured it: reports then say what
+    /// share of it a step reached.
+    public var arithmeticPeak: Double?
 
     /// A trainer for a copy of a model's weights.
     ///
@@ -105,7 +110,8 @@ public final class Trainer {
         if dtype != .f32 {
             let head = architecture.head
             try kernels { () throws(KernelError) in
-                for (index, parameter) in parameters.enumerated() where parameter.kind == .matrix || index == head.index {
+                for (index, parameter) in parameters.enumerated() where parameter.kind == .matrix || index == head.index
+                {
                     try parameter.makePanels(on: context)
                 }
             }
@@ -174,10 +180,14 @@ public final class Trainer {
         }
         source = batch.source
         nextBatch = batch.index + 1
+        hasStepped = true
         let elapsed = (clock.now - start).components
-        let report = StepReport(
+        var report = StepReport(
             step: state.step, loss: loss.total, terms: loss.terms, rate: rate, gradientNorm: norm,
             tokens: batch.tokens.count, seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
+        if let arithmeticPeak {
+            report.utilization = operations(rows: batch.rows, context: batch.context) / report.seconds / arithmeticPeak
+        }
         for action in afterStep { try action.afterStep(report, of: self) }
         return report
     }
@@ -212,6 +222,9 @@ public final class Trainer {
             return model.replacing(weights: weights)
         }
     }
+
+    /// Saves the model as it is now as a directory, as `snapshot().save(to:)` does, without the copy.
+    public func saveModel(to directory: String) throws { try model.save(to: directory) }
 
     /// A trainer for a copy of the model as it is now, with the same objective, seed and context and another optimizer,
     /// on one worker: what pruning and other methods retrain with.
@@ -253,33 +266,6 @@ public final class Trainer {
             mustAgree = false
         }
         try checkFits(rows: batch.rows, context: batch.context)
-    }
-
-    /// Throws if batches of this shape need more memory than the machine has left. Every step does this for itself; do it
-    /// before to learn it before the first batch is made.
-    public func checkFits(rows: Int, context: Int) throws(TrainingError) {
-        guard checkedShapes.insert([rows, context]).inserted else { return }
-        let share = (rows + microBatches - 1) / microBatches
-        let (together, overflow) = share.multipliedReportingOverflow(by: reducer.concurrency)
-        let needed = overflow ? .max : MemoryEstimate(architecture).activationBytes(rows: together, context: context)
-        if let available = MemoryBudget.available(), needed > available {
-            checkedShapes.remove([rows, context])
-            throw .doesNotFit(rows: rows, context: context, needed: needed, available: available)
-        }
-    }
-
-    /// What a run with batches of this shape needs in memory, found without computing anything.
-    public func memoryPlan(rows: Int, context: Int) throws(TrainingError) -> MemoryPlan {
-        let share = (rows + microBatches - 1) / microBatches
-        let tokens = Tokens(ids: [Int32](repeating: 0, count: share * context), batch: share, length: context)
-        let microBatch = MicroBatch(
-            tokens: tokens, targets: [Int32](repeating: 0, count: share * context), scale: 1, seed: seed, stream: 0,
-            architecture: architecture)
-        let weights = parameters.reduce(0) { $0 + 4 * $1.value.count }
-        return MemoryPlan(
-            weights: weights, gradients: weights * reducer.concurrency, optimizer: state.bytes,
-            panels: parameters.reduce(0) { $0 + ($1.panels?.bytes ?? 0) },
-            activations: try reducer.planActivations(for: microBatch))
     }
 
     private func notFinite(_ quantity: String, _ value: Double) -> TrainingError {

@@ -20,18 +20,28 @@ extension Subcommand {
             let configuration = try configuration(
                 named: name, vocabulary: arguments.int("vocabulary", in: 2...1 << 24) ?? 256)
             let steps = try arguments.int("steps", in: 1...100_000) ?? 5
-            let seed = try arguments.seed()
-            let makeModel = { try Model(configuration, seed: seed) }
+            let picture = arguments.string("svg")
+            if let picture { try Output.prepareFile(picture) }
+            let (trainer, options) = try prepared(configuration, arguments, on: context)
             if arguments.has("lines") {
-                try StepMeasurement.writeLines(makeModel, arguments, steps: steps, on: context)
+                try StepMeasurement.writeLines(trainer, options, steps: steps)
                 return
             }
-            let measurement = try StepMeasurement(makeModel, arguments, steps: steps, on: context)
-            if let path = arguments.string("svg") { try measurement.svg().write(toFile: path, atomically: true, encoding: .utf8) }
+            let measurement = try StepMeasurement(trainer, options, steps: steps)
+            if let picture { try measurement.svg().write(toFile: picture, atomically: true, encoding: .utf8) }
             if arguments.has("json") {
                 try Output.show(measurement.pairs, as: arguments)
             } else {
                 try Output.write(measurement.table)
             }
         })
+
+    /// A trainer, without the model that it has copied.
+    private static func prepared(
+        _ configuration: ModelConfiguration, _ arguments: Arguments, on context: Context
+    ) throws -> (Trainer, TrainingOptions) {
+        let model = try Model(configuration, seed: try arguments.seed())
+        let options = try TrainingOptions(arguments, model: model)
+        return (try options.trainer(model, objective: LanguageModel(), on: context), options)
+    }
 }
