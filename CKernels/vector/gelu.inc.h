@@ -75,11 +75,13 @@ CK_VECTOR vfloat vlogistic(vfloat t, bool coarse, vfloat *e) {
 #endif
 }
 
-// x / (1 + exp(-2u)): the negative side keeps its relative accuracy, where 1 + tanh u would cancel.
+// x / (1 + exp(-2u)): the negative side keeps its relative accuracy, where 1 + tanh u would cancel. At -10 that is
+// -1e-37, and stays there.
 CK_VECTOR vfloat vgelu_tanh(vfloat x, bool coarse) {
+  x = vmax((vfloat)(-10.0f), x);
   vfloat square = x * x, e;
   vfloat t = x * vfma(square, (vfloat)(-CK_GELU_SLOPE * CK_GELU_CUBIC), (vfloat)(-CK_GELU_SLOPE));
-  return x * vlogistic(vmin((vfloat)(126.0f), t), coarse, &e);
+  return x * vlogistic(t, coarse, &e);
 }
 
 // With s = 1 / (1 + e), e = exp(-2u): (x s)' = s + x s (1 - s) 2u' = s (1 + x 2u' e s).
