@@ -76,7 +76,7 @@ final class ActivationArena {
     }
 
     private var mode = Mode.watching
-    private var plans: [Key: Plan] = [:] // by the first request
+    private var plans: [Key: Plan] = [:]  // by the first request
     private var requests: [Request] = []
     private var next = 0
     /// Memory outside of the plan: held by somebody (and by which request), and free.

@@ -58,7 +58,9 @@ extension UInt16: Activation {
         try AlambicKernels.gelu(x.span, form: .tanh, into: y.mutableSpan, on: context)
     }
 
-    static func geluBackward(_ dy: HalfTensor, _ x: HalfTensor, into dx: HalfTensor, on context: Context) throws(KernelError) {
+    static func geluBackward(_ dy: HalfTensor, _ x: HalfTensor, into dx: HalfTensor, on context: Context)
+        throws(KernelError)
+    {
         try AlambicKernels.geluBackward(dy.span, x.span, form: .tanh, into: dx.mutableSpan, on: context)
     }
 
@@ -77,7 +79,8 @@ extension UInt16: Activation {
     }
 
     static func causalAttentionBackward(
-        _ gradient: HalfTensor, qkv: HalfTensor, output: HalfTensor, logSumExp: Tensor, heads: Int, into target: HalfTensor, on context: Context
+        _ gradient: HalfTensor, qkv: HalfTensor, output: HalfTensor, logSumExp: Tensor, heads: Int,
+        into target: HalfTensor, on context: Context
     ) throws(KernelError) {
         let shape = output.shape
         try AlambicKernels.causalAttentionBackward(

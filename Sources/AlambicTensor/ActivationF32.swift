@@ -71,7 +71,8 @@ extension Float: Activation {
     }
 
     static func causalAttentionBackward(
-        _ gradient: Tensor, qkv: Tensor, output: Tensor, logSumExp: Tensor, heads: Int, into target: Tensor, on context: Context
+        _ gradient: Tensor, qkv: Tensor, output: Tensor, logSumExp: Tensor, heads: Int, into target: Tensor,
+        on context: Context
     ) throws(KernelError) {
         let shape = output.shape
         try AlambicKernels.causalAttentionBackward(

@@ -174,7 +174,8 @@ extension Tape {
             // The sums over no rows at all are zeros.
             let nothing = gradient.rows(0..<0)
             try columnSum(
-                nothing.span, rows: 0, columns: gradient.count, into: gradient.mutableSpan, store: .replace, on: context)
+                nothing.span, rows: 0, columns: gradient.count, into: gradient.mutableSpan, store: .replace, on: context
+            )
         }
         return gradient
     }

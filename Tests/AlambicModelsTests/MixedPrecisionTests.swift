@@ -98,7 +98,8 @@ import Testing
         var bytes: [Recomputation: Int] = [:]
         for recomputation in Recomputation.allCases {
             let tape = try Tape(
-                model.trainableParameters(), dtype: .bf16, recomputation: recomputation, execution: .noted, on: .default)
+                model.trainableParameters(), dtype: .bf16, recomputation: recomputation, execution: .noted, on: .default
+            )
             let ids = [Int32](repeating: 1, count: 3 * 33)
             func forward() throws(KernelError) {
                 try tape.begin(seed: 2, gradients: .replace)

@@ -31,7 +31,9 @@ struct ResidualLinearOperation<Element: Activation>: Operation {
     let result: GradientSlot
 
     func backward(on tape: Tape) throws(KernelError) {
-        guard let slot = tape.takeGradient(of: result), let gradient = slot.gradient.flatMap(Float.tensor) else { return }
+        guard let slot = tape.takeGradient(of: result), let gradient = slot.gradient.flatMap(Float.tensor) else {
+            return
+        }
         try tape.addGradient(to: residual, sharing: gradient, rounded: slot.rounded)
         tape.execution.stage("residual gradient", bytes: Double(gradient.count) * 6)
         let branch = try Element.branchGradient(gradient, rounded: slot.rounded, dropout: dropout, on: tape)
