@@ -117,9 +117,22 @@ CK_VECTOR vint CK_NAME(finish_whole)(const ck_finish *finish) {
   return finish->sums == CK_S32 ? (vint)(-1) : (vint)(0);
 }
 
-// One pass: pairs of rows, `vectors` (1 or 2) whole vectors of each, from column j of the part on.
-CK_VECTOR void CK_NAME(finish_pairs)(const finish_part *part, size_t j, size_t vectors, ck_epilogue_function function,
-                                     bool residual, ck_type type) {
+// Two rows of `vectors` whole vectors, n elements from one to the next.
+CK_VECTOR void CK_NAME(finish_store_pairs)(void *to, ck_type type, size_t e, size_t n, size_t vectors, const vfloat *v,
+                                           const CK_NAME(finish_quantizer) * quantizer) {
+  if (type == CK_BF16 && vectors == 2) {
+    vstore_bf16_pair((uint16_t *)to + e, v[0], v[1]);
+    vstore_bf16_pair((uint16_t *)to + e + n, v[2], v[3]);
+  } else {
+    for (size_t i = 0; i < 2 * vectors; ++i)
+      CK_NAME(finish_store)(to, type, e + i / vectors * n + i % vectors * CK_LANES, CK_LANES, v[i], quantizer);
+  }
+}
+
+// One pass: pairs of rows, `vectors` (1 or 2) whole vectors of each, from column j of the part on. What is saved, and
+// the operand of a function, have the type of C.
+CK_VECTOR void CK_NAME(finish_pairs)(const finish_part *part, size_t j, size_t vectors, bool saves,
+                                     ck_epilogue_function function, bool residual, ck_type type) {
   const ck_finish *finish = part->finish;
   const ck_epilogue *epilogue = &finish->epilogue;
   CK_NAME(finish_columns) columns[2];
@@ -128,7 +141,7 @@ CK_VECTOR void CK_NAME(finish_pairs)(const finish_part *part, size_t j, size_t v
   CK_NAME(finish_quantizer) quantizer = CK_NAME(finish_quantizer_of)(epilogue);
   vint whole = CK_NAME(finish_whole)(finish);
   const float *sums = part->sums + j, *scales = part->row_scales;
-  const void *addend = epilogue->residual;
+  const void *addend = epilogue->residual, *operand = epilogue->operand;
   void *c = finish->c;
   ck_type operand_type = epilogue->operand_type;
   size_t stride = part->stride, step = part->row_step, n = finish->n, e = part->row * n + part->column + j;
@@ -138,7 +151,13 @@ CK_VECTOR void CK_NAME(finish_pairs)(const finish_part *part, size_t j, size_t v
       size_t r = i / vectors, k = i % vectors;
       v[i] = CK_NAME(finish_scale)(sums + r * stride + k * CK_LANES, whole, scales[r * step], columns[k]);
     }
-    for (size_t i = 0; i < 2 * vectors; ++i) v[i] = CK_NAME(finish_call)(function, v[i], v[i]);
+    if (saves) CK_NAME(finish_store_pairs)(epilogue->saved, type, e, n, vectors, v, &quantizer);
+    for (size_t i = 0; i < 2 * vectors; ++i) {
+      vfloat other = v[i];
+      if (takes_operand(function))
+        other = CK_NAME(finish_load)(operand, type, e + i / vectors * n + i % vectors * CK_LANES, CK_LANES);
+      v[i] = CK_NAME(finish_call)(function, v[i], other);
+    }
 #define FINISH_ADD(type)                                                                                               \
   for (size_t i = 0; i < 2 * vectors; ++i)                                                                             \
     v[i] += CK_NAME(finish_load)(addend, type, e + i / vectors * n + i % vectors * CK_LANES, CK_LANES);
@@ -146,38 +165,34 @@ CK_VECTOR void CK_NAME(finish_pairs)(const finish_part *part, size_t j, size_t v
     if (residual && operand_type == CK_BF16) FINISH_ADD(CK_BF16)
     if (residual && operand_type == CK_F16) FINISH_ADD(CK_F16)
 #undef FINISH_ADD
-    if (type == CK_BF16 && vectors == 2) {
-      vstore_bf16_pair((uint16_t *)c + e, v[0], v[1]);
-      vstore_bf16_pair((uint16_t *)c + e + n, v[2], v[3]);
-    } else {
-      for (size_t i = 0; i < 2 * vectors; ++i)
-        CK_NAME(finish_store)(c, type, e + i / vectors * n + i % vectors * CK_LANES, CK_LANES, v[i], &quantizer);
-    }
+    CK_NAME(finish_store_pairs)(c, type, e, n, vectors, v, &quantizer);
   }
 }
 
 // All but an odd last row. Returns the columns that are done.
-#define FINISH_ONE_PASS(name, function, residual, type)                                                                \
+#define FINISH_ONE_PASS(name, saves, function, residual, type)                                                         \
   static size_t CK_NAME(name)(const finish_part *part) {                                                               \
     size_t j = 0;                                                                                                      \
     for (; j + 2 * CK_LANES <= part->columns; j += 2 * CK_LANES)                                                       \
-      CK_NAME(finish_pairs)(part, j, 2, function, residual, type);                                                     \
+      CK_NAME(finish_pairs)(part, j, 2, saves, function, residual, type);                                              \
     if (j + CK_LANES <= part->columns) {                                                                               \
-      CK_NAME(finish_pairs)(part, j, 1, function, residual, type);                                                     \
+      CK_NAME(finish_pairs)(part, j, 1, saves, function, residual, type);                                              \
       j += CK_LANES;                                                                                                   \
     }                                                                                                                  \
     return j;                                                                                                          \
   }
-FINISH_ONE_PASS(finish_f32, CK_EPILOGUE_NONE, false, CK_F32)
-FINISH_ONE_PASS(finish_bf16, CK_EPILOGUE_NONE, false, CK_BF16)
-FINISH_ONE_PASS(finish_f16, CK_EPILOGUE_NONE, false, CK_F16)
-FINISH_ONE_PASS(finish_s8, CK_EPILOGUE_NONE, false, CK_S8)
-FINISH_ONE_PASS(finish_residual_f32, CK_EPILOGUE_NONE, true, CK_F32)
-FINISH_ONE_PASS(finish_residual_bf16, CK_EPILOGUE_NONE, true, CK_BF16)
-FINISH_ONE_PASS(finish_gelu_tanh_f32, CK_EPILOGUE_GELU_TANH, false, CK_F32)
-FINISH_ONE_PASS(finish_gelu_tanh_bf16, CK_EPILOGUE_GELU_TANH, false, CK_BF16)
-FINISH_ONE_PASS(finish_silu_f32, CK_EPILOGUE_SILU, false, CK_F32)
-FINISH_ONE_PASS(finish_silu_bf16, CK_EPILOGUE_SILU, false, CK_BF16)
+FINISH_ONE_PASS(finish_f32, false, CK_EPILOGUE_NONE, false, CK_F32)
+FINISH_ONE_PASS(finish_bf16, false, CK_EPILOGUE_NONE, false, CK_BF16)
+FINISH_ONE_PASS(finish_f16, false, CK_EPILOGUE_NONE, false, CK_F16)
+FINISH_ONE_PASS(finish_s8, false, CK_EPILOGUE_NONE, false, CK_S8)
+FINISH_ONE_PASS(finish_residual_f32, false, CK_EPILOGUE_NONE, true, CK_F32)
+FINISH_ONE_PASS(finish_residual_bf16, false, CK_EPILOGUE_NONE, true, CK_BF16)
+FINISH_ONE_PASS(finish_gelu_tanh_f32, false, CK_EPILOGUE_GELU_TANH, false, CK_F32)
+FINISH_ONE_PASS(finish_gelu_tanh_bf16, false, CK_EPILOGUE_GELU_TANH, false, CK_BF16)
+FINISH_ONE_PASS(finish_silu_f32, false, CK_EPILOGUE_SILU, false, CK_F32)
+FINISH_ONE_PASS(finish_silu_bf16, false, CK_EPILOGUE_SILU, false, CK_BF16)
+FINISH_ONE_PASS(finish_saved_gelu_tanh_bf16, true, CK_EPILOGUE_GELU_TANH, false, CK_BF16)
+FINISH_ONE_PASS(finish_gelu_tanh_gradient_bf16, false, CK_EPILOGUE_GELU_TANH_GRADIENT, false, CK_BF16)
 #undef FINISH_ONE_PASS
 
 typedef size_t CK_NAME(finish_one_pass)(const finish_part *part);
@@ -191,9 +206,17 @@ static CK_NAME(finish_one_pass) * CK_NAME(finish_way)(const finish_part *part) {
       [CK_EPILOGUE_GELU_TANH] = {{[CK_F32] = CK_NAME(finish_gelu_tanh_f32),
                                   [CK_BF16] = CK_NAME(finish_gelu_tanh_bf16)}},
       [CK_EPILOGUE_SILU] = {{[CK_F32] = CK_NAME(finish_silu_f32), [CK_BF16] = CK_NAME(finish_silu_bf16)}},
+      [CK_EPILOGUE_GELU_TANH_GRADIENT] = {{[CK_BF16] = CK_NAME(finish_gelu_tanh_gradient_bf16)}},
   };
   const ck_epilogue *epilogue = &part->finish->epilogue;
-  if (epilogue->saved || part->mask) return NULL;
+  if (part->mask) return NULL;
+  // Layers of training that end in gelu, forward and back: all in bf16.
+  const bool alike = part->finish->type == CK_BF16 && epilogue->operand_type == CK_BF16;
+  if (takes_operand(epilogue->function) && !alike) return NULL;
+  if (epilogue->saved) {
+    const bool gelu = epilogue->function == CK_EPILOGUE_GELU_TANH && !epilogue->residual;
+    return alike && gelu ? CK_NAME(finish_saved_gelu_tanh_bf16) : NULL;
+  }
   return ways[epilogue->function][epilogue->residual != NULL][part->finish->type];
 }
 
