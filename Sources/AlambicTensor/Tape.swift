@@ -52,8 +52,8 @@ public final class Tape: Graph {
     ///
     /// - Parameters:
     ///   - gradients: where the gradients go; zeros of its own by default.
-    ///   - dtype: what products compute with. With `.bf16`, matrices get ``Parameter/panels``; where several tapes share
-    ///     parameters, make these before.
+    ///   - dtype: what products compute with. Unless it is `.f32`, matrices get ``Parameter/panels``; where several tapes
+    ///     share parameters, make these before.
     ///   - recomputation: what to compute again instead of keeping it.
     ///   - execution: whether kernels run as they are called, or all of a pass at once.
     public init(

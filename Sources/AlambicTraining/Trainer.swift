@@ -107,12 +107,12 @@ public final class Trainer {
         let parameters = try kernels { () throws(KernelError) in try model.trainableParameters() }
         self.parameters = parameters
         self.model = model.replacing(weights: parameters.map { .f32($0.value) })
-        if dtype != .f32 {
+        if let product = dtype.weightProduct, let headProduct = dtype.headProduct {
             let head = architecture.head
             try kernels { () throws(KernelError) in
                 for (index, parameter) in parameters.enumerated() where parameter.kind == .matrix || index == head.index
                 {
-                    try parameter.makePanels(on: context)
+                    try parameter.makePanels(index == head.index ? headProduct : product, on: context)
                 }
             }
         }
@@ -207,6 +207,13 @@ public final class Trainer {
             try state.step(
                 parameters, gradients: gradients, clip: NormClip(norm: normMemory, limit: clipping ?? .infinity),
                 panels: parameters.map(\.panelsOfValue), on: noted)
+            if parameters.contains(where: \.panelsFollow) {
+                let bytes = parameters.reduce(0) {
+                    $0 + ($1.panelsFollow ? 4 * $1.value.count + ($1.panels?.bytes ?? 0) : 0)
+                }
+                updates.stage("int8 weights", bytes: Double(bytes))
+                for parameter in parameters { try parameter.rebuildPanels(on: noted) }
+            }
             try updates.run()
             let norm = normMemory.span[0]
             if !norm.isFinite { state.revokeStep() }

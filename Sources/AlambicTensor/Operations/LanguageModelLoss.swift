@@ -34,6 +34,7 @@ extension Tape {
         let counted = targets.count { $0 >= 0 }
         guard counted > 0 else { return 0 }
         let losses = try floats([rows, 1])
+        try prepareHead(head)
         execution.keep(targets)
         try addGradient(to: hidden.slot, Element.self) { target throws(KernelError) in
             let chunk = headChunk(rows: rows, vocabulary: vocabulary)

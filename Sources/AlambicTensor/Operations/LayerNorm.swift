@@ -55,7 +55,7 @@ extension Tape {
     ) throws(KernelError) -> Variable {
         switch dtype {
         case .f32: try layerNorm(x, gain, bias, epsilon, Float.self)
-        case .bf16: try layerNorm(x, gain, bias, epsilon, UInt16.self)
+        case .bf16, .int8Mixed: try layerNorm(x, gain, bias, epsilon, UInt16.self)
         }
     }
 

@@ -181,40 +181,43 @@ extension Tape {
         _ x: DenseTensor<Element>, _ weight: ParameterID, into c: DenseTensor<Output>, epilogue: borrowing Epilogue
     ) throws(KernelError) {
         let weights = self.weights(weight)
-        if Element.self == Float.self {
+        if let panels = try panels(weight)?.forward {
+            try multiply(x, by: panels, into: c, epilogue: epilogue)
+        } else {
             try matmul(
                 .f32, M: x.rows, N: weights.rows, K: weights.columns, x.span, .asIs, weights.span, .transposed,
                 into: c.mutableSpan, as: .bf16, epilogue: epilogue, on: context)
-        } else {
-            try matmul(
-                M: x.rows, x.span, try panels(weight).forward, into: c.mutableSpan, epilogue: epilogue, on: context)
         }
     }
 
     /// c = epilogue(g W).
-    func multiplyBack<Gradient: MatrixElement, Element: Activation>(
+    func multiplyBack<Gradient: Activation, Element: Activation>(
         _ gradient: DenseTensor<Gradient>, _ weight: ParameterID, into c: DenseTensor<Element>,
         epilogue: borrowing Epilogue
     ) throws(KernelError) {
         let weights = self.weights(weight)
-        if Element.self == Float.self {
+        if let panels = try panels(weight)?.backward {
+            try multiply(gradient, by: panels, into: c, epilogue: epilogue)
+        } else {
             try matmul(
                 .f32, M: gradient.rows, N: weights.columns, K: weights.rows, gradient.span, .asIs, weights.span, .asIs,
                 into: c.mutableSpan, as: .bf16, epilogue: epilogue, on: context)
-        } else {
-            try matmul(
-                M: gradient.rows, gradient.span, try panels(weight).backward, into: c.mutableSpan, epilogue: epilogue,
-                on: context)
         }
     }
 
-    private func panels(_ weight: ParameterID) throws(KernelError) -> (forward: PackedMatrix, backward: PackedMatrix) {
+    /// What the weights are packed for; nil where products take them as they are.
+    private func panels(_ weight: ParameterID) throws(KernelError) -> WeightPanels? {
+        guard let product = dtype.weightProduct else { return nil }
         let parameter = parameters[weight.index]
-        if parameter.panels == nil { try parameter.makePanels(on: execution.base) }
-        guard let forward = parameter.panels?.forward, let backward = parameter.panels?.backward else {
-            preconditionFailure("\(parameter.path) has no panels")
-        }
-        return (forward, backward)
+        // A loss asks for the head's before, see there.
+        try parameter.makePanels(parameter.kind == .matrix ? product : dtype.headProduct ?? product, on: execution.base)
+        return parameter.panels
+    }
+
+    /// To be called before the first product with the head's weights, which may be packed otherwise than others are.
+    func prepareHead(_ head: ParameterID) throws(KernelError) {
+        guard let product = dtype.headProduct else { return }
+        try parameters[head.index].makePanels(product, on: execution.base)
     }
 
     private func stage(product weight: ParameterID, rows: Int, _ what: String = "forward") {
