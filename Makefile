@@ -4,12 +4,13 @@ DATA ?=
 OUT ?= out/demo
 BENCH_ARGUMENTS ?=
 TEST_ARGUMENTS ?=
+DTYPES_ARGUMENTS ?=
 TORCH ?=
 LLMC ?=
 TRAINING_ARGUMENTS ?=
 GRADIENTS ?= out/gradients-124m
 
-.PHONY: help deps demo bench peers peers-training gradients-124m test test-consumer lint format sanitize test-c test-arm64 docs clean
+.PHONY: help deps demo bench dtypes peers peers-training gradients-124m test test-consumer lint format sanitize test-c test-arm64 docs clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +24,10 @@ demo: deps ## train, distil, prune, quantize and report, on this machine (DATA=F
 
 bench: deps ## every kernel's speed as a fraction of this machine's limit (BENCH_ARGUMENTS="matmul --threads 1")
 	$(SWIFT) run bench $(BENCH_ARGUMENTS)
+
+dtypes: ## loss curves of f32, bf16 and int8-mixed training with the same seed (DATA=FILE DTYPES_ARGUMENTS="--steps 500")
+	$(SWIFT) build --product alambic
+	@sh scripts/dtypes.sh "$(DATA)" "$(if $(filter out/demo,$(OUT)),out/dtypes,$(OUT))" $(DTYPES_ARGUMENTS)
 
 peers: ## set up the competitors in .build/peers: torch, onnxruntime, oneDNN, OpenBLAS, llm.c
 	@TORCH="$(TORCH)" LLMC="$(LLMC)" sh scripts/peers.sh

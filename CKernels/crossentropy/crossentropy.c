@@ -39,7 +39,7 @@ static size_t rows_of_a_task(size_t vocabulary) { return ck_max(1, 8192 / vocabu
 
 static void run_plain(ck_worker *worker, const void *opaque) {
   const ck_crossentropy_job *job = opaque;
-  ck_for(worker, ck_ceil_div(job->rows, job->block), job->body, job);
+  ck_for_parts(worker, ck_ceil_div(job->rows, job->block), job->body, job);
 }
 
 static ck_status plain(const ck_context *context, ck_crossentropy_job job, ck_type type) {
@@ -83,7 +83,7 @@ ck_status ck_crossentropy_bf16(const ck_context *context, size_t rows, size_t vo
 
 static void run_distilling(ck_worker *worker, const void *opaque) {
   const ck_distillation_job *job = opaque;
-  ck_for(worker, ck_ceil_div(job->rows, job->block), job->body, job);
+  ck_for_parts(worker, ck_ceil_div(job->rows, job->block), job->body, job);
 }
 
 ck_status ck_distillation_f32(const ck_context *context, size_t rows, size_t vocabulary, const float *student,

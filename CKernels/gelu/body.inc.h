@@ -5,13 +5,6 @@
 #include "vector/gelu.inc.h"
 #include "vector/pairs.inc.h"
 
-// Results in bf16 need less than f32's accuracy of x / (1 + exp(-2u)). At -10 that is -1e-37, and stays there.
-CK_VECTOR vfloat CK_NAME(tanh_short)(vfloat x) {
-  x = vmax((vfloat)(-10.0f), x);
-  vfloat t = x * vfma(x * x, (vfloat)(-CK_GELU_SLOPE * CK_GELU_CUBIC), (vfloat)(-CK_GELU_SLOPE)), e;
-  return x * vlogistic(t, true, &e);
-}
-
 #if CK_LANES == 16
 CK_VECTOR vfloat CK_NAME(segmented)(const gelu_segments *segments, vfloat x) {
   vfloat u = vmax((vfloat)(-15.0f), vmin((vfloat)(15.0f), x + x));
@@ -32,11 +25,11 @@ CK_VECTOR vfloat CK_NAME(segmented)(const gelu_segments *segments, vfloat x) {
 
 // Types are constants where these are inlined. Going forward dy is not read.
 CK_VECTOR vfloat CK_NAME(gelu_tanh_forward)(vfloat dy, vfloat x, ck_type type) {
-  return type == CK_BF16 ? CK_NAME(tanh_short)(x) : vgelu_tanh(x);
+  return vgelu_tanh(x, type == CK_BF16);
 }
 CK_VECTOR vfloat CK_NAME(gelu_tanh_backward)(vfloat dy, vfloat x, ck_type type) {
-  return dy * (type == CK_BF16 ? SEGMENTED_OR(gelu_tanh_derivative_segments, x, vgelu_tanh_derivative(x))
-                               : vgelu_tanh_derivative(x));
+  return dy * (type == CK_BF16 ? SEGMENTED_OR(gelu_tanh_derivative_segments, x, vgelu_tanh_derivative(x, true))
+                               : vgelu_tanh_derivative(x, false));
 }
 CK_VECTOR vfloat CK_NAME(gelu_erf_forward)(vfloat dy, vfloat x, ck_type type) {
   // Without segments Phi stays at 8e-13 far out: x may not grow there.

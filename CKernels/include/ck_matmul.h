@@ -110,12 +110,14 @@ typedef struct ck_weights {
 // is on their own node when it is partitioned or replicated. CK_PLACE_NODE is CK_BAD_ARGUMENT.
 ck_status ck_packed_create(const ck_context *context, ck_product product, size_t n, size_t k, ck_weights weights,
                            ck_placement placement, ck_packed **out);
-// Zeros, to be filled by ck_packed_update: of a product whose weights are f32, bf16 or f16.
+// Zeros, to be filled by ck_packed_update: of a product whose weights are f32, bf16 or f16, or CK_PRODUCT_S8, which
+// then has column scales.
 ck_status ck_packed_create_zero(const ck_context *context, ck_product product, size_t n, size_t k,
                                 ck_placement placement, ck_packed **out);
 // Fills a packed B of f32, bf16 or f16 weights without column scales from f32, rounded to nearest, ties to even:
 // CK_TRANSPOSED from w [n, k], CK_AS_IS from w [k, n]. Work as any other, which a list may note: nobody may multiply
-// with `packed` while it runs.
+// with `packed` while it runs. CK_PRODUCT_S8 with column scales takes new ones: each column of B is quantized as
+// ck_quantize_rows_f32_s8 does a row. Optimizers' steps cannot do this on their way.
 ck_status ck_packed_update(const ck_context *context, ck_packed *packed, const float *w, ck_orientation orientation);
 // Both forms of a linear layer's weights w [rows, columns] in one pass over them: forward is CK_TRANSPOSED, n = rows;
 // backward CK_AS_IS, n = columns. Both are of the same product.

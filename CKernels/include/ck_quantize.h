@@ -13,6 +13,9 @@
 
 ck_status ck_quantize_rows_f32_s8(const ck_context *context, size_t rows, size_t columns, const float *x, int8_t *q,
                                   float *scale);
+// The same of bf16 rows, as if they were widened first.
+ck_status ck_quantize_rows_bf16_s8(const ck_context *context, size_t rows, size_t columns, const uint16_t *x, int8_t *q,
+                                   float *scale);
 ck_status ck_dequantize_rows_s8_f32(const ck_context *context, size_t rows, size_t columns, const int8_t *q,
                                     const float *scale, float *y);
 // 4-bit weights to f32: y[n,k] = (q[n,k] - 8) * scale[n, k / group], rounded once. nibbles: [rows, columns / 2], q of

@@ -99,6 +99,20 @@ static void finish_held(block *block) {
   block->held = 0;
 }
 
+// Lines that the epilogue of the coming tile will read or write besides C: a row has few of them, far from each other.
+static void fetch_for_epilogue(const ck_matmul_job *job, size_t row, size_t rows, size_t column, size_t columns) {
+  const ck_epilogue *epilogue = &job->finish.epilogue;
+  const size_t element = ck_type_bytes(epilogue->operand_type), bytes = columns * element;
+  for (size_t i = row; i < row + rows; i++) {
+    const size_t at = (i * job->n + column) * element;
+    for (size_t line = 0; line < bytes; line += 64) {
+      if (epilogue->operand) __builtin_prefetch((const char *)epilogue->operand + at + line);
+      if (epilogue->residual) __builtin_prefetch((const char *)epilogue->residual + at + line);
+      if (epilogue->saved) __builtin_prefetch((char *)epilogue->saved + at + line, 1);
+    }
+  }
+}
+
 // C[block's rows, panels from `panel` on]. While the panels of A pass, the panel of B that follows is fetched.
 static void multiply(block *block, panels panels, size_t panel) {
   const ck_matmul_job *job = block->job;
@@ -149,6 +163,7 @@ static void multiply(block *block, panels panels, size_t panel) {
     tile.next = p + 1 < block->count ? next + end * tile.next_stride
                                      : next + (follows ? columns * (finishes ? job->c_element : 4) : 0);
     tile.ahead = panels.ahead + p * share;
+    if (finishes && !holds) fetch_for_epilogue(job, block->row + start, end - start, column, columns);
     kernel->tile(&tile);
     if (finishes && !holds) {
       const float *scales = block->scales ? block->scales + start : job->finish.epilogue.row_scales;

@@ -94,11 +94,22 @@ static bool is_floating(ck_product product) {
 ck_status ck_packed_create_zero(const ck_context *context, ck_product product, size_t n, size_t k,
                                 ck_placement placement, ck_packed **out) {
   *out = NULL;
-  return is_floating(product) ? create(context, product, n, k, placement, out) : CK_BAD_ARGUMENT;
+  if (!is_floating(product) && product != CK_PRODUCT_S8) return CK_BAD_ARGUMENT;
+  ck_packed *packed;
+  ck_status status = create(context, product, n, k, placement, &packed);
+  if (status != CK_OK) return status;
+  if (product == CK_PRODUCT_S8) {
+    packed->column_scales = calloc(ck_max(n, 1), sizeof(float));
+    if (!packed->column_scales) return ck_packed_destroy(packed), CK_NO_MEMORY;
+  }
+  *out = packed;
+  return CK_OK;
 }
 
 // A step without a rule only packs.
 static ck_status update(const ck_context *context, ck_packed *forward, ck_packed *backward, const float *w) {
+  if ((forward ? forward : backward)->product == CK_PRODUCT_S8)
+    return ck_packed_requantize(context, forward, backward, w);
   const ck_step_matrix matrix = {
       .rows = forward ? forward->n : backward->k,
       .columns = forward ? forward->k : backward->n,

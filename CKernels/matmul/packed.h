@@ -12,4 +12,7 @@ struct ck_packed {
   float *column_scales; // n of them, or NULL
   size_t bytes;         // of one copy of the panels
 };
+
+// packed_s8.c: ck_packed_update and ck_packed_update_both of s8 weights with scales; forward or backward may be NULL.
+ck_status ck_packed_requantize(const ck_context *context, ck_packed *forward, ck_packed *backward, const float *w);
 #endif

@@ -8,13 +8,13 @@
 
 static const ck_variant variants[] = {CK_EACH_WIDTH(CK_WIDTH_VARIANT)};
 enum { VARIANTS = sizeof variants / sizeof *variants };
-typedef void quantize_row(size_t columns, const float *x, int8_t *q, float *scale);
+typedef void quantize_row(size_t columns, const void *x, int8_t *q, float *scale);
 typedef void dequantize_row(size_t columns, const int8_t *q, float scale, float *y);
 static const struct {
-  quantize_row *quantize;
+  quantize_row *quantize, *quantize_bf16;
   dequantize_row *dequantize;
 } kernels[] = {
-#define X(width) {quantize_row_##width, dequantize_row_##width},
+#define X(width) {quantize_row_##width, quantize_row_bf16_##width, dequantize_row_##width},
     CK_EACH_WIDTH(X)
 #undef X
 };
@@ -28,7 +28,8 @@ typedef struct {
   quantize_row *quantize;     // or
   dequantize_row *dequantize; // the other is NULL
   size_t rows, columns, rows_per_task;
-  const float *x;
+  const char *x;
+  size_t row_bytes; // of x
   int8_t *q;
   float *scale;
   const int8_t *bytes;
@@ -41,7 +42,7 @@ static void some_rows(ck_worker *worker, const void *argument, size_t task) {
   size_t from = task * j->rows_per_task, to = ck_min(from + j->rows_per_task, j->rows), n = j->columns;
   for (size_t i = from; i < to; i++)
     if (j->quantize)
-      j->quantize(n, j->x + i * n, j->q + i * n, j->scale + i);
+      j->quantize(n, j->x + i * j->row_bytes, j->q + i * n, j->scale + i);
     else
       j->dequantize(n, j->bytes + i * n, j->scales[i], j->y + i * n);
 }
@@ -61,8 +62,17 @@ static ck_status submit(const ck_context *context, job j) {
 
 ck_status ck_quantize_rows_f32_s8(const ck_context *context, size_t rows, size_t columns, const float *x, int8_t *q,
                                   float *scale) {
-  job j = {.rows = rows, .columns = columns, .x = x, .q = q, .scale = scale};
+  job j = {.rows = rows, .columns = columns, .x = (const char *)x, .q = q, .scale = scale};
   j.quantize = kernels[ck_first_allowed(variants, VARIANTS, context)].quantize;
+  j.row_bytes = columns * sizeof *x;
+  return submit(context, j);
+}
+
+ck_status ck_quantize_rows_bf16_s8(const ck_context *context, size_t rows, size_t columns, const uint16_t *x, int8_t *q,
+                                   float *scale) {
+  job j = {.rows = rows, .columns = columns, .x = (const char *)x, .q = q, .scale = scale};
+  j.quantize = kernels[ck_first_allowed(variants, VARIANTS, context)].quantize_bf16;
+  j.row_bytes = columns * sizeof *x;
   return submit(context, j);
 }
 

@@ -32,12 +32,13 @@ CK_VECTOR void CK_NAME(as_normal)(vuint *words, float mean, float deviation) {
 }
 
 // `streams`: out is 64-byte aligned and its lines go past the caches. The last, short group passes through a buffer of
-// its own: one whose address is taken in the loop would be written in every round.
+// its own: one whose address is taken in the loop would be written in every round. Blocks of one run have the same high
+// half; a span has a second run only where the lower half overflows.
 #define RANDOM(kind)                                                                                                   \
-  CK_VECTOR void CK_NAME(group_of_##kind)(const vphilox_keys *keys, uint64_t block, float mean, float deviation,       \
-                                          uint32_t *out, bool streams) {                                               \
+  CK_VECTOR void CK_NAME(group_of_##kind)(const vphilox_keys *keys, uint64_t block, vblock high, float mean,           \
+                                          float deviation, uint32_t *out, bool streams) {                              \
     vuint words[8];                                                                                                    \
-    vphilox_wide(keys, block, words);                                                                                  \
+    vphilox_run(keys, block, high, words);                                                                             \
     CK_NAME(as_##kind)(words, mean, deviation);                                                                        \
     for (int k = 0; k < 8; k++)                                                                                        \
       if (streams)                                                                                                     \
@@ -45,19 +46,28 @@ CK_VECTOR void CK_NAME(as_normal)(vuint *words, float mean, float deviation) {
       else                                                                                                             \
         __builtin_memcpy(out + k * CK_LANES, &words[k], sizeof words[k]);                                              \
   }                                                                                                                    \
-  static void CK_NAME(kind)(const ck_philox *philox, uint64_t block, size_t count, float mean, float deviation,        \
-                            uint32_t *out, bool streams) {                                                             \
+  static void CK_NAME(run_of_##kind)(const ck_philox *philox, uint64_t block, size_t count, float mean,                \
+                                     float deviation, uint32_t *out, bool streams) {                                   \
     enum { GROUP = 8 * CK_LANES };                                                                                     \
-    vphilox_keys keys = vphilox_spread(philox);                                                                        \
+    const vphilox_keys keys = vphilox_spread(philox);                                                                  \
+    const vblock high = block >> 32;                                                                                   \
     size_t i = 0;                                                                                                      \
     for (; i + GROUP <= count; i += GROUP)                                                                             \
-      CK_NAME(group_of_##kind)(&keys, block + i / 4, mean, deviation, out + i, streams);                               \
+      CK_NAME(group_of_##kind)(&keys, block + i / 4, high, mean, deviation, out + i, streams);                         \
     if (i < count) {                                                                                                   \
       uint32_t rest[GROUP];                                                                                            \
-      CK_NAME(group_of_##kind)(&keys, block + i / 4, mean, deviation, rest, false);                                    \
+      CK_NAME(group_of_##kind)(&keys, block + i / 4, high, mean, deviation, rest, false);                              \
       __builtin_memcpy(out + i, rest, (count - i) * sizeof *out);                                                      \
     }                                                                                                                  \
     if (streams) RANDOM_FENCE();                                                                                       \
+  }                                                                                                                    \
+  static void CK_NAME(kind)(const ck_philox *philox, uint64_t block, size_t count, float mean, float deviation,        \
+                            uint32_t *out, bool streams) {                                                             \
+    const uint64_t before = 4 * (0x100000000u - (block & 0xffffffffu));                                                \
+    const size_t first = before < count ? (size_t)before : count;                                                      \
+    CK_NAME(run_of_##kind)(philox, block, first, mean, deviation, out, streams);                                       \
+    if (first < count)                                                                                                 \
+      CK_NAME(run_of_##kind)(philox, block + first / 4, count - first, mean, deviation, out + first, false);           \
   }
 #if defined(__x86_64__)
 #define RANDOM_FENCE() __builtin_ia32_sfence() // other workers must see streamed lines after the barrier

@@ -20,6 +20,7 @@ typedef struct {
 #define vphilox_spread CK_NAME(ck_vphilox_spread)
 #define vphilox CK_NAME(ck_vphilox)
 #define vphilox_wide CK_NAME(ck_vphilox_wide)
+#define vphilox_run CK_NAME(ck_vphilox_run)
 #define vphilox_at CK_NAME(ck_vphilox_at)
 #define vphilox_rounds CK_NAME(ck_vphilox_rounds)
 #define vproduct CK_NAME(ck_vproduct)
@@ -63,10 +64,10 @@ CK_VECTOR vblock vproduct(vblock a, uint32_t b) { return (a & 0xffffffffu) * (ui
 // multiplications need.
 CK_VECTOR vblock vhigh(vblock p) { return (vblock)vodds((vuint)p, (vuint)p); }
 
-// The words of the blocks whose low counters are in c0, 2 * CK_LANES words for each of `vectors` (a constant where this
-// is inlined). They go side by side: one alone is a chain of dependent instructions as long as the processor's
-// scheduler, and two still wait for each other. Blocks sit so that interleaving neighbours within 128 bits, at the end,
-// puts their words in order.
+// The words of the blocks whose counters are in c0 and, high halves as low ones, in high; 2 * CK_LANES words for each
+// of `vectors` (a constant where this is inlined). They go side by side: one alone is a chain of dependent instructions
+// as long as the processor's scheduler, and two still wait for each other. Blocks sit so that interleaving neighbours
+// within 128 bits, at the end, puts their words in order.
 #if CK_LANES == 16
 #define CK_PHILOX_ORDER 0, 4, 1, 5, 2, 6, 3, 7
 #elif CK_LANES == 8
@@ -74,10 +75,10 @@ CK_VECTOR vblock vhigh(vblock p) { return (vblock)vodds((vuint)p, (vuint)p); }
 #else
 #define CK_PHILOX_ORDER 0, 1
 #endif
-CK_VECTOR void vphilox_rounds(const vphilox_keys *k, vblock *c0, const int vectors, vuint *words) {
+CK_VECTOR void vphilox_rounds(const vphilox_keys *k, vblock *c0, const vblock *high, const int vectors, vuint *words) {
   vblock c1[4], c2[4], c3[4];
   for (int i = 0; i < vectors; i++) {
-    c1[i] = c0[i] >> 32;
+    c1[i] = high[i];
     c2[i] = k->stream[0];
     c3[i] = k->stream[1];
   }
@@ -110,19 +111,37 @@ CK_VECTOR void vphilox_rounds(const vphilox_keys *k, vblock *c0, const int vecto
 // The words of blocks block ..< block + CK_LANES, in order.
 CK_VECTOR void vphilox(const vphilox_keys *k, uint64_t block, vuint words[4]) {
   const vblock order = {CK_PHILOX_ORDER};
-  vblock c0[2] = {block + order, block + CK_LANES / 2 + order};
-  vphilox_rounds(k, c0, 2, words);
+  vblock c0[2] = {block + order, block + CK_LANES / 2 + order}, high[2] = {c0[0] >> 32, c0[1] >> 32};
+  vphilox_rounds(k, c0, high, 2, words);
 }
 
-// The words of blocks block ..< block + 2 * CK_LANES, in order. Four vectors side by side where there are registers for
-// them.
-CK_VECTOR void vphilox_wide(const vphilox_keys *k, uint64_t block, vuint words[8]) {
-#if CK_LANES == 16
-  const vblock order = {CK_PHILOX_ORDER};
+// The words of blocks block ..< block + 2 * CK_LANES, in order, whose counters all have the high half `high`: what
+// depends on it alone, two of twenty multiplications and more, leaves the caller's loop. Four vectors side by side
+// where there are registers for them.
+CK_VECTOR void vphilox_run(const vphilox_keys *k, uint64_t block, vblock high, vuint words[8]) {
+  const vblock order = {CK_PHILOX_ORDER}, c1[4] = {high, high, high, high};
   vblock c0[4];
 #pragma clang loop unroll(full)
   for (int i = 0; i < 4; i++) c0[i] = block + (uint64_t)(i * CK_LANES / 2) + order;
-  vphilox_rounds(k, c0, 4, words);
+#if CK_LANES == 16
+  vphilox_rounds(k, c0, c1, 4, words);
+#else
+  vphilox_rounds(k, c0, c1, 2, words);
+  vphilox_rounds(k, c0 + 2, c1, 2, words + 4);
+#endif
+}
+
+// The same of any blocks.
+CK_VECTOR void vphilox_wide(const vphilox_keys *k, uint64_t block, vuint words[8]) {
+#if CK_LANES == 16
+  const vblock order = {CK_PHILOX_ORDER};
+  vblock c0[4], c1[4];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 4; i++) {
+    c0[i] = block + (uint64_t)(i * CK_LANES / 2) + order;
+    c1[i] = c0[i] >> 32;
+  }
+  vphilox_rounds(k, c0, c1, 4, words);
 #else
   vphilox(k, block, words);
   vphilox(k, block + CK_LANES, words + 4);
@@ -131,9 +150,12 @@ CK_VECTOR void vphilox_wide(const vphilox_keys *k, uint64_t block, vuint words[8
 
 // The words of blocks[0], blocks[1], ... blocks[CK_LANES - 1].
 CK_VECTOR void vphilox_at(const vphilox_keys *k, const uint64_t *blocks, vuint words[4]) {
-  vblock c0[2];
+  vblock c0[2], high[2];
   __builtin_memcpy(c0, blocks, sizeof c0);
-  for (int i = 0; i < 2; i++) c0[i] = __builtin_shufflevector(c0[i], c0[i], CK_PHILOX_ORDER);
-  vphilox_rounds(k, c0, 2, words);
+  for (int i = 0; i < 2; i++) {
+    c0[i] = __builtin_shufflevector(c0[i], c0[i], CK_PHILOX_ORDER);
+    high[i] = c0[i] >> 32;
+  }
+  vphilox_rounds(k, c0, high, 2, words);
 }
 #undef CK_PHILOX_ORDER

@@ -75,21 +75,23 @@ CK_VECTOR vfloat vlogistic(vfloat t, bool coarse, vfloat *e) {
 #endif
 }
 
-// x / (1 + exp(-2u)): the negative side keeps its relative accuracy, where 1 + tanh u would cancel.
-CK_VECTOR vfloat vgelu_tanh(vfloat x) {
-  vfloat square = x * x;
+// x / (1 + exp(-2u)): the negative side keeps its relative accuracy, where 1 + tanh u would cancel. At -10 that is
+// -1e-37, and stays there.
+CK_VECTOR vfloat vgelu_tanh(vfloat x, bool coarse) {
+  x = vmax((vfloat)(-10.0f), x);
+  vfloat square = x * x, e;
   vfloat t = x * vfma(square, (vfloat)(-CK_GELU_SLOPE * CK_GELU_CUBIC), (vfloat)(-CK_GELU_SLOPE));
-  return x / (1.0f + vexp2(t));
+  return x * vlogistic(t, coarse, &e);
 }
 
 // With s = 1 / (1 + e), e = exp(-2u): (x s)' = s + x s (1 - s) 2u' = s (1 + x 2u' e s).
 // Beyond |x| = 10 the derivative is 0 or 1 to within 1e-37, and staying inside keeps e finite.
-CK_VECTOR vfloat vgelu_tanh_derivative(vfloat x) {
+CK_VECTOR vfloat vgelu_tanh_derivative(vfloat x, bool coarse) {
   x = vmax((vfloat)(-10.0f), vmin((vfloat)(10.0f), x));
   vfloat square = x * x;
   vfloat t = x * vfma(square, (vfloat)(-CK_GELU_SLOPE * CK_GELU_CUBIC), (vfloat)(-CK_GELU_SLOPE));
   vfloat slope = vfma(square, (vfloat)(3 * CK_2_SQRT_2_OVER_PI * CK_GELU_CUBIC), (vfloat)(CK_2_SQRT_2_OVER_PI));
-  vfloat e = vexp2(t), s = 1.0f / (1.0f + e);
+  vfloat e, s = vlogistic(t, coarse, &e);
   return s * vfma(x * slope, e * s, (vfloat)(1.0f));
 }
 

@@ -18,32 +18,16 @@ struct StepMeasurement {
     private(set) var peak = 0.0
     private(set) var copy = 0.0
 
-    init(_ model: Model, _ arguments: Arguments, steps: Int, on context: Context) throws {
-        let options = try TrainingOptions(arguments, model: model)
-        let trainer = try options.trainer(model, objective: LanguageModel(), on: context)
+    init(_ trainer: Trainer, _ options: TrainingOptions, steps: Int) throws {
+        try trainer.checkFits(rows: options.rows, context: options.context)
         dtype = options.dtype
         configuration = "\(options.rows) x \(options.context) tokens, \(options.dtype.rawValue)"
         let tokens = options.rows * options.context
         self.tokens = tokens
         plan = try trainer.memoryPlan(rows: options.rows, context: options.context)
-        let limits = try MachineLimits(options.dtype, on: context)
-        let vocabulary = Int32(clamping: model.architecture.vocabulary)
-        var state = options.seed
-        func batch(_ index: Int) -> Batch {
-            let ids = (0...tokens).map { _ -> Int32 in
-                // Lehmer's generator in 64 bits: which tokens these are does not matter.
-                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-                return Int32(truncatingIfNeeded: (state >> 33) % UInt64(vocabulary))
-            }
-            return Batch(
-                tokens: Tokens(ids: Array(ids.dropLast()), batch: options.rows, length: options.context),
-                targets: Array(ids.dropFirst()), index: index)
-        }
-        var index = 0
-        func step() throws -> StepReport {
-            defer { index += 1 }
-            return try trainer.step(batch(index))
-        }
+        let limits = try MachineLimits(options.dtype, on: trainer.context)
+        var batches = RandomBatches(options, vocabulary: trainer.architecture.vocabulary)
+        func step() throws -> StepReport { try trainer.step(batches.next()) }
         for _ in 0..<3 { _ = try step() }
         var reports: [StepReport] = []
         for _ in 0..<steps {
@@ -54,13 +38,30 @@ struct StepMeasurement {
         losses = reports.map(\.loss)
         let profile = StepProfile()
         trainer.profile = profile
-        profiledSteps = min(steps, 3)
+        let profiledSteps = max(1, min(steps, 50))
+        self.profiledSteps = profiledSteps
         for _ in 0..<profiledSteps { _ = try step() }
         self.profile = profile
-        operations = profile.entries.reduce(0) { $0 + $1.operations } / Double(min(steps, 3))
+        operations = profile.entries.reduce(0) { $0 + $1.operations } / Double(profiledSteps)
         (peak, copy) = (limits.peak, limits.copy)
     }
 
+    /// Runs steps and writes `{"step", "ns", "tokens", "loss"}` for each, for those who compare programs.
+    static func writeLines(_ trainer: Trainer, _ options: TrainingOptions, steps: Int) throws {
+        var batches = RandomBatches(options, vocabulary: trainer.architecture.vocabulary)
+        for _ in 0..<steps {
+            let batch = batches.next()
+            let (report, seconds) = try timed { try trainer.step(batch) }
+            try Output.write(
+                "{\"step\": \(report.step), \"ns\": \(Int(seconds * 1e9)), \"tokens\": \(report.tokens), "
+                    + "\"loss\": \(report.loss)}\n")
+        }
+    }
+
+    /// What took time, the longest first: steps that were fused into others have none.
+    var entries: [StepProfile.Entry] {
+        profile.entries.filter { $0.nanoseconds > 0 }.sorted { $0.nanoseconds > $1.nanoseconds }
+    }
     var best: Double { seconds.min() ?? 0 }
     var median: Double { seconds.sorted()[seconds.count / 2] }
     /// The share of the arithmetic's peak that the step's products and attention reach.
@@ -79,7 +80,7 @@ struct StepMeasurement {
             ("utilization", utilization), ("planned_bytes", plan.total), ("peak_memory_bytes", peakMemory()),
             (
                 "entries",
-                profile.entries.map { entry -> [String: Any] in
+                entries.map { entry -> [String: Any] in
                     [
                         "name": entry.name, "calls": entry.calls / profiledSteps,
                         "ns": entry.nanoseconds / Double(profiledSteps),
@@ -93,20 +94,23 @@ struct StepMeasurement {
 
     /// The table that a person reads, in 80 columns.
     var table: String {
-        var text = "\(configuration)\n\(plan.description), peak of the process \(peakMemory() / 1_000_000) MB\n"
+        let memory = "\(plan.description), peak of the process \(peakMemory() / 1_000_000) MB"
+        var text = "\(configuration)\n\(wrapped(memory, width: 80).joined(separator: "\n"))\n"
         text += String(
             format: "step: best %.2f ms, median %.2f ms, %.0f tokens/s, %.0f %% of %.0f Gop/s\n\n", best * 1e3,
             median * 1e3, Double(tokens) / best, utilization * 100, peak * 1e-9)
         let all = profile.nanoseconds
-        text += "operation".padding(toLength: 34, withPad: " ", startingAt: 0)
+        text +=
+            "operation".padding(toLength: 34, withPad: " ", startingAt: 0)
             + "calls        ms  share   Gop/s   GB/s  limit\n"
-        for entry in profile.entries.sorted(by: { $0.nanoseconds > $1.nanoseconds }) {
+        for entry in entries {
             let name = entry.name.padding(toLength: 34, withPad: " ", startingAt: 0)
             let per = Double(profiledSteps)
             let rate = { (amount: Double) in
                 amount > 0 ? String(format: "%.0f", amount / entry.nanoseconds) : "-"
             }
-            text += name
+            text +=
+                name
                 + String(
                     format: "%5d %9.3f %5.1f%% %@ %@  %@\n", entry.calls / profiledSteps,
                     entry.nanoseconds * 1e-6 / per, entry.nanoseconds / all * 100, right(rate(entry.operations), 7),
@@ -121,6 +125,35 @@ struct StepMeasurement {
     }
 }
 
+/// Batches of tokens that nobody can predict.
+private struct RandomBatches {
+    private let options: TrainingOptions
+    private let vocabulary: UInt64
+    private var state: UInt64
+    private var index = 0
+
+    init(_ options: TrainingOptions, vocabulary: Int) {
+        self.options = options
+        self.vocabulary = UInt64(vocabulary)
+        state = options.seed
+    }
+
+    mutating func next() -> Batch {
+        let count = options.rows * options.context
+        var ids: [Int32] = []
+        ids.reserveCapacity(count + 1)
+        for _ in 0...count {
+            // A linear congruential generator (Knuth's MMIX): which tokens these are does not matter.
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            ids.append(Int32(truncatingIfNeeded: (state >> 33) % vocabulary))
+        }
+        defer { index += 1 }
+        return Batch(
+            tokens: Tokens(ids: Array(ids.dropLast()), batch: options.rows, length: options.context),
+            targets: Array(ids.dropFirst()), index: index)
+    }
+}
+
 /// The most memory that the process had at any time, in bytes.
 func peakMemory() -> Int {
     // VmHWM, in KiB; getrusage would count what the program was before it became this one.
@@ -131,7 +164,7 @@ func peakMemory() -> Int {
 
 /// What the machine can do at best, measured between the steps.
 final class MachineLimits {
-    private let type: PeakType
+    private let dtype: TrainingDType
     private let context: Context
     private let traffic: TrafficProbe
     private(set) var peak = 0.0
@@ -139,18 +172,13 @@ final class MachineLimits {
 
     init(_ dtype: TrainingDType, on context: Context) throws {
         self.context = context
-        type = dtype == .f32 ? .f32 : .bf16
+        self.dtype = dtype
         traffic = try TrafficProbe(count: 1 << 22, on: context)
         for _ in 0..<3 { try measure() }
     }
 
     func measure() throws {
-        let (operations, time) = try timed {
-            // Without bf16 arithmetic, products of bf16 run in f32.
-            if let operations = try arithmeticProbe(type, iterations: 200_000, on: context) { return operations }
-            return try arithmeticProbe(.f32, iterations: 200_000, on: context) ?? 0
-        }
-        peak = max(peak, operations / time)
+        peak = max(peak, try arithmeticPeak(dtype, on: context, runs: 1))
         let (bytes, copyTime) = try timed { try traffic.run(.copy, on: context) }
         copy = max(copy, Double(bytes) / copyTime)
     }

@@ -1,7 +1,8 @@
 import CKernels
 
-/// The packed forms of a matrix of weights `[outputs, inputs]`, which an optimizer's step rebuilds from the new weights in
-/// the same pass: what mixed-precision training multiplies with.
+/// The packed forms of a matrix of weights `[outputs, inputs]`: what mixed-precision training multiplies with. An
+/// optimizer's step rebuilds them from the new weights in the same pass, but for int8 ones, whose scales depend on whole
+/// rows and columns.
 ///
 /// Whoever updates them sees to it that no product with them runs meanwhile.
 public struct WeightPanels: Sendable {
@@ -10,7 +11,7 @@ public struct WeightPanels: Sendable {
     /// N = inputs, K = outputs: what `dY · W` multiplies with.
     public let backward: PackedMatrix?
 
-    /// One form or both, of the same product (`.bf16`, `.f16` or `.f32`).
+    /// One form or both, of the same product (`.bf16`, `.f16`, `.f32` or `.s8`).
     public init(forward: PackedMatrix? = nil, backward: PackedMatrix? = nil) {
         if let forward, let backward {
             precondition(
@@ -23,6 +24,9 @@ public struct WeightPanels: Sendable {
         self.forward = forward
         self.backward = backward
     }
+
+    /// Whether an optimizer's step can rebuild them on its way.
+    public var followSteps: Bool { (forward ?? backward)?.product != .s8 }
 
     /// Bytes of both.
     public var bytes: Int { (forward?.bytes ?? 0) + (backward?.bytes ?? 0) }

@@ -8,13 +8,19 @@ import AlambicKernels
 /// its elements, and the step that wanted the place gets other memory.
 final class ActivationArena {
     /// The element types that are asked for.
-    enum Kind { case f32, bf16 }
+    enum Kind { case f32, bf16, s8 }
 
     private struct Key: Hashable {
         let count: Int
         let kind: Kind
 
-        var bytes: Int { count * (kind == .f32 ? 4 : 2) }
+        var bytes: Int {
+            switch kind {
+            case .f32: 4 * count
+            case .bf16: 2 * count
+            case .s8: count
+            }
+        }
     }
 
     /// What one step asks for, in order.
@@ -24,16 +30,18 @@ final class ActivationArena {
         var end = Int.max
     }
 
-    /// A memory of either type. (Not `AnyObject`: with Swift 6.3 a class of another module that a generic function makes and
+    /// A memory of one of the types. (Not `AnyObject`: with Swift 6.3 a class of another module that a generic function makes and
     /// stores as one is never released.)
     private struct Part {
         var f32: Memory<Float>?
         var bf16: Memory<UInt16>?
+        var s8: Memory<Int8>?
 
         init(_ key: Key) throws(KernelError) {
             switch key.kind {
             case .f32: f32 = try Memory(count: key.count)
             case .bf16: bf16 = try Memory(count: key.count)
+            case .s8: s8 = try Memory(count: key.count)
             }
         }
 
@@ -41,12 +49,16 @@ final class ActivationArena {
             switch key.kind {
             case .f32: f32 = Memory(in: owner, at: offset, count: key.count)
             case .bf16: bf16 = Memory(in: owner, at: offset, count: key.count)
+            case .s8: s8 = Memory(in: owner, at: offset, count: key.count)
             }
         }
 
         /// Whether nobody else holds it.
         var isFree: Bool {
-            mutating get { f32 == nil ? isKnownUniquelyReferenced(&bf16) : isKnownUniquelyReferenced(&f32) }
+            mutating get {
+                if f32 != nil { return isKnownUniquelyReferenced(&f32) }
+                return bf16 != nil ? isKnownUniquelyReferenced(&bf16) : isKnownUniquelyReferenced(&s8)
+            }
         }
     }
 
@@ -76,7 +88,7 @@ final class ActivationArena {
     }
 
     private var mode = Mode.watching
-    private var plans: [Key: Plan] = [:] // by the first request
+    private var plans: [Key: Plan] = [:]  // by the first request
     private var requests: [Request] = []
     private var next = 0
     /// Memory outside of the plan: held by somebody (and by which request), and free.
@@ -110,6 +122,12 @@ final class ActivationArena {
     /// A memory of `count` 16-bit elements with arbitrary contents.
     func halves(_ count: Int) throws(KernelError) -> Memory<UInt16> {
         guard let memory = try take(Key(count: count, kind: .bf16)).bf16 else { preconditionFailure("no halves") }
+        return memory
+    }
+
+    /// A memory of `count` signed bytes with arbitrary contents.
+    func bytes(_ count: Int) throws(KernelError) -> Memory<Int8> {
+        guard let memory = try take(Key(count: count, kind: .s8)).s8 else { preconditionFailure("no bytes") }
         return memory
     }
 

@@ -59,4 +59,13 @@ public final class Execution {
         guard let profile, let list else { return }
         profile.begin(name(), in: list, operations: operations, bytes: bytes)
     }
+
+    /// Says that the kernels from here to `endInterlude` are something that the present stage needs.
+    func beginInterlude(_ name: @autoclosure () -> String, bytes: Double) { stage(name(), bytes: bytes) }
+
+    /// Goes on with the stage that was interrupted.
+    func endInterlude() {
+        guard let profile, let list else { return }
+        profile.resume(in: list)
+    }
 }

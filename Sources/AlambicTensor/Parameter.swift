@@ -44,7 +44,7 @@ public final class Parameter: @unchecked Sendable {
     private var transformed: Tensor?
     /// What stands between the raw weights and the forward pass, if anything. Change it between steps only.
     public var transform: (any WeightTransform)?
-    /// The effective weights packed for bf16 products, where a tape wants them.
+    /// The effective weights packed for bf16 or int8 products, where a tape wants them.
     public private(set) var panels: WeightPanels?
     /// Whether the panels are those of `value`.
     private var panelsAreCurrent = false
@@ -110,21 +110,35 @@ public final class Parameter: @unchecked Sendable {
         }
     }
 
-    /// Packs the effective weights for bf16 products, from now on at each `refresh()`.
-    public func makePanels(on context: Context) throws(KernelError) {
+    /// Packs the effective weights for products of this kind (`.bf16` or `.s8`), from now on at each `refresh()`; nothing
+    /// where there are panels already.
+    public func makePanels(_ product: Product, on context: Context) throws(KernelError) {
         guard panels == nil else { return }
         let (rows, columns) = (value.rows, value.columns)
         let panels = WeightPanels(
-            forward: try PackedMatrix(empty: .bf16, N: rows, K: columns, on: context),
-            backward: try PackedMatrix(empty: .bf16, N: columns, K: rows, on: context))
+            forward: try PackedMatrix(empty: product, N: rows, K: columns, on: context),
+            backward: try PackedMatrix(empty: product, N: columns, K: rows, on: context))
         let weights = effective
         try panels.update(from: weights.span, on: context)
         self.panels = panels
         panelsAreCurrent = true
     }
 
-    /// The panels that an update of `value` is to rebuild on its way: none where they are made of transformed weights.
-    public var panelsOfValue: WeightPanels? { transform == nil ? panels : nil }
+    /// The panels that an update of `value` is to rebuild on its way: none where they are made of transformed weights, or
+    /// follow in a pass of their own.
+    public var panelsOfValue: WeightPanels? {
+        trains && transform == nil && panels?.followSteps == true ? panels : nil
+    }
+
+    /// Whether panels of `value` wait for ``rebuildPanels(on:)`` after an update.
+    public var panelsFollow: Bool { trains && transform == nil && panels?.followSteps == false }
+
+    /// Rebuilds the panels that an update of `value` could not rebuild on its way. May be noted right after the update.
+    public func rebuildPanels(on context: Context) throws(KernelError) {
+        guard panelsFollow, let panels else { return }
+        let weights = value
+        try panels.update(from: weights.span, on: context)
+    }
 
     /// To be called by whoever writes `value` without rebuilding ``panelsOfValue``: what was packed of it is out of date.
     public func valueChanged() { panelsAreCurrent = false }

@@ -52,6 +52,12 @@ public final class StepProfile {
         stages.append((i, list.count))
     }
 
+    /// Says that what is noted from here on belongs to the stage before the last one.
+    func resume(in list: OperationList) {
+        precondition(stages.count >= 2, "no stage was interrupted")
+        stages.append((stages[stages.count - 2].entry, list.count))
+    }
+
     /// Forgets what was noted and not run.
     func clear() { stages.removeAll(keepingCapacity: true) }
 

@@ -42,6 +42,8 @@ public final class Tape: Graph {
     private var seed: UInt64 = 0
     private var stream: UInt64 = 0
     private var trains = true
+    /// Whether the adapters' dropout drops anything.
+    private(set) var adaptersDrop = true
 
     /// What is known so far of the gradient of a variable.
     struct Slot {
@@ -54,8 +56,8 @@ public final class Tape: Graph {
     ///
     /// - Parameters:
     ///   - gradients: where the gradients go; zeros of its own by default.
-    ///   - dtype: what products compute with. With `.bf16`, matrices get ``Parameter/panels``; where several tapes share
-    ///     parameters, make these before.
+    ///   - dtype: what products compute with. Unless it is `.f32`, matrices get ``Parameter/panels``; where several tapes
+    ///     share parameters, make these before.
     ///   - recomputation: what to compute again instead of keeping it.
     ///   - execution: whether kernels run as they are called, or all of a pass at once.
     public init(
@@ -77,11 +79,12 @@ public final class Tape: Graph {
     ///   - seed: the key of the dropout masks.
     ///   - stream: below 2^46, different for every micro-batch of a training run, so that masks differ.
     ///   - dropout: whether `dropout` does anything.
+    ///   - adapterDropout: whether the dropout of adapters drops anything; if not, the operations stay.
     ///   - refreshing: whether to ask the weight transforms for new effective weights. Of several tapes over the same
     ///     parameters one does it, before the others start.
     ///   - store: whether this step's gradients are added to those in `gradients`, or take their place.
     public func begin(
-        seed: UInt64, stream: UInt64 = 0, dropout: Bool = true, refreshing: Bool = true,
+        seed: UInt64, stream: UInt64 = 0, dropout: Bool = true, adapterDropout: Bool = true, refreshing: Bool = true,
         gradients store: Store = .accumulate
     ) throws(KernelError) {
         precondition(stream < 1 << 46, "stream \(stream) is not below 2^46")
@@ -94,6 +97,7 @@ public final class Tape: Graph {
         self.stream = stream
         dropouts = 0
         trains = dropout
+        adaptersDrop = adapterDropout
         if refreshing {
             for parameter in parameters { try parameter.refresh(on: execution.base) }
         }
@@ -181,8 +185,11 @@ extension Tape {
     func accumulatingGradient(_ id: ParameterID) throws(KernelError) -> Tensor {
         let gradient = gradients[id]
         if store(id) == .replace {
-            try execution.finish()
-            if !execution.plans { gradient.zero() }
+            // The sums over no rows at all are zeros.
+            let nothing = gradient.rows(0..<0)
+            try columnSum(
+                nothing.span, rows: 0, columns: gradient.count, into: gradient.mutableSpan, store: .replace, on: context
+            )
         }
         return gradient
     }

@@ -72,6 +72,21 @@ public enum TrainingDType: String, Sendable, CaseIterable {
     /// Matrix products, saved activations and their gradients in bf16; weights, their gradients, moments, the residual
     /// stream, statistics, sums and losses in f32 (Micikevicius et al., 2018; Kalamkar et al., 2019).
     case bf16
+    /// As ``bf16``, but the forward and input-gradient products of matrices in int8, with a scale for each token and one
+    /// for each output (forward) or input (backward) of the weights (Wortsman et al., 2023, SwitchBack; Xi et al., 2024,
+    /// Jetfire). Weight gradients, attention and the head stay in bf16.
+    case int8Mixed = "int8-mixed"
+
+    /// The product that a matrix of weights is packed for; nil where products take the weights as they are.
+    public var weightProduct: Product? {
+        switch self {
+        case .f32: nil
+        case .bf16: .bf16
+        case .int8Mixed: .s8
+        }
+    }
+    /// The same for the head's weights. A rounding of theirs is one of the logits, which nothing averages out.
+    public var headProduct: Product? { self == .f32 ? nil : .bf16 }
 }
 
 /// What the forward pass keeps for the backward pass.

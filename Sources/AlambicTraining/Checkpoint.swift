@@ -39,7 +39,7 @@ extension Trainer {
             throw .notFinite(
                 step: step, quantity: "weight '\(parameter.path)'", value: .nan, lastCheckpoint: lastCheckpoint)
         }
-        let model = adapters == nil ? try snapshot() : nil
+        let model = liveModel
         do {
             try AtomicDirectory.write(to: URL(fileURLWithPath: directory), keeping: { _ in false }) { temporary in
                 if let model { try model.write(into: temporary) } else { try writeAdapters(into: temporary) }
@@ -159,10 +159,20 @@ extension Trainer {
         }
     }
 
+    /// Settings that decide about the bits of all that follows, by the command's options.
+    private static let options = [
+        "dtype": "dtype", "recompute": "recompute", "micro_batches": "micro-batches", "lora.rank": "rank",
+        "lora.alpha": "alpha", "lora.dropout": "adapter-dropout", "lora.base": "base",
+    ]
+
     static func differences(now: [String: String], then: [String: String]) -> [String] {
-        Set(now.keys).union(then.keys).sorted().compactMap { key in
+        // Checkpoints from before there was a choice.
+        let then = then.merging(["dtype": "f32", "recompute": "none"]) { old, _ in old }
+        return Set(now.keys).union(then.keys).sorted().compactMap { key in
             guard now[key] != then[key] else { return nil }
-            return "\(key) was \(then[key] ?? "not set") and is \(now[key] ?? "not set")"
+            let difference = "\(key) was \(then[key] ?? "not set") and is \(now[key] ?? "not set")"
+            guard let old = then[key], now[key] != nil, let option = options[key] else { return difference }
+            return "\(difference) (--\(option) \(old) goes on with it)"
         }
     }
 

@@ -18,6 +18,12 @@ public protocol GradientReducer: AnyObject {
     /// The bytes that values and gradients of a micro-batch of this shape need on each worker, where that is known.
     func planActivations(for microBatch: MicroBatch) throws(TrainingError) -> Int?
 
+    /// The same for another recomputation: a trial that computes nothing and keeps nothing.
+    func planActivations(for microBatch: MicroBatch, recomputation: Recomputation) throws(TrainingError) -> Int?
+
+    /// The loss of a micro-batch that is not learned from; nil for whoever cannot measure one.
+    func loss(of microBatch: MicroBatch) throws(TrainingError) -> Loss?
+
     /// Loss and gradients of a step, summed over its micro-batches. The gradients stay valid until the next call.
     func sum(of microBatches: [MicroBatch]) throws(TrainingError) -> (Loss, GradientSet)
 }
@@ -28,6 +34,14 @@ extension GradientReducer {
 
     /// Not known.
     public func planActivations(for microBatch: MicroBatch) throws(TrainingError) -> Int? { nil }
+
+    /// Not known.
+    public func planActivations(
+        for microBatch: MicroBatch, recomputation: Recomputation
+    ) throws(TrainingError) -> Int? { nil }
+
+    /// Not measured.
+    public func loss(of microBatch: MicroBatch) throws(TrainingError) -> Loss? { nil }
 }
 
 /// One worker computes all micro-batches, one after the other, on the trainer's own context.
@@ -54,6 +68,22 @@ public final class SingleWorker: GradientReducer {
     public func planActivations(for microBatch: MicroBatch) throws(TrainingError) -> Int? {
         guard let worker else { return nil }
         return try kernels { () throws(KernelError) in try worker.planActivations(for: microBatch) }
+    }
+
+    /// By walking through a step on a tape of its own over the same weights and gradients.
+    public func planActivations(
+        for microBatch: MicroBatch, recomputation: Recomputation
+    ) throws(TrainingError) -> Int? {
+        guard let worker else { return nil }
+        return try kernels { () throws(KernelError) in
+            try worker.planActivations(for: microBatch, recomputation: recomputation)
+        }
+    }
+
+    /// The loss of the forward pass.
+    public func loss(of microBatch: MicroBatch) throws(TrainingError) -> Loss? {
+        guard let worker else { return nil }
+        return try kernels { () throws(KernelError) in try worker.loss(of: microBatch) }
     }
 
     /// Loss and gradients of a step, summed over its micro-batches.

@@ -1,10 +1,13 @@
 import AlambicFiles
 import Foundation
 
-/// Appends one line of JSON for every step to a file: `step`, `loss`, `rate`, `gradient_norm`, `tokens_per_s`.
+/// Appends one line of JSON for every step to a file: `step`, `loss`, `rate`, `gradient_norm`, `tokens_per_s`, `seconds`,
+/// `utilization` where the peak is known, `loss_<term>` where the loss has several, `held_loss` where it was measured.
 public final class MetricsLog: AfterStep {
     /// The file.
     public let path: String
+    /// What measures the loss on held-out text after some of the steps.
+    public var heldOut: HeldOutLoss?
     private let step: Int
     private var file: FileHandle?
 
@@ -58,8 +61,12 @@ public final class MetricsLog: AfterStep {
 
     /// Does its work after the update.
     public func afterStep(_ report: StepReport, of trainer: Trainer) throws(TrainingError) {
+        var line = report.json.line
+        if let loss = try heldOut?.measure(after: report.step, of: trainer) {
+            line = "\(line.dropLast()),\"held_loss\":\(JSON.number(loss).line)}"
+        }
         do {
-            try (file ?? open()).write(contentsOf: Data((report.json.line + "\n").utf8))
+            try (file ?? open()).write(contentsOf: Data((line + "\n").utf8))
         } catch {
             throw .badSetting("cannot write metrics to '\(path)': \(error)")
         }

@@ -16,6 +16,18 @@ public struct StepReport: Sendable {
     public let tokens: Int
     /// Wall-clock time of the step.
     public let seconds: Double
+    /// The share of the arithmetic's peak (``Trainer/arithmeticPeak``) that the step reached, where that is known.
+    public var utilization: Double?
+
+    /// A report of a step that somebody else made.
+    public init(
+        step: Int, loss: Double, terms: [String: Double] = [:], rate: Double, gradientNorm: Double, tokens: Int,
+        seconds: Double, utilization: Double? = nil
+    ) {
+        (self.step, self.loss, self.terms, self.rate) = (step, loss, terms, rate)
+        (self.gradientNorm, self.tokens, self.seconds) = (gradientNorm, tokens, seconds)
+        self.utilization = utilization
+    }
 
     /// Tokens per second.
     public var tokensPerSecond: Double { Double(tokens) / max(seconds, 1e-9) }
@@ -25,7 +37,9 @@ public struct StepReport: Sendable {
         var object: JSONObject = [
             "step": .number(step), "loss": .number(loss), "rate": .number(rate),
             "gradient_norm": .number(gradientNorm), "tokens_per_s": .number(tokensPerSecond.rounded()),
+            "seconds": .number(seconds),
         ]
+        if let utilization { object["utilization"] = .number(utilization) }
         for (name, value) in terms.sorted(by: { $0.key < $1.key }) { object["loss_\(name)"] = .number(value) }
         return .object(object)
     }

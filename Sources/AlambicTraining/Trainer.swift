@@ -49,12 +49,17 @@ public final class Trainer {
     private let tokenizer: (any Tokenizer)?
     /// The digest of the weights that the run started from, for checkpoints.
     let startDigest: String
-    private let reducer: any GradientReducer
+    let reducer: any GradientReducer
     private let updates: NotedUpdate
     /// Where the time of steps goes, as long as somebody wants to know: operation by operation, with the optimizer's pass
     /// and what is between the kernels (`host`), so that the entries sum to the whole.
     public var profile: StepProfile? { didSet { reducer.measure(profile) } }
-    private var checkedShapes: Set<[Int]> = []
+    /// The shapes of batches that are known to fit, and whether a step has put everything into memory.
+    var checkedShapes: Set<[Int]> = []
+    private(set) var hasStepped = false
+    /// Operations per second of the arithmetic that products use, where somebody has measured it: reports then say what
+    /// share of it a step reached.
+    public var arithmeticPeak: Double?
 
     /// A trainer for a copy of a model's weights.
     ///
@@ -122,12 +127,13 @@ public final class Trainer {
         self.adapters = adapters
         self.architecture = architecture
         (startConfiguration, tokenizer) = (model.configuration, model.tokenizer)
-        if dtype != .f32 {
-            let head = architecture.head
+        if let product = dtype.weightProduct, let headProduct = dtype.headProduct {
+            // Before several tapes share them. The head and adapters, which come after the walk, are not in int8.
+            let (head, walk) = (architecture.head.index, architecture.parameters.count)
             try kernels { () throws(KernelError) in
                 for (index, parameter) in parameters.enumerated()
-                where parameter.isDense && (parameter.kind == .matrix || index == head.index) {
-                    try parameter.makePanels(on: context)
+                where parameter.isDense && (parameter.kind == .matrix || index == head) {
+                    try parameter.makePanels(index == head || index >= walk ? headProduct : product, on: context)
                 }
             }
         }
@@ -199,10 +205,14 @@ public final class Trainer {
         }
         source = batch.source
         nextBatch = batch.index + 1
+        hasStepped = true
         let elapsed = (clock.now - start).components
-        let report = StepReport(
+        var report = StepReport(
             step: state.step, loss: loss.total, terms: loss.terms, rate: rate, gradientNorm: norm,
             tokens: batch.tokens.count, seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
+        if let arithmeticPeak {
+            report.utilization = operations(rows: batch.rows, context: batch.context) / report.seconds / arithmeticPeak
+        }
         for action in afterStep { try action.afterStep(report, of: self) }
         return report
     }
@@ -222,6 +232,13 @@ public final class Trainer {
             try state.step(
                 parameters, gradients: gradients, clip: NormClip(norm: normMemory, limit: clipping ?? .infinity),
                 panels: parameters.map(\.panelsOfValue), on: noted)
+            if parameters.contains(where: \.panelsFollow) {
+                let bytes = parameters.reduce(0) {
+                    $0 + ($1.panelsFollow ? 4 * $1.value.count + ($1.panels?.bytes ?? 0) : 0)
+                }
+                updates.stage("int8 weights", bytes: Double(bytes))
+                for parameter in parameters { try parameter.rebuildPanels(on: noted) }
+            }
             try updates.run()
             let norm = normMemory.span[0]
             if !norm.isFinite { state.revokeStep() }
@@ -237,6 +254,24 @@ public final class Trainer {
                 architecture: architecture, weights: try denseWeights(), tokenizer: tokenizer,
                 configuration: startConfiguration)
         }
+    }
+
+    /// Saves the model as it is now as a directory, as `snapshot().save(to:)` does, without the copy.
+    ///
+    /// Where adapters are trained they are merged, for which there is a copy meanwhile.
+    ///
+    /// - Parameter floats: what dense weights are written as, `.f32` or `.bf16`.
+    public func saveModel(to directory: String, floats: DType = .f32) throws {
+        try (try liveModel ?? snapshot()).save(to: directory, floats: floats)
+    }
+
+    /// Configuration and layers over the parameters' own weights, so it must not leave this object; nil with adapters, where
+    /// the weights of no model are in memory.
+    var liveModel: Model? {
+        guard adapters == nil else { return nil }
+        return Model(
+            architecture: architecture, weights: parameters.map { .f32($0.value) }, tokenizer: tokenizer,
+            configuration: startConfiguration)
     }
 
     /// A trainer for a copy of the model as it is now, with the same objective, seed and context and another optimizer,
@@ -279,34 +314,6 @@ public final class Trainer {
             mustAgree = false
         }
         try checkFits(rows: batch.rows, context: batch.context)
-    }
-
-    /// Throws if batches of this shape need more memory than the machine has left. Every step does this for itself; do it
-    /// before to learn it before the first batch is made.
-    public func checkFits(rows: Int, context: Int) throws(TrainingError) {
-        guard checkedShapes.insert([rows, context]).inserted else { return }
-        let share = (rows + microBatches - 1) / microBatches
-        let (together, overflow) = share.multipliedReportingOverflow(by: reducer.concurrency)
-        let needed = overflow ? .max : MemoryEstimate(architecture).activationBytes(rows: together, context: context)
-        if let available = MemoryBudget.available(), needed > available {
-            checkedShapes.remove([rows, context])
-            throw .doesNotFit(rows: rows, context: context, needed: needed, available: available)
-        }
-    }
-
-    /// What a run with batches of this shape needs in memory, found without computing anything.
-    public func memoryPlan(rows: Int, context: Int) throws(TrainingError) -> MemoryPlan {
-        let share = (rows + microBatches - 1) / microBatches
-        let tokens = Tokens(ids: [Int32](repeating: 0, count: share * context), batch: share, length: context)
-        let microBatch = MicroBatch(
-            tokens: tokens, targets: [Int32](repeating: 0, count: share * context), scale: 1, seed: seed, stream: 0,
-            architecture: architecture)
-        let gradients = parameters.reduce(0) { $0 + 4 * $1.gradientShape.count }
-        return MemoryPlan(
-            weights: parameters.reduce(0) { $0 + $1.bytes }, gradients: gradients * reducer.concurrency,
-            optimizer: state.bytes,
-            panels: parameters.reduce(0) { $0 + ($1.panels?.bytes ?? 0) },
-            activations: try reducer.planActivations(for: microBatch))
     }
 
     private func notFinite(_ quantity: String, _ value: Double) -> TrainingError {

@@ -5,8 +5,8 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
     /// The loss or the gradient became NaN or infinite in the step of this number, counted from 1. Weights and optimizer
     /// are as they were before that step.
     case notFinite(step: Int, quantity: String, value: Double, lastCheckpoint: String?)
-    /// A batch needs more memory than there is.
-    case doesNotFit(rows: Int, context: Int, needed: Int, available: Int)
+    /// A batch needs more memory than there is; with the settings of `remedy` it would not.
+    case doesNotFit(rows: Int, context: Int, needed: Int, available: Int, remedy: MemoryRemedy? = nil)
     /// A model with its gradients and optimizer needs more memory than there is.
     case modelDoesNotFit(parameters: Int, needed: Int, available: Int)
     /// A batch cannot be cut into equal micro-batches.
@@ -39,12 +39,13 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
             "the \(quantity) became \(value) in step \(step); "
                 + (checkpoint.map { "the last good checkpoint is '\($0)'" } ?? "there is no checkpoint yet")
                 + ": lower the learning rate or clip gradients"
-        case .doesNotFit(let rows, let context, let needed, let available):
+        case .doesNotFit(let rows, let context, let needed, let available, let remedy):
             "a batch of \(rows) sequences of \(context) tokens needs about \(megabytes(needed)) and "
-                + "\(megabytes(available)) are available: use a smaller batch, a shorter context or more micro-batches"
+                + "\(megabytes(available)) are available: "
+                + (remedy?.description ?? "use a smaller batch, a shorter context or more micro-batches")
         case .modelDoesNotFit(let parameters, let needed, let available):
             "training \(parameters) parameters needs about \(megabytes(needed)) and \(megabytes(available)) are "
-                + "available: use a smaller model, or an optimizer that remembers less"
+                + "available: use a smaller model, or an optimizer that remembers less, such as adamw8bit"
         case .notDivisible(let rows, let microBatches):
             "a batch of \(rows) sequences cannot be cut into \(microBatches) equal micro-batches: "
                 + "make the batch a multiple of \(microBatches)"

@@ -68,10 +68,33 @@ public final class Worker: @unchecked Sendable {
     /// The bytes that a micro-batch of this shape needs for its values and their gradients: found by walking through a
     /// step of it without computing anything. Later steps of that shape use the places found.
     public func planActivations(for microBatch: MicroBatch) throws(KernelError) -> Int {
+        try planActivations(for: microBatch, on: tape)
+    }
+
+    /// The same with another recomputation, on a tape that goes again.
+    public func planActivations(
+        for microBatch: MicroBatch, recomputation: Recomputation
+    ) throws(KernelError) -> Int {
+        let trial = try Tape(
+            tape.parameters, gradients: tape.gradients, dtype: tape.dtype, recomputation: recomputation,
+            execution: .noted, on: context)
+        return try planActivations(for: microBatch, on: trial)
+    }
+
+    private func planActivations(for microBatch: MicroBatch, on tape: Tape) throws(KernelError) -> Int {
         try tape.planned { () throws(KernelError) in
             try tape.begin(seed: microBatch.seed, stream: microBatch.stream, refreshing: false, gradients: .replace)
             _ = try lossFunction.loss(of: microBatch, on: tape)
         }
+    }
+
+    /// The loss of a micro-batch that is not learned from. It uses the memory of a step of this shape, gradients
+    /// included, so those of the last ``sum(of:)`` are not valid any more. Adapters drop nothing.
+    public func loss(of microBatch: MicroBatch) throws(KernelError) -> Loss {
+        try tape.begin(
+            seed: microBatch.seed, stream: microBatch.stream, adapterDropout: false, refreshing: false,
+            gradients: .replace)
+        return try lossFunction.loss(of: microBatch, on: tape)
     }
 
     /// Where the time of the passes goes, as long as somebody wants to know.

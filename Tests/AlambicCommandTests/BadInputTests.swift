@@ -12,6 +12,10 @@ import Testing
         (["train", "--seed", "x", "--data", "TEXT"], "--seed"),
         (["train", "--data", "TEXT", "--model", "gpt-huge", "--out", "OUT"], "gpt-huge"),
         (["train", "--data", "TEXT", "--optimizer", "magic", "--out", "OUT"], "magic"),
+        (["train", "--data", "TEXT", "--dtype", "f8", "--out", "OUT"], "bf16"),
+        (["train", "--data", "TEXT", "--recompute", "some", "--out", "OUT"], "blocks"),
+        (["train", "--data", "TEXT", "--evaluate-every", "0", "--out", "OUT"], "--evaluate-every"),
+        (["train", "--data", "TEXT", "--memory", "0", "--out", "OUT"], "--memory"),
         (["train", "--data", "TEXT", "--batch", "3", "--micro-batches", "2", "--out", "OUT"], "--micro-batches"),
         (["prune", "--model", "x", "--data", "TEXT", "--sparsity", "1.5", "--out", "OUT"], "1.5"),
         (["prune", "--model", "x", "--data", "TEXT", "--sparsity", "-0.1", "--out", "OUT"], "-0.1"),
@@ -19,6 +23,7 @@ import Testing
         (["prune", "--model", "x", "--method", "magic", "--sparsity", "0.5", "--out", "OUT"], "magic"),
         (["quantize", "--model", "x", "--scheme", "int3", "--out", "OUT"], "int3"),
         (["distill", "--teacher", "x", "--data", "TEXT", "--mixing", "2", "--out", "OUT"], "--mixing"),
+        (["finetune", "--model", "x", "--data", "TEXT", "--base", "int3", "--out", "OUT"], "int3"),
         (["generate", "--model", "x", "--prompt", "a", "--top-p", "0"], "--top-p"),
         (["generate", "--model", "x"], "--prompt"),
     ])

@@ -34,6 +34,17 @@ import Testing
             #expect(
                 zip(scales, expected.scales).allSatisfy { $0 == $1 || $0.isNaN && $1.isNaN },
                 "\(label), \(rows) x \(columns), \(what): \(scales) against \(expected.scales)")
+            // bf16 rows are those that they widen to.
+            let halves = x.map { UInt16($0.bitPattern >> 16) }
+            let wide = Self.reference(halves.map { Float(bitPattern: UInt32($0) << 16) }, rows: rows, columns: columns)
+            var (halfQ, halfScales) = (q, scales)
+            try quantizeRows(
+                bf16: halves.span, rows: rows, columns: columns, into: halfQ.mutableSpan,
+                scales: halfScales.mutableSpan, on: context)
+            #expect(halfQ == wide.q, "\(label), \(rows) x \(columns), \(what), bf16")
+            #expect(
+                zip(halfScales, wide.scales).allSatisfy { $0 == $1 || $0.isNaN && $1.isNaN },
+                "\(label), \(rows) x \(columns), \(what), bf16")
             var y = [Float](repeating: 99, count: rows * columns)
             try dequantizeRows(
                 q.span, scales: scales.span, rows: rows, columns: columns, into: y.mutableSpan, on: context)

@@ -16,10 +16,10 @@ from training_shapes import SHAPES, chosen
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILT = os.path.join(ROOT, ".build", "peers")
-# What is run as ours. {dropout} is `--dropout RATE` where the shape has one, and nothing elsewhere.
+# What is run as ours.
 OURS = (
-    "{root}/.build/release/bench training --shape {shape} --dtype {dtype} --steps {steps} --threads {threads}"
-    " --output jsonl {dropout}"
+    "{root}/.build/release/alambic profile --lines --model {model} --vocabulary {vocabulary} --batch {batch}"
+    " --context {length} --dropout {rate} --dtype {dtype} --steps {steps} --threads {threads}"
 )
 # glibc keeps what it is given back and puts its heap on huge pages: README.md, "Huge pages and a heap that is kept".
 KEPT_HEAP = {
@@ -47,9 +47,9 @@ def contestants(ours, threads):
     """Everyone, ours first."""
 
     def our_command(shape, dtype, steps):
-        dropout = f"--dropout {shape.dropout}" if shape.dropout else ""
         return ours.format(
-            root=ROOT, shape=shape.text, dtype=dtype, steps=steps, threads=threads, dropout=dropout
+            root=ROOT, model=shape.model.removesuffix("-dropout"), vocabulary=shape.vocabulary, batch=shape.batch,
+            length=shape.length, rate=shape.dropout, dtype=dtype, steps=steps, threads=threads,
         ).split()
 
     def torch_command(*flags):
@@ -68,7 +68,7 @@ def contestants(ours, threads):
 
     torch = unless(os.path.join(BUILT, "venv/bin/python"), "`make peers` installs it")
     llmc = unless(os.path.join(BUILT, "llmc"), "`make peers` clones and builds it; LLMC=DIR names a checkout")
-    binary = ours.format(root=ROOT, shape="", dtype="", steps="", threads="", dropout="").split()[0]
+    binary = ours.split()[0].format(root=ROOT)
     return [
         Contestant("ours", our_command, dtypes=DTYPES, missing=unless(binary, f"{binary} is not built")),
         Contestant("torch", torch_command(), missing=torch),

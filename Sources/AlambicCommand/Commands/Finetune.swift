@@ -17,9 +17,7 @@ extension Subcommand {
                 "base", "FORM", "\(forms.joined(separator: ", ")): how the weights are kept meanwhile (default f32)"),
             .value("export", "TYPE", "f32 or bf16: what the merged model is written in (default f32)"),
             .flag("adapters-only", "write the adapters, as PEFT loads them, instead of the merged model"),
-            .flag("resume", "continue from the newest checkpoint in --out"),
-            .value("checkpoint-every", "N", "steps between checkpoints (default 500)"),
-        ] + TrainingOptions.options,
+        ] + TrainingRun.options + TrainingOptions.options,
         notes: """
             Without --targets every linear layer but the head is adapted. Example: alambic finetune --model gpt2 --data \
             input.txt --base int8 --dtype bf16 --rate 2e-4 --batch 4 --out tuned
@@ -32,27 +30,20 @@ extension Subcommand {
             }
             let floats: DType =
                 try arguments.choice("export", from: ["f32", "bf16"], default: "f32") == "bf16" ? .bf16 : .f32
-            let interval = try arguments.int("checkpoint-every", in: 1...1_000_000_000) ?? 500
             let adapters = try arguments.adapters()
-            let (trainer, corpus, options, directory) = try start(arguments, adapters, context)
+            let (trainer, run, corpus) = try start(arguments, adapters, context)
             let base = arguments.string("model")
-            let trained = try options.run(
-                trainer, title: "fine-tuning", on: corpus, into: directory, resuming: arguments.has("resume"),
-                checkpointEvery: interval
-            ) { model in
+            let results = try run.run(trainer, on: corpus) { directory in
                 if adaptersOnly {
                     try trainer.saveAdapters(to: directory, base: base)
                 } else {
-                    try model.save(to: directory, floats: floats)
+                    try trainer.saveModel(to: directory, floats: floats)
                 }
             }
             try Output.show(
-                [
-                    (adaptersOnly ? "adapters" : "model", directory), ("steps", trainer.step),
-                    ("parameters", trained.parameterCount),
+                results.map { $0.0 == "model" && adaptersOnly ? ("adapters", $0.1) : $0 } + [
                     ("trained", trainer.trained.reduce(0) { $0 + $1.shape.count }), ("base", adapters.base.rawValue),
                     ("base_bytes", trainer.parameters.reduce(0) { $0 + ($1.trains ? 0 : $1.bytes) }),
-                    ("bytes", Output.size(of: directory)),
                 ], as: arguments)
         })
 
@@ -61,13 +52,13 @@ extension Subcommand {
     /// Everything that a run needs; the model itself, with its floats, is let go of.
     private static func start(
         _ arguments: Arguments, _ adapters: LoRA, _ context: Context
-    ) throws -> (Trainer, Corpus, TrainingOptions, String) {
+    ) throws -> (Trainer, TrainingRun, Corpus) {
         let model = try arguments.model("model")
         let corpus = try arguments.corpus(for: model)
         let options = try TrainingOptions(arguments, model: model)
-        let directory = try arguments.outputDirectory()
+        let run = try TrainingRun(arguments, options, title: "fine-tuning")
         let trainer = try options.trainer(model, objective: LanguageModel(), adapters: adapters, on: context)
-        return (trainer, corpus, options, directory)
+        return (trainer, run, corpus)
     }
 }
 

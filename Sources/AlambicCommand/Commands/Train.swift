@@ -9,44 +9,38 @@ extension Subcommand {
             .value("data", "FILE", "text, or tokens of alambic tokenize; the last tenth is held out"),
             .value("tokenizer", "NAME", "for text: \(TokenizerChoice.help) (default: that of --init, or bytes)"),
             .value("model", "PRESET", "\(presetNames.joined(separator: ", ")), or a config.json (default gpt-nano)"),
-            .value("out", "DIR", "where the model, its checkpoints and metrics.jsonl go"),
+            .value("out", "DIR", "where the model, checkpoints, metrics.jsonl and report.html go"),
             .value("init", "DIR", "start from this model instead of from random weights"),
-            .flag("resume", "continue from the newest checkpoint in --out"),
-            .value("checkpoint-every", "N", "steps between checkpoints (default 500)"),
-        ] + TrainingOptions.options,
+        ] + TrainingRun.options + TrainingOptions.options,
         notes: "Example: alambic train --data input.txt --model gpt-nano --steps 2000 --out model",
         run: { arguments in
-            let context = try arguments.context()
-            let corpus: Corpus
-            let model: Model
-            if arguments.string("init") != nil {
-                if arguments.string("model") != nil {
-                    throw CommandError.usage("--init and --model exclude each other")
-                }
-                let start = try arguments.model("init")
-                corpus = try arguments.corpus(for: start)
-                model = start.replacing(tokenizer: corpus.tokenizer)
-            } else {
-                corpus = try arguments.corpus()
-                model = try Model(
-                    try configuration(
-                        named: arguments.string("model") ?? "gpt-nano", vocabulary: corpus.vocabulary),
-                    seed: try arguments.seed(), tokenizer: corpus.tokenizer)
-                try arguments.requireVocabulary(of: model, for: corpus)
-            }
-            let options = try TrainingOptions(arguments, model: model)
-            let interval = try arguments.int("checkpoint-every", in: 1...1_000_000_000) ?? 500
-            let directory = try arguments.outputDirectory()
-            let trainer = try options.trainer(model, objective: LanguageModel(), on: context)
-            let trained = try options.run(
-                trainer, title: "training", on: corpus, into: directory, resuming: arguments.has("resume"),
-                checkpointEvery: interval)
-            try Output.show(
-                [
-                    ("model", directory), ("steps", trainer.step), ("parameters", trained.parameterCount),
-                    ("bytes", Output.size(of: directory)),
-                ], as: arguments)
+            let (trainer, run, corpus) = try prepared(arguments)
+            try Output.show(try run.run(trainer, on: corpus), as: arguments)
         })
+
+    /// Everything up to the first step. The model that the trainer has copied does not outlive this.
+    private static func prepared(_ arguments: Arguments) throws -> (Trainer, TrainingRun, Corpus) {
+        let context = try arguments.context()
+        let corpus: Corpus
+        let model: Model
+        if arguments.string("init") != nil {
+            if arguments.string("model") != nil {
+                throw CommandError.usage("--init and --model exclude each other")
+            }
+            let start = try arguments.model("init")
+            corpus = try arguments.corpus(for: start)
+            model = start.replacing(tokenizer: corpus.tokenizer)
+        } else {
+            corpus = try arguments.corpus()
+            model = try Model(
+                try configuration(named: arguments.string("model") ?? "gpt-nano", vocabulary: corpus.vocabulary),
+                seed: try arguments.seed(), tokenizer: corpus.tokenizer)
+            try arguments.requireVocabulary(of: model, for: corpus)
+        }
+        let options = try TrainingOptions(arguments, model: model)
+        let run = try TrainingRun(arguments, options, title: "training")
+        return (try options.trainer(model, objective: LanguageModel(), on: context), run, corpus)
+    }
 }
 
 /// The named configurations, in the order of the help.

@@ -101,43 +101,4 @@ struct TrainingOptions {
         }
         return (train, try held.prefix(Self.mostHeldOut))
     }
-
-    /// Runs to the end with a progress bar, metrics and checkpoints, and saves the model, or what `save` makes of it.
-    func run(
-        _ trainer: Trainer, title: String, on corpus: Corpus, into directory: String, resuming: Bool,
-        checkpointEvery interval: Int, save: ((Model) throws -> Void)? = nil
-    ) throws -> Model {
-        let latest = Trainer.latestCheckpoint(in: directory)
-        if let latest, !resuming {
-            throw CommandError.failed(
-                "'\(latest)' is of an earlier run: add --resume, remove it, or choose another --out")
-        }
-        let (train, held) = try split(corpus)
-        let batches = try train.batches(of: rows, context: context, seed: seed)
-        if resuming {
-            guard let latest else {
-                throw CommandError.failed(
-                    "nothing to resume: '\(directory)' has no checkpoint-<step>; leave --resume out")
-            }
-            try trainer.resume(from: latest)
-            Terminal.say("resuming after step \(trainer.step) from \(latest)")
-        }
-        let checkpoints = Checkpoints(in: directory, every: interval)
-        let metrics = try MetricsLog("\(directory)/metrics.jsonl", keepingUpTo: trainer.step)
-        trainer.afterStep = [metrics, checkpoints]
-        let progress = Progress(title, total: steps)
-        var last: StepReport?
-        try trainer.run(batches, until: steps, saving: checkpoints, cancellation: Interruption.cancellation) { report in
-            last = report
-            progress.update(report.step, rate: report.tokensPerSecond, note: String(format: "loss %.3f", report.loss))
-        }
-        let model = try trainer.snapshot()
-        if let save { try save(model) } else { try model.save(to: directory) }
-        let quality = try model.evaluate(
-            on: held, context: min(context, max(1, held.tokens.count - 1)), on: trainer.context,
-            cancellation: Interruption.cancellation)
-        progress.finish(
-            String(format: "loss %.3f, held out %.3f bits per byte", last?.loss ?? quality.loss, quality.bitsPerByte))
-        return model
-    }
 }

@@ -62,7 +62,7 @@ extension DemoReport {
             """
     }
 
-    private static let style = """
+    static let style = """
         :root { --ink: #1d232b; --soft: #5b6672; --paper: #fbfaf7; --rule: #dcd8cf; --card: #fff;
           --s0: #1f5fa8; --s1: #c8553d; --s2: #2c8a57; --s3: #8a5bb0; --s4: #b58a1b; --s5: #3a8f9e; }
         @media (prefers-color-scheme: dark) { :root { --ink: #e8e6e1; --soft: #a2a8b0; --paper: #16191d; --rule: #343a42; --card: #1d2127;

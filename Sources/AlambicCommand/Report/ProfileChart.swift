@@ -4,7 +4,7 @@ import Foundation
 extension StepMeasurement {
     /// The table as a picture: a bar for each operation, as long as its time, filled as far as its limit would need.
     func svg() -> String {
-        let entries = profile.entries.sorted { $0.nanoseconds > $1.nanoseconds }
+        let entries = entries
         let (row, left, width) = (22, 270, 420)
         let height = 70 + row * entries.count
         let longest = entries.first?.nanoseconds ?? 1
@@ -24,9 +24,11 @@ extension StepMeasurement {
             let limit = entry.operations + entry.bytes > 0 ? min(fraction(entry), 1) * length : 0
             lines.append("<text x=\"\(left - 8)\" y=\"\(y + 14)\" text-anchor=\"end\">\(escaped(entry.name))</text>")
             lines.append(
-                String(format: "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"16\" fill=\"#b8cbe0\"/>", left, y, length))
+                String(
+                    format: "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"16\" fill=\"#b8cbe0\"/>", left, y, length))
             lines.append(
-                String(format: "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"16\" fill=\"#2f5f98\"/>", left, y, limit))
+                String(
+                    format: "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"16\" fill=\"#2f5f98\"/>", left, y, limit))
             lines.append(
                 String(
                     format: "<text x=\"%.1f\" y=\"%d\" fill=\"#333\">%.2f ms, %.1f %%</text>",

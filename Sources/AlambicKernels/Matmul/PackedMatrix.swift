@@ -139,12 +139,12 @@ public final class PackedMatrix: @unchecked Sendable {
 
     /// Zeros, to be filled by ``update(from:orientation:on:)`` or by the step of an optimizer.
     ///
-    /// - Parameter product: `.f32`, `.bf16` or `.f16`.
+    /// - Parameter product: `.f32`, `.bf16`, `.f16`, or `.s8`, which then has column scales and is filled by updates only.
     /// - Throws: `.noMemory` when there is none left.
     public init(
         empty product: Product, N: Int, K: Int, location: Location = .partitioned, on context: Context
     ) throws(KernelError) {
-        precondition(product.hasFloatingWeights, "an empty packed matrix for \(product)")
+        precondition(product.hasUpdatableWeights, "an empty packed matrix for \(product)")
         precondition(!context.isRecording, "matrices are packed at once, not by a list of operations")
         var packed: OpaquePointer?
         let status = ck_packed_create_zero(context.handle, product.raw, N, K, location.raw, &packed)
@@ -154,8 +154,9 @@ public final class PackedMatrix: @unchecked Sendable {
 
     /// Replaces everything by an f32 matrix of K x N elements, rounded to the product's type (to nearest, ties to even).
     ///
-    /// The product must be `.f32`, `.bf16` or `.f16`, and the matrix without column scales (`.badArgument`). Can be noted
-    /// in an ``OperationList``, which keeps this matrix; the memory of `w` must stay in place.
+    /// The product must be `.f32`, `.bf16` or `.f16`, and the matrix without column scales; or `.s8` with them, which then
+    /// take new values: each column of the product's B (row of `[N, K]`) is quantized as
+    /// ``quantizeRows(_:rows:columns:into:scales:on:)`` does (otherwise `.badArgument`). Can be noted in an ``OperationList``, which keeps this matrix; the memory of `w` must stay in place.
     ///
     /// - Parameters:
     ///   - w: stored as `[N, K]` when transposed (a linear layer's weights), else as `[K, N]`.
@@ -197,8 +198,8 @@ public func updatePacked(
 }
 
 extension Product {
-    /// Whether weights are floating-point numbers, so that a packed matrix can be updated.
-    var hasFloatingWeights: Bool { self == .f32 || self == .bf16 || self == .f16 }
+    /// Whether a packed matrix can be updated from f32 weights.
+    var hasUpdatableWeights: Bool { self == .f32 || self == .bf16 || self == .f16 || self == .s8 }
 
     /// Whether B's elements in memory are of this type.
     func takes<Element: MatrixElement>(right: Element.Type) -> Bool {

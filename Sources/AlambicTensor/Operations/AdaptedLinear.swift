@@ -127,8 +127,12 @@ extension Tape {
         var mask: DropoutMask?
         // The stream is taken even at rate 0, so that one layer's rate does not change another layer's mask.
         if let (seed, stream) = nextDropout(), adapter.dropout > 0 {
-            mask = DropoutMask(rate: adapter.dropout, seed: seed, stream: stream)
+            // A rate below half of 1/65536 drops nothing.
+            mask = DropoutMask(rate: adaptersDrop ? adapter.dropout : 1e-9, seed: seed, stream: stream)
         }
+        // Not in int8: a small share of the time, and rows of B are too short for a scale of their own.
+        try prepareHead(adapter.down)
+        try prepareHead(adapter.up)
         let input = try masked(tensor, mask)
         let projected = try self.tensor([tensor.rows, adapter.rank], Element.self)
         stage(product: adapter.down, rows: tensor.rows)

@@ -67,6 +67,7 @@ extension Tape {
         guard counted > 0 else { return DistillationLosses(soft: 0, hard: 0, total: 0) }
         // About 4 MB of logits at a time.
         let chunk = min(rows, max(16, (1 << 20) / vocabulary))
+        try prepareHead(head)
         let (softLosses, hardLosses) = (try floats([rows, 1]), try floats([rows, 1]))
         execution.keep(targets)
         try addGradient(to: hidden.slot, Element.self) { target throws(KernelError) in

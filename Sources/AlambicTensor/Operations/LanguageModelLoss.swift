@@ -34,9 +34,10 @@ extension Tape {
         let counted = targets.count { $0 >= 0 }
         guard counted > 0 else { return 0 }
         let losses = try floats([rows, 1])
+        try prepareHead(head)
         execution.keep(targets)
         try addGradient(to: hidden.slot, Element.self) { target throws(KernelError) in
-            let chunk = headChunk(rows: rows, vocabulary: vocabulary, Element.self)
+            let chunk = headChunk(rows: rows, vocabulary: vocabulary)
             for start in stride(from: 0, to: rows, by: chunk) {
                 let range = start..<min(start + chunk, rows)
                 let work = 2 * Double(range.count) * Double(weights.count)
@@ -61,9 +62,10 @@ extension Tape {
         return losses.sum() / Double(counted)
     }
 
-    /// Rows of logits at a time: about 50 MB of them, in chunks of nearly equal height.
-    private func headChunk<Element: Activation>(rows: Int, vocabulary: Int, _ type: Element.Type) -> Int {
-        let most = max(16, (52 << 20) / (vocabulary * MemoryLayout<Element>.stride))
+    /// Rows of logits at a time: about 50 MB of them in bf16, in chunks of nearly equal height. Fewer would cost more
+    /// passes over the head's gradient.
+    private func headChunk(rows: Int, vocabulary: Int) -> Int {
+        let most = max(16, (26 << 20) / vocabulary)
         let chunks = (rows + most - 1) / most
         return (rows + chunks - 1) / chunks
     }

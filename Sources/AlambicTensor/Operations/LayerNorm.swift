@@ -37,7 +37,8 @@ struct LayerNormOperation: Operation {
         let rounded = Element.self == Float.self ? nil : try tape.tensor(x.shape, UInt16.self)
         tape.execution.stage(
             "layer norm gradient",
-            bytes: Double(target.count) * Double(MemoryLayout<Element>.stride + 8 + (known == nil ? 0 : 4) + (rounded == nil ? 0 : 2)))
+            bytes: Double(target.count)
+                * Double(MemoryLayout<Element>.stride + 8 + (known == nil ? 0 : 4) + (rounded == nil ? 0 : 2)))
         // Gain and bias are vectors of one length, written together.
         let store = tape.store(inputs.gain)
         precondition(tape.store(inputs.bias) == store, "gain and bias of a norm belong together")
@@ -54,7 +55,7 @@ extension Tape {
     ) throws(KernelError) -> Variable {
         switch dtype {
         case .f32: try layerNorm(x, gain, bias, epsilon, Float.self)
-        case .bf16: try layerNorm(x, gain, bias, epsilon, UInt16.self)
+        case .bf16, .int8Mixed: try layerNorm(x, gain, bias, epsilon, UInt16.self)
         }
     }
 

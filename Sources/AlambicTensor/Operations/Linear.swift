@@ -199,32 +199,36 @@ extension Tape {
     func multiply<Element: Activation, Output: MatrixElement>(
         _ x: DenseTensor<Element>, _ weight: ParameterID, into c: DenseTensor<Output>, epilogue: borrowing Epilogue
     ) throws(KernelError) {
-        if Element.self == Float.self {
+        if let panel = try panel(weight, .forward) {
+            try multiply(x, by: panel, into: c, epilogue: epilogue)
+        } else {
             let weights = try floatWeights(weight)
             try matmul(
                 .f32, M: x.rows, N: weights.rows, K: weights.columns, x.span, .asIs, weights.span, .transposed,
                 into: c.mutableSpan, as: .bf16, epilogue: epilogue, on: context)
-        } else {
-            try matmul(
-                M: x.rows, x.span, try panel(weight, .forward), into: c.mutableSpan, epilogue: epilogue, on: context)
         }
     }
 
     /// c = epilogue(g W).
-    func multiplyBack<Gradient: MatrixElement, Element: Activation>(
+    func multiplyBack<Gradient: Activation, Element: Activation>(
         _ gradient: DenseTensor<Gradient>, _ weight: ParameterID, into c: DenseTensor<Element>,
         epilogue: borrowing Epilogue
     ) throws(KernelError) {
-        if Element.self == Float.self {
+        if let panel = try panel(weight, .backward) {
+            try multiply(gradient, by: panel, into: c, epilogue: epilogue)
+        } else {
             let weights = try floatWeights(weight)
             try matmul(
                 .f32, M: gradient.rows, N: weights.columns, K: weights.rows, gradient.span, .asIs, weights.span, .asIs,
                 into: c.mutableSpan, as: .bf16, epilogue: epilogue, on: context)
-        } else {
-            try matmul(
-                M: gradient.rows, gradient.span, try panel(weight, .backward), into: c.mutableSpan, epilogue: epilogue,
-                on: context)
         }
+    }
+
+    /// To be called before the first product with weights that may be packed otherwise than most are: those of the head and
+    /// of adapters.
+    func prepareHead(_ head: ParameterID) throws(KernelError) {
+        guard let product = dtype.headProduct else { return }
+        try parameters[head.index].makePanels(product, on: execution.base)
     }
 
     func stage(product weight: ParameterID, rows: Int, _ what: String = "forward") {

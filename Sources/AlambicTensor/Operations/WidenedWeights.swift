@@ -1,8 +1,9 @@
 import AlambicKernels
 
-/// Packed forms that frozen weights of all layers take turns in: one for each shape and direction.
+/// Packed forms that frozen weights of all layers take turns in: one for each product, shape and direction.
 final class WidenedPanels {
     private struct Key: Hashable {
+        let product: Product
         let outputs: Int
         let inputs: Int
     }
@@ -12,10 +13,12 @@ final class WidenedPanels {
     var bytes: Int { made.values.reduce(0) { $0 + $1.bytes } }
 
     /// A packed matrix with arbitrary contents for products that sum over `inputs`.
-    func panel(outputs: Int, inputs: Int, on context: Context) throws(KernelError) -> PackedMatrix {
-        let key = Key(outputs: outputs, inputs: inputs)
+    func panel(
+        _ product: Product, outputs: Int, inputs: Int, on context: Context
+    ) throws(KernelError) -> PackedMatrix {
+        let key = Key(product: product, outputs: outputs, inputs: inputs)
         if let panel = made[key] { return panel }
-        let panel = try PackedMatrix(empty: .bf16, N: outputs, K: inputs, on: context)
+        let panel = try PackedMatrix(empty: product, N: outputs, K: inputs, on: context)
         made[key] = panel
         return panel
     }
@@ -35,23 +38,23 @@ extension Tape {
         return wide
     }
 
-    /// The weights packed for bf16 products. What is widened for it stays until the next weights of this shape come.
-    func panel(_ id: ParameterID, _ direction: Direction) throws(KernelError) -> PackedMatrix {
+    /// The weights packed for the tape's products; nil where these take them as they are. What is widened for it stays until
+    /// the next weights of this shape come.
+    func panel(_ id: ParameterID, _ direction: Direction) throws(KernelError) -> PackedMatrix? {
+        guard let product = dtype.weightProduct else { return nil }
         let parameter = parameters[id.index]
-        if !parameter.isDense {
+        guard parameter.isDense else {
             let wide = try floatWeights(id)
             let (rows, columns) = (wide.rows, wide.columns)
             let panel =
                 direction == .forward
-                ? try widened.panel(outputs: rows, inputs: columns, on: execution.base)
-                : try widened.panel(outputs: columns, inputs: rows, on: execution.base)
+                ? try widened.panel(product, outputs: rows, inputs: columns, on: execution.base)
+                : try widened.panel(product, outputs: columns, inputs: rows, on: execution.base)
             try panel.update(from: wide.span, orientation: direction == .forward ? .transposed : .asIs, on: context)
             return panel
         }
-        if parameter.panels == nil { try parameter.makePanels(on: execution.base) }
-        guard let panel = direction == .forward ? parameter.panels?.forward : parameter.panels?.backward else {
-            preconditionFailure("\(parameter.path) has no panels")
-        }
-        return panel
+        // Whoever multiplies with weights that are packed otherwise asks for it before: see `prepareHead`.
+        try parameter.makePanels(parameter.kind == .matrix ? product : dtype.headProduct ?? product, on: execution.base)
+        return direction == .forward ? parameter.panels?.forward : parameter.panels?.backward
     }
 }
