@@ -32,7 +32,8 @@ struct LayerNormOperation: Operation {
     private func backward<Element: Activation>(
         _ gradient: DenseTensor<Element>, on tape: Tape
     ) throws(KernelError) {
-        let known = tape.takeGradient(of: x, Float.self)
+        // The slot of gelu(z) holds the gradient of z, which is no part of this one's sum.
+        let known = x.preactivation == nil ? tape.takeGradient(of: x, Float.self) : nil
         let target = try tape.floats(x.shape)
         let rounded = Element.self == Float.self ? nil : try tape.tensor(x.shape, UInt16.self)
         tape.execution.stage(
@@ -62,6 +63,7 @@ extension Tape {
     private func layerNorm<Element: Activation>(
         _ x: Variable, _ gain: ParameterID, _ bias: ParameterID, _ epsilon: Float, _ type: Element.Type
     ) throws(KernelError) -> Variable {
+        let x = try widened(x)
         let (gains, biases) = (weights(gain), weights(bias))
         precondition(
             gains.count == x.shape.columns && biases.count == x.shape.columns,

@@ -121,6 +121,7 @@ extension Tape {
     ) throws(KernelError) -> Variable {
         precondition(rate >= 0 && rate < 1, "a dropout rate of \(rate) is not in 0..<1")
         let shape = outputShape(x, weight)
+        let residual = try widened(residual)
         let addend = residual.value
         precondition(addend.shape == shape, "adding \(shape) to \(addend.shape)")
         let output = try floats(shape)
