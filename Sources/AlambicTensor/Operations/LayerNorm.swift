@@ -43,8 +43,15 @@ struct LayerNormOperation: Operation {
         // Gain and bias are vectors of one length, written together.
         let store = tape.store(inputs.gain)
         precondition(tape.store(inputs.bias) == store, "gain and bias of a norm belong together")
-        try Element.layerNormBackward(
-            gradient, inputs, tape: tape, residual: known, into: target, rounded: rounded, store: store)
+        let (gain, dGain, dBias) = (
+            tape.weights(inputs.gain), tape.gradients[inputs.gain], tape.gradients[inputs.bias]
+        )
+        let value = inputs.x
+        try layerNormBackward(
+            gradient.span, value.span, gain: gain.span, mean: inputs.mean.span,
+            inverseDeviation: inputs.inverseDeviation.span, residual: known?.span, rows: value.rows,
+            columns: value.columns, into: target.mutableSpan, copy: rounded?.mutableSpan, dGain: dGain.mutableSpan,
+            dBias: dBias.mutableSpan, store: store, on: tape.context)
         try tape.addGradient(to: x, sharing: target, rounded: rounded)
     }
 }
@@ -73,9 +80,20 @@ extension Tape {
             inverseDeviation: try floats([x.shape.rows]))
         let output = try tensor(x.shape, type)
         execution.stage("layer norm", bytes: Double(output.count * (4 + MemoryLayout<Element>.stride)))
-        try Element.layerNorm(inputs, weights: self, into: output, on: context)
+        try norm(inputs, into: output)
         let result = place(Element.elements(output), origin: .layerNorm(inputs))
         record(LayerNormOperation(x: x.slot, inputs: inputs, result: result.slot))
         return result
+    }
+
+    /// y = gain * (x - mean) / deviation + bias, with its statistics.
+    func norm<Element: Activation>(
+        _ inputs: LayerNormOperation.Inputs, into y: DenseTensor<Element>
+    ) throws(KernelError) {
+        let (x, gain, bias) = (inputs.x, weights(inputs.gain), weights(inputs.bias))
+        try AlambicKernels.layerNorm(
+            x.span, gain: gain.span, bias: bias.span, epsilon: inputs.epsilon, rows: x.rows, columns: x.columns,
+            into: y.mutableSpan, mean: inputs.mean.mutableSpan, inverseDeviation: inputs.inverseDeviation.mutableSpan,
+            on: context)
     }
 }

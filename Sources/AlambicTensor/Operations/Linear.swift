@@ -173,7 +173,9 @@ extension Tape {
             into: gradients[weight].mutableSpan, store: store(weight), epilogue: Epilogue(), on: context)
         if let bias {
             execution.stage("bias gradient", bytes: Double(gradient.count * MemoryLayout<Element>.stride))
-            try Element.columnSum(gradient, into: gradients[bias], store: store(bias), on: context)
+            let sums = gradients[bias]
+            try columnSum(
+                gradient.span, rows: m, columns: n, into: sums.mutableSpan, store: store(bias), on: context)
         }
     }
 
