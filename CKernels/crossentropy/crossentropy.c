@@ -22,16 +22,19 @@ const ck_variant *ck_crossentropy_variants(size_t *count) {
   return variants;
 }
 
-bool ck_targets_in_range(const int32_t *targets, size_t rows, size_t vocabulary) {
+// Whether every target is CK_IGNORED or a class.
+static bool targets_in_range(const int32_t *targets, size_t rows, size_t vocabulary) {
   for (size_t i = 0; i < rows; i++)
     if (targets[i] != CK_IGNORED && (uint32_t)targets[i] >= vocabulary) return false;
   return true;
 }
 
-bool ck_distillation_is_valid(const int32_t *targets, size_t rows, size_t vocabulary, float temperature, float mixing) {
+// Whether T and 1/T are positive and finite, mixing is in 0...1, and targets are in range, or not needed.
+static bool distillation_is_valid(const int32_t *targets, size_t rows, size_t vocabulary, float temperature,
+                                  float mixing) {
   if (!(temperature > 0) || !isfinite(temperature) || !isfinite(1 / temperature)) return false;
   if (!(mixing >= 0 && mixing <= 1)) return false;
-  return targets ? ck_targets_in_range(targets, rows, vocabulary) : mixing == 1;
+  return targets ? targets_in_range(targets, rows, vocabulary) : mixing == 1;
 }
 
 // Enough work for the hand-out of a task to be small beside it.
@@ -42,43 +45,26 @@ static void run_plain(ck_worker *worker, const void *opaque) {
   ck_for_parts(worker, ck_ceil_div(job->rows, job->block), job->body, job);
 }
 
-static ck_status plain(const ck_context *context, ck_crossentropy_job job, ck_type type) {
-  if (job.rows == 0) return CK_OK;
-  const size_t vocabulary = job.vocabulary;
-  if (vocabulary == 0 || vocabulary > INT32_MAX || ck_product_overflows(job.rows, vocabulary)) return CK_BAD_SHAPE;
-  if (!job.logits || !job.targets || !job.losses || !ck_targets_in_range(job.targets, job.rows, vocabulary))
-    return CK_BAD_ARGUMENT;
-  job.block = rows_of_a_task(vocabulary);
-  job.body = kernels[ck_first_allowed(variants, VARIANTS, context)].plain[type == CK_BF16];
+ck_status ck_crossentropy(const ck_context *context, ck_type type, size_t rows, size_t vocabulary, const void *logits,
+                          const int32_t *targets, float gradient_scale, void *gradient, float *losses) {
+  if (type != CK_F32 && type != CK_BF16) return CK_BAD_ARGUMENT;
+  if (rows == 0) return CK_OK;
+  if (vocabulary == 0 || vocabulary > INT32_MAX || ck_product_overflows(rows, vocabulary)) return CK_BAD_SHAPE;
+  if (!logits || !targets || !losses || !targets_in_range(targets, rows, vocabulary)) return CK_BAD_ARGUMENT;
+  ck_crossentropy_job job = {.rows = rows,
+                             .vocabulary = vocabulary,
+                             .block = rows_of_a_task(vocabulary),
+                             .logits = logits,
+                             .targets = targets,
+                             .gradient_scale = gradient_scale,
+                             .gradient = gradient,
+                             .losses = losses,
+                             .body = kernels[ck_first_allowed(variants, VARIANTS, context)].plain[type == CK_BF16]};
   ck_needs needs = {
-      .worker_bytes = type == CK_BF16 && job.gradient ? vocabulary * sizeof(float) : 0, // exponentials of a row
-      .work_ns = (double)job.rows * (double)vocabulary * 0.5,
+      .worker_bytes = type == CK_BF16 && gradient ? vocabulary * sizeof(float) : 0, // exponentials of a row
+      .work_ns = (double)rows * (double)vocabulary * 0.5,
   };
   return ck_submit(context, run_plain, &job, sizeof job, needs);
-}
-
-ck_status ck_crossentropy_f32(const ck_context *context, size_t rows, size_t vocabulary, const float *logits,
-                              const int32_t *targets, float gradient_scale, float *gradient, float *losses) {
-  ck_crossentropy_job job = {.rows = rows,
-                             .vocabulary = vocabulary,
-                             .logits = logits,
-                             .targets = targets,
-                             .gradient_scale = gradient_scale,
-                             .gradient = gradient,
-                             .losses = losses};
-  return plain(context, job, CK_F32);
-}
-
-ck_status ck_crossentropy_bf16(const ck_context *context, size_t rows, size_t vocabulary, const uint16_t *logits,
-                               const int32_t *targets, float gradient_scale, uint16_t *gradient, float *losses) {
-  ck_crossentropy_job job = {.rows = rows,
-                             .vocabulary = vocabulary,
-                             .logits = logits,
-                             .targets = targets,
-                             .gradient_scale = gradient_scale,
-                             .gradient = gradient,
-                             .losses = losses};
-  return plain(context, job, CK_BF16);
 }
 
 static void run_distilling(ck_worker *worker, const void *opaque) {
@@ -92,7 +78,7 @@ ck_status ck_distillation_f32(const ck_context *context, size_t rows, size_t voc
   if (rows == 0) return CK_OK;
   if (vocabulary == 0 || vocabulary > INT32_MAX || ck_product_overflows(rows, vocabulary)) return CK_BAD_SHAPE;
   if (!student || !teacher || !soft || !hard) return CK_BAD_ARGUMENT;
-  if (!ck_distillation_is_valid(targets, rows, vocabulary, temperature, mixing)) return CK_BAD_ARGUMENT;
+  if (!distillation_is_valid(targets, rows, vocabulary, temperature, mixing)) return CK_BAD_ARGUMENT;
   const ck_crossentropy_kernels *kernel = &kernels[ck_first_allowed(variants, VARIANTS, context)];
   ck_distillation_job job = {.rows = rows,
                              .vocabulary = vocabulary,

@@ -25,9 +25,4 @@ typedef struct ck_distillation_job {
   float *gradient, *soft, *hard;
   ck_body *body;
 } ck_distillation_job;
-
-// Whether T and 1/T are positive and finite, mixing is in 0...1, and targets are in range, or not needed.
-bool ck_distillation_is_valid(const int32_t *targets, size_t rows, size_t vocabulary, float temperature, float mixing);
-// Whether every target is CK_IGNORED or a class.
-bool ck_targets_in_range(const int32_t *targets, size_t rows, size_t vocabulary);
 #endif

@@ -36,7 +36,7 @@ size_t ck_product_group(ck_product product);     // 32 or 128 with 4-bit weights
 size_t ck_product_max_k(ck_product product);     // the largest for which no sum leaves s32; SIZE_MAX for sums in f32
 
 // A. Besides the product's own type it may be f32, which is converted on the way: rounded to bf16 or f16 (nearest, ties
-// to even), or quantized row by row to s8 with the scales of ck_quantize_rows_f32_s8 (CK_AS_IS only), which multiply
+// to even), or quantized row by row to s8 with the scales of ck_quantize_rows_s8 (CK_AS_IS only), which multiply
 // the result.
 typedef struct ck_left {
   const void *data;
@@ -117,7 +117,7 @@ ck_status ck_packed_create_zero(const ck_context *context, ck_product product, s
 // Fills a packed B of f32, bf16 or f16 weights without column scales from f32, rounded to nearest, ties to even:
 // CK_TRANSPOSED from w [n, k], CK_AS_IS from w [k, n]. Work as any other, which a list may note: nobody may multiply
 // with `packed` while it runs. CK_PRODUCT_S8 with column scales takes new ones: each column of B is quantized as
-// ck_quantize_rows_f32_s8 does a row. Optimizers' steps cannot do this on their way.
+// ck_quantize_rows_s8 does a row. Optimizers' steps cannot do this on their way.
 ck_status ck_packed_update(const ck_context *context, ck_packed *packed, const float *w, ck_orientation orientation);
 // Both forms of a linear layer's weights w [rows, columns] in one pass over them: forward is CK_TRANSPOSED, n = rows;
 // backward CK_AS_IS, n = columns. Both are of the same product.

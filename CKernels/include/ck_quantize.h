@@ -9,13 +9,11 @@
 // quantizes on the way (ck_matmul.h). Rows are dense, row-major.
 #ifndef CK_QUANTIZE_H
 #define CK_QUANTIZE_H
-#include "ck_runtime.h"
+#include "ck_matmul.h" // ck_type
 
-ck_status ck_quantize_rows_f32_s8(const ck_context *context, size_t rows, size_t columns, const float *x, int8_t *q,
-                                  float *scale);
-// The same of bf16 rows, as if they were widened first.
-ck_status ck_quantize_rows_bf16_s8(const ck_context *context, size_t rows, size_t columns, const uint16_t *x, int8_t *q,
-                                   float *scale);
+// x is of `type`: f32, or bf16, as if it were widened first.
+ck_status ck_quantize_rows_s8(const ck_context *context, ck_type type, size_t rows, size_t columns, const void *x,
+                              int8_t *q, float *scale);
 ck_status ck_dequantize_rows_s8_f32(const ck_context *context, size_t rows, size_t columns, const int8_t *q,
                                     const float *scale, float *y);
 // 4-bit weights to f32: y[n,k] = (q[n,k] - 8) * scale[n, k / group], rounded once. nibbles: [rows, columns / 2], q of

@@ -2,7 +2,7 @@
 // inside CK_TARGET_BEGIN(...).
 #include "quantize/scale.h"
 
-// As ck_quantize_rows_f32_s8 does: 1 for a row of zeros, NaN for one that is not finite.
+// As ck_quantize_rows_s8 does: 1 for a row of zeros, NaN for one that is not finite.
 static float row_scale(const float *row, size_t k) {
   const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
   __m256i greatest[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(),

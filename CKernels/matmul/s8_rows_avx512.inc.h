@@ -36,7 +36,7 @@ CK_INLINE void ck_pack_a_bytes(void *panel, const ck_matmul_source *source, size
   }
 }
 
-// As ck_quantize_rows_f32_s8 does: 1 for a row of zeros, NaN for one that is not finite.
+// As ck_quantize_rows_s8 does: 1 for a row of zeros, NaN for one that is not finite.
 CK_INLINE float ck_s8_row_scale(const float *row, size_t k) {
   const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
   __m512i greatest[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(),

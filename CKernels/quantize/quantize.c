@@ -11,10 +11,10 @@ enum { VARIANTS = sizeof variants / sizeof *variants };
 typedef void quantize_row(size_t columns, const void *x, int8_t *q, float *scale);
 typedef void dequantize_row(size_t columns, const int8_t *q, float scale, float *y);
 static const struct {
-  quantize_row *quantize, *quantize_bf16;
+  quantize_row *quantize[2]; // of f32, of bf16
   dequantize_row *dequantize;
 } kernels[] = {
-#define X(width) {quantize_row_##width, quantize_row_bf16_##width, dequantize_row_##width},
+#define X(width) {{quantize_row_##width, quantize_row_bf16_##width}, dequantize_row_##width},
     CK_EACH_WIDTH(X)
 #undef X
 };
@@ -60,19 +60,12 @@ static ck_status submit(const ck_context *context, job j) {
   return ck_submit(context, all_rows, &j, sizeof j, (ck_needs){.work_ns = 0.6 * (double)elements});
 }
 
-ck_status ck_quantize_rows_f32_s8(const ck_context *context, size_t rows, size_t columns, const float *x, int8_t *q,
-                                  float *scale) {
-  job j = {.rows = rows, .columns = columns, .x = (const char *)x, .q = q, .scale = scale};
-  j.quantize = kernels[ck_first_allowed(variants, VARIANTS, context)].quantize;
-  j.row_bytes = columns * sizeof *x;
-  return submit(context, j);
-}
-
-ck_status ck_quantize_rows_bf16_s8(const ck_context *context, size_t rows, size_t columns, const uint16_t *x, int8_t *q,
-                                   float *scale) {
-  job j = {.rows = rows, .columns = columns, .x = (const char *)x, .q = q, .scale = scale};
-  j.quantize = kernels[ck_first_allowed(variants, VARIANTS, context)].quantize_bf16;
-  j.row_bytes = columns * sizeof *x;
+ck_status ck_quantize_rows_s8(const ck_context *context, ck_type type, size_t rows, size_t columns, const void *x,
+                              int8_t *q, float *scale) {
+  if (type != CK_F32 && type != CK_BF16) return CK_BAD_ARGUMENT;
+  job j = {.rows = rows, .columns = columns, .x = x, .q = q, .scale = scale};
+  j.quantize = kernels[ck_first_allowed(variants, VARIANTS, context)].quantize[type == CK_BF16];
+  j.row_bytes = columns * (type == CK_BF16 ? 2 : 4);
   return submit(context, j);
 }
 

@@ -35,7 +35,13 @@ struct Temporary {
                     if errno == EEXIST { continue }
                     throw Self.cannotCreate(errno, target: target, parent: parent)
                 }
-                descriptor = try Descriptor(open: path, O_RDONLY | O_DIRECTORY, "open the directory")
+                do throws(FileError) {
+                    descriptor = try Descriptor(open: path, O_RDONLY | O_DIRECTORY, "open the directory")
+                } catch {
+                    // Another writer took it for a leftover before it could be opened.
+                    if error.kind == .missing { continue }
+                    throw error
+                }
             } else {
                 let raw = retrying { open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666) }
                 if raw < 0 {

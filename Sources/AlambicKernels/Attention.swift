@@ -1,31 +1,11 @@
 import CKernels
 
 // Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1), tile by tile (Dao et al. 2022): no matrix of queries
-// by keys is ever in memory.
+// by keys is ever in memory. Scores, softmax, log-sum-exp and sums are f32 for either element type; `docs/Numerics.md` says what
+// is rounded to bf16 on the way.
 //
 //     s[i, j] = q[i] · k[j] / sqrt(headWidth),  for the keys j that query i sees
 //     L[i] = log Σ_j exp(s[i, j]),  o[i] = Σ_j exp(s[i, j] - L[i]) v[j]
-
-/// What attention reads and writes: `Float`, or `UInt16` for the bits of bf16. Scores, softmax, log-sum-exp and sums are f32
-/// either way; see `docs/Numerics.md` for what is rounded to bf16 on the way.
-public protocol AttentionElement: BitwiseCopyable {
-    /// Whether elements are the bits of bf16; f32 otherwise.
-    static var isBF16: Bool { get }
-}
-
-extension Float: AttentionElement {
-    /// f32.
-    public static var isBF16: Bool { false }
-}
-
-extension UInt16: AttentionElement {
-    /// The bits of bf16.
-    public static var isBF16: Bool { true }
-}
-
-extension AttentionElement {
-    fileprivate static var type: ck_type { isBF16 ? CK_BF16 : CK_F32 }
-}
 
 /// Which keys a query sees.
 public enum AttentionMask: Sendable, CaseIterable {
@@ -87,7 +67,7 @@ private struct PackedAttention {
 ///   - logSumExp: `[batch, heads, length]`, `L` in nats, which the backward pass needs.
 ///
 /// The bits of a row do not depend on the other sequences, on positions that it does not see or on the number of threads.
-public func attention<Element: AttentionElement>(
+public func attention<Element: FloatElement>(
     qkv: Span<Element>, mask: AttentionMask, batch: Int, length: Int, heads: Int, kvHeads: Int, headWidth: Int,
     into output: consuming MutableSpan<Element>, logSumExp: consuming MutableSpan<Float>, on context: Context
 ) throws(KernelError) {
@@ -98,7 +78,7 @@ public func attention<Element: AttentionElement>(
 }
 
 /// Self-attention of whole sequences, when no backward pass will follow.
-public func attention<Element: AttentionElement>(
+public func attention<Element: FloatElement>(
     qkv: Span<Element>, mask: AttentionMask, batch: Int, length: Int, heads: Int, kvHeads: Int, headWidth: Int,
     into output: consuming MutableSpan<Element>, on context: Context
 ) throws(KernelError) {
@@ -109,7 +89,7 @@ public func attention<Element: AttentionElement>(
 
 /// ``attention(qkv:mask:batch:length:heads:kvHeads:headWidth:into:logSumExp:on:)`` with the causal mask and as many heads of
 /// keys and values as of queries.
-public func causalAttention<Element: AttentionElement>(
+public func causalAttention<Element: FloatElement>(
     qkv: Span<Element>, batch: Int, length: Int, heads: Int, headWidth: Int,
     into output: consuming MutableSpan<Element>, logSumExp: consuming MutableSpan<Float>, on context: Context
 ) throws(KernelError) {
@@ -120,7 +100,7 @@ public func causalAttention<Element: AttentionElement>(
 
 /// ``attention(qkv:mask:batch:length:heads:kvHeads:headWidth:into:on:)`` with the causal mask and as many heads of keys and
 /// values as of queries.
-public func causalAttention<Element: AttentionElement>(
+public func causalAttention<Element: FloatElement>(
     qkv: Span<Element>, batch: Int, length: Int, heads: Int, headWidth: Int,
     into output: consuming MutableSpan<Element>, on context: Context
 ) throws(KernelError) {
@@ -129,7 +109,7 @@ public func causalAttention<Element: AttentionElement>(
         into: output, on: context)
 }
 
-private func attend<Element: AttentionElement>(
+private func attend<Element: FloatElement>(
     _ qkv: Span<Element>, _ mask: AttentionMask, _ packed: PackedAttention, _ output: UnsafeMutablePointer<Element>,
     _ logSumExp: UnsafeMutablePointer<Float>?, _ context: Context
 ) throws(KernelError) {
@@ -137,7 +117,7 @@ private func attend<Element: AttentionElement>(
     let key = query + packed.columns
     try check(
         ck_attention(
-            context.handle, Element.type, mask.kernel, packed.shape, query, key, key + packed.keyColumns, output,
+            context.handle, Element.code, mask.kernel, packed.shape, query, key, key + packed.keyColumns, output,
             logSumExp), "attention")
 }
 
@@ -152,7 +132,7 @@ private func attend<Element: AttentionElement>(
 ///   - dOutput: `[batch * length, heads * headWidth]`.
 ///   - output: what the forward pass returned, with its `logSumExp`.
 ///   - dQKV: replaced, in the layout of `qkv`.
-public func attentionBackward<Element: AttentionElement>(
+public func attentionBackward<Element: FloatElement>(
     dOutput: Span<Element>, qkv: Span<Element>, output: Span<Element>, logSumExp: Span<Float>, mask: AttentionMask,
     batch: Int, length: Int, heads: Int, kvHeads: Int, headWidth: Int, into dQKV: consuming MutableSpan<Element>,
     on context: Context
@@ -168,13 +148,13 @@ public func attentionBackward<Element: AttentionElement>(
     let dKey = dQuery + packed.columns
     try check(
         ck_attention_backward(
-            context.handle, Element.type, mask.kernel, packed.shape, dOutput.base, query, key, key + packed.keyColumns,
+            context.handle, Element.code, mask.kernel, packed.shape, dOutput.base, query, key, key + packed.keyColumns,
             output.base, logSumExp.base, dQuery, dKey, dKey + packed.keyColumns), "attentionBackward")
 }
 
 /// Gradient of ``causalAttention(qkv:batch:length:heads:headWidth:into:logSumExp:on:)``: see
 /// ``attentionBackward(dOutput:qkv:output:logSumExp:mask:batch:length:heads:kvHeads:headWidth:into:on:)``.
-public func causalAttentionBackward<Element: AttentionElement>(
+public func causalAttentionBackward<Element: FloatElement>(
     dOutput: Span<Element>, qkv: Span<Element>, output: Span<Element>, logSumExp: Span<Float>, batch: Int,
     length: Int, heads: Int, headWidth: Int, into dQKV: consuming MutableSpan<Element>, on context: Context
 ) throws(KernelError) {
@@ -193,7 +173,7 @@ public func causalAttentionBackward<Element: AttentionElement>(
 ///   - values: the same of values.
 ///   - kvHeads: heads of keys and values; nil: as many as of queries.
 ///   - output: `[queries, heads * headWidth]`.
-public func cachedAttention<Element: AttentionElement>(
+public func cachedAttention<Element: FloatElement>(
     query: Span<Element>, queryStride: Int, keys: Span<Element>, values: Span<Element>, queries: Int, keyCount: Int,
     heads: Int, kvHeads: Int? = nil, headWidth: Int, into output: consuming MutableSpan<Element>, on context: Context
 ) throws(KernelError) {
@@ -214,7 +194,7 @@ public func cachedAttention<Element: AttentionElement>(
     (shape.query_row, shape.key_row, shape.value_row) = (queryStride, keyColumns, keyColumns)
     try check(
         ck_attention(
-            context.handle, Element.type, CK_ATTENTION_CAUSAL, shape, query.base, keys.base, values.base, output.base,
+            context.handle, Element.code, CK_ATTENTION_CAUSAL, shape, query.base, keys.base, values.base, output.base,
             nil), "cachedAttention")
 }
 

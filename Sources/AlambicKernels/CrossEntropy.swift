@@ -5,59 +5,35 @@ public let ignoredTarget: Int32 = -1
 
 /// Softmax cross-entropy with its gradient in place of the logits:
 /// `losses[i] = log Σ_j exp(x[i, j]) - x[i, targets[i]]`, `x[i, j] ← gradientScale (softmax(x[i])[j] - [j = targets[i]])`.
+/// Arithmetic is in f32; a gradient in bf16 is rounded once, to nearest, ties to even.
 ///
 /// - Parameters:
 ///   - logits: `[rows, vocabulary]`, of any finite size; receives the gradient.
 ///   - targets: one class for each row, or ``ignoredTarget``. Any other number throws `.badArgument` before anything is
 ///     written.
 ///   - losses: one for each row, in nats. A row with NaN or positive infinity has the loss NaN.
-public func crossEntropy(
-    _ logits: consuming MutableSpan<Float>, targets: Span<Int32>, rows: Int, vocabulary: Int, gradientScale: Float,
+public func crossEntropy<E: FloatElement>(
+    _ logits: consuming MutableSpan<E>, targets: Span<Int32>, rows: Int, vocabulary: Int, gradientScale: Float,
     losses: consuming MutableSpan<Float>, on context: Context
 ) throws(KernelError) {
     checkRows("crossEntropy", rows, vocabulary, logits: logits.count, targets: targets.count, losses: losses.count)
     let x = logits.base
     try check(
-        ck_crossentropy_f32(
-            context.handle, rows, vocabulary, x, targets.base, gradientScale, x, losses.base), "crossEntropy")
-}
-
-/// Softmax cross-entropy with its gradient in place of the logits, as above, where these are bf16, as their bits.
-///
-/// Arithmetic is in f32; each element of the gradient is rounded once, to nearest, ties to even.
-public func crossEntropy(
-    _ logits: consuming MutableSpan<UInt16>, targets: Span<Int32>, rows: Int, vocabulary: Int, gradientScale: Float,
-    losses: consuming MutableSpan<Float>, on context: Context
-) throws(KernelError) {
-    checkRows("crossEntropy", rows, vocabulary, logits: logits.count, targets: targets.count, losses: losses.count)
-    let x = logits.base
-    try check(
-        ck_crossentropy_bf16(
-            context.handle, rows, vocabulary, x, targets.base, gradientScale, x, losses.base), "crossEntropy")
+        ck_crossentropy(
+            context.handle, E.code, rows, vocabulary, x, targets.base, gradientScale, x, losses.base), "crossEntropy")
 }
 
 /// Softmax cross-entropy alone, for evaluation: the logits stay as they are.
-public func crossEntropyLosses(
-    _ logits: Span<Float>, targets: Span<Int32>, rows: Int, vocabulary: Int, into losses: consuming MutableSpan<Float>,
+public func crossEntropyLosses<E: FloatElement>(
+    _ logits: Span<E>, targets: Span<Int32>, rows: Int, vocabulary: Int, into losses: consuming MutableSpan<Float>,
     on context: Context
 ) throws(KernelError) {
     checkRows(
         "crossEntropyLosses", rows, vocabulary, logits: logits.count, targets: targets.count, losses: losses.count)
     try check(
-        ck_crossentropy_f32(
-            context.handle, rows, vocabulary, logits.base, targets.base, 0, nil, losses.base), "crossEntropyLosses")
-}
-
-/// Softmax cross-entropy alone, as above, of logits in bf16, as their bits.
-public func crossEntropyLosses(
-    _ logits: Span<UInt16>, targets: Span<Int32>, rows: Int, vocabulary: Int, into losses: consuming MutableSpan<Float>,
-    on context: Context
-) throws(KernelError) {
-    checkRows(
-        "crossEntropyLosses", rows, vocabulary, logits: logits.count, targets: targets.count, losses: losses.count)
-    try check(
-        ck_crossentropy_bf16(
-            context.handle, rows, vocabulary, logits.base, targets.base, 0, nil, losses.base), "crossEntropyLosses")
+        ck_crossentropy(
+            context.handle, E.code, rows, vocabulary, logits.base, targets.base, 0, nil, losses.base),
+        "crossEntropyLosses")
 }
 
 /// Distillation (Hinton, Vinyals and Dean 2015, section 2) with its gradient in place of the student's logits. With

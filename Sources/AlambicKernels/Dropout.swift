@@ -16,62 +16,24 @@ extension Kernels {
 ///   - x: any number of elements.
 ///   - rate: the share that is dropped, 0 ..< 1. `.badArgument` is thrown outside it, or if it rounds to 1.
 ///   - firstElement: the index of `x[0]` in the stream; a multiple of 8, else `.badArgument` is thrown.
-///   - y: as many elements as x.
-public func dropout(
-    _ x: Span<Float>, rate: Float, seed: UInt64, stream: UInt64, firstElement: UInt64 = 0,
-    into y: consuming MutableSpan<Float>, on context: Context
+///   - y: as many elements as x, of either type: the product is in f32, and rounded where they are bf16 (nearest, ties to even).
+///     At rate 0 a conversion.
+public func dropout<X: FloatElement, Y: FloatElement>(
+    _ x: Span<X>, rate: Float, seed: UInt64, stream: UInt64, firstElement: UInt64 = 0,
+    into y: consuming MutableSpan<Y>, on context: Context
 ) throws(KernelError) {
     precondition(x.count == y.count, "dropout of \(x.count) elements into \(y.count)")
-    try drop(x.base, CK_F32, y.base, CK_F32, y.count, rate, seed, stream, firstElement, context)
-}
-
-/// Dropout with the mask of ``dropout(_:rate:seed:stream:firstElement:into:on:)``, rounded to bf16 (nearest, ties to even), as
-/// its bits: the gradient of a branch whose products are in bf16. At rate 0 a conversion.
-public func dropout(
-    _ x: Span<Float>, rate: Float, seed: UInt64, stream: UInt64, firstElement: UInt64 = 0,
-    into y: consuming MutableSpan<UInt16>, on context: Context
-) throws(KernelError) {
-    precondition(x.count == y.count, "dropout of \(x.count) elements into \(y.count)")
-    try drop(x.base, CK_F32, y.base, CK_BF16, y.count, rate, seed, stream, firstElement, context)
-}
-
-/// Dropout of bf16, as their bits, with the mask of ``dropout(_:rate:seed:stream:firstElement:into:on:)``: the product is in f32
-/// and rounded to nearest, ties to even.
-public func dropout(
-    _ x: Span<UInt16>, rate: Float, seed: UInt64, stream: UInt64, firstElement: UInt64 = 0,
-    into y: consuming MutableSpan<UInt16>, on context: Context
-) throws(KernelError) {
-    precondition(x.count == y.count, "dropout of \(x.count) elements into \(y.count)")
-    try drop(x.base, CK_BF16, y.base, CK_BF16, y.count, rate, seed, stream, firstElement, context)
-}
-
-/// Dropout of bf16, as their bits, with the mask of ``dropout(_:rate:seed:stream:firstElement:into:on:)``, kept in f32.
-public func dropout(
-    _ x: Span<UInt16>, rate: Float, seed: UInt64, stream: UInt64, firstElement: UInt64 = 0,
-    into y: consuming MutableSpan<Float>, on context: Context
-) throws(KernelError) {
-    precondition(x.count == y.count, "dropout of \(x.count) elements into \(y.count)")
-    try drop(x.base, CK_BF16, y.base, CK_F32, y.count, rate, seed, stream, firstElement, context)
+    try drop(x.base, X.code, y.base, Y.code, y.count, rate, seed, stream, firstElement, context)
 }
 
 /// ``dropout(_:rate:seed:stream:firstElement:into:on:)`` in place.
-public func dropout(
-    rate: Float, seed: UInt64, stream: UInt64, firstElement: UInt64 = 0, in y: consuming MutableSpan<Float>,
+public func dropout<E: FloatElement>(
+    rate: Float, seed: UInt64, stream: UInt64, firstElement: UInt64 = 0, in y: consuming MutableSpan<E>,
     on context: Context
 ) throws(KernelError) {
     let count = y.count
     let start = y.base
-    try drop(start, CK_F32, start, CK_F32, count, rate, seed, stream, firstElement, context)
-}
-
-/// Dropout of bf16, as their bits, in place.
-public func dropout(
-    rate: Float, seed: UInt64, stream: UInt64, firstElement: UInt64 = 0, in y: consuming MutableSpan<UInt16>,
-    on context: Context
-) throws(KernelError) {
-    let count = y.count
-    let start = y.base
-    try drop(start, CK_BF16, start, CK_BF16, count, rate, seed, stream, firstElement, context)
+    try drop(start, E.code, start, E.code, count, rate, seed, stream, firstElement, context)
 }
 
 private func drop(

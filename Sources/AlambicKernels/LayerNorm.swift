@@ -10,57 +10,37 @@ extension Kernels {
 ///
 /// `x` and `y` are `rows` x `columns`; `gain` and `bias` have `columns` elements. mean[i] is that of row i and
 /// inverseDeviation[i] = 1 / sqrt(variance of row i + epsilon): `rows` elements each, which the backward pass needs.
-public func layerNorm(
+public func layerNorm<E: FloatElement>(
     _ x: Span<Float>, gain: Span<Float>, bias: Span<Float>, epsilon: Float, rows: Int, columns: Int,
-    into y: consuming MutableSpan<Float>, mean: consuming MutableSpan<Float>,
+    into y: consuming MutableSpan<E>, mean: consuming MutableSpan<Float>,
     inverseDeviation: consuming MutableSpan<Float>, on context: Context
 ) throws(KernelError) {
     requireElements(mean.count, rows, "layerNorm: mean")
     requireElements(inverseDeviation.count, rows, "layerNorm: inverseDeviation")
-    try layerNorm(
-        x, gain, bias, epsilon, rows, columns, y.base, CK_F32, y.count, mean.base, inverseDeviation.base, on: context)
-}
-
-/// Layer normalization of each row, as above, with `y` rounded to bf16 (nearest, ties to even), as its bits.
-public func layerNorm(
-    _ x: Span<Float>, gain: Span<Float>, bias: Span<Float>, epsilon: Float, rows: Int, columns: Int,
-    into y: consuming MutableSpan<UInt16>, mean: consuming MutableSpan<Float>,
-    inverseDeviation: consuming MutableSpan<Float>, on context: Context
-) throws(KernelError) {
-    requireElements(mean.count, rows, "layerNorm: mean")
-    requireElements(inverseDeviation.count, rows, "layerNorm: inverseDeviation")
-    try layerNorm(
-        x, gain, bias, epsilon, rows, columns, y.base, CK_BF16, y.count, mean.base, inverseDeviation.base, on: context)
+    try layerNorm(x, gain, bias, epsilon, rows, columns, y, mean.base, inverseDeviation.base, on: context)
 }
 
 /// Layer normalization of each row, as above, where no backward pass follows.
-public func layerNorm(
+public func layerNorm<E: FloatElement>(
     _ x: Span<Float>, gain: Span<Float>, bias: Span<Float>, epsilon: Float, rows: Int, columns: Int,
-    into y: consuming MutableSpan<Float>, on context: Context
+    into y: consuming MutableSpan<E>, on context: Context
 ) throws(KernelError) {
-    try layerNorm(x, gain, bias, epsilon, rows, columns, y.base, CK_F32, y.count, nil, nil, on: context)
+    try layerNorm(x, gain, bias, epsilon, rows, columns, y, nil, nil, on: context)
 }
 
-/// Layer normalization of each row, as above, where no backward pass follows, with `y` in bf16.
-public func layerNorm(
-    _ x: Span<Float>, gain: Span<Float>, bias: Span<Float>, epsilon: Float, rows: Int, columns: Int,
-    into y: consuming MutableSpan<UInt16>, on context: Context
-) throws(KernelError) {
-    try layerNorm(x, gain, bias, epsilon, rows, columns, y.base, CK_BF16, y.count, nil, nil, on: context)
-}
-
-private func layerNorm(
+private func layerNorm<E: FloatElement>(
     _ x: Span<Float>, _ gain: Span<Float>, _ bias: Span<Float>, _ epsilon: Float, _ rows: Int, _ columns: Int,
-    _ y: UnsafeMutableRawPointer, _ type: ck_type, _ count: Int, _ mean: UnsafeMutablePointer<Float>?,
+    _ y: consuming MutableSpan<E>, _ mean: UnsafeMutablePointer<Float>?,
     _ inverseDeviation: UnsafeMutablePointer<Float>?, on context: Context
 ) throws(KernelError) {
     requireElements(x.count, rows: rows, columns: columns, "layerNorm: x")
-    requireElements(count, rows: rows, columns: columns, "layerNorm: y")
+    requireElements(y.count, rows: rows, columns: columns, "layerNorm: y")
     requireElements(gain.count, columns, "layerNorm: gain")
     requireElements(bias.count, columns, "layerNorm: bias")
     try check(
         ck_layernorm(
-            context.handle, rows, columns, epsilon, x.base, gain.base, bias.base, y, type, mean, inverseDeviation),
+            context.handle, rows, columns, epsilon, x.base, gain.base, bias.base, y.base, E.code, mean,
+            inverseDeviation),
         "layerNorm of \(rows) rows x \(columns) columns, epsilon \(epsilon)")
 }
 
@@ -74,39 +54,16 @@ private func layerNorm(
 /// - Parameters:
 ///   - residual: the gradient that goes around the norm, `rows` x `columns`, which is added to dx; nil for none. It may be
 ///     the same memory as `dx`.
-///   - copy: receives dx rounded to bf16 (nearest, ties to even), as its bits; nil for no copy.
+///   - copy: receives dx rounded to bf16 (nearest, ties to even), as its bits; nil for no copy. It may be the same memory as a `dy` in
+///     bf16.
 ///   - store: whether dGain and dBias replace what is there, or are added to it.
-public func layerNormBackward(
-    _ dy: Span<Float>, _ x: Span<Float>, gain: Span<Float>, mean: Span<Float>, inverseDeviation: Span<Float>,
+public func layerNormBackward<E: FloatElement>(
+    _ dy: Span<E>, _ x: Span<Float>, gain: Span<Float>, mean: Span<Float>, inverseDeviation: Span<Float>,
     residual: Span<Float>? = nil, rows: Int, columns: Int, into dx: consuming MutableSpan<Float>,
     copy: consuming MutableSpan<UInt16>? = nil, dGain: consuming MutableSpan<Float>,
     dBias: consuming MutableSpan<Float>, store: Store = .accumulate, on context: Context
 ) throws(KernelError) {
     requireElements(dy.count, rows: rows, columns: columns, "layerNormBackward: dy")
-    try layerNormBackward(
-        dy.base, CK_F32, x, gain, mean, inverseDeviation, residual, rows, columns, dx, copy, dGain, dBias, store,
-        on: context)
-}
-
-/// The gradients of a layer norm, as above, from a `dy` in bf16, as its bits. `copy` may be the same memory as `dy`.
-public func layerNormBackward(
-    _ dy: Span<UInt16>, _ x: Span<Float>, gain: Span<Float>, mean: Span<Float>, inverseDeviation: Span<Float>,
-    residual: Span<Float>? = nil, rows: Int, columns: Int, into dx: consuming MutableSpan<Float>,
-    copy: consuming MutableSpan<UInt16>? = nil, dGain: consuming MutableSpan<Float>,
-    dBias: consuming MutableSpan<Float>, store: Store = .accumulate, on context: Context
-) throws(KernelError) {
-    requireElements(dy.count, rows: rows, columns: columns, "layerNormBackward: dy")
-    try layerNormBackward(
-        dy.base, CK_BF16, x, gain, mean, inverseDeviation, residual, rows, columns, dx, copy, dGain, dBias, store,
-        on: context)
-}
-
-private func layerNormBackward(
-    _ dy: UnsafeRawPointer, _ type: ck_type, _ x: Span<Float>, _ gain: Span<Float>, _ mean: Span<Float>,
-    _ inverseDeviation: Span<Float>, _ residual: Span<Float>?, _ rows: Int, _ columns: Int,
-    _ dx: consuming MutableSpan<Float>, _ copy: consuming MutableSpan<UInt16>?, _ dGain: consuming MutableSpan<Float>,
-    _ dBias: consuming MutableSpan<Float>, _ store: Store, on context: Context
-) throws(KernelError) {
     requireElements(x.count, rows: rows, columns: columns, "layerNormBackward: x")
     requireElements(dx.count, rows: rows, columns: columns, "layerNormBackward: dx")
     requireElements(residual?.count ?? dx.count, dx.count, "layerNormBackward: residual")
@@ -122,7 +79,7 @@ private func layerNormBackward(
     }
     try check(
         ck_layernorm_backward(
-            context.handle, rows, columns, dy, type, x.base, gain.base, mean.base, inverseDeviation.base,
+            context.handle, rows, columns, dy.base, E.code, x.base, gain.base, mean.base, inverseDeviation.base,
             base(residual), dx.base, halves, dGain.base, dBias.base, store.value),
         "layerNormBackward of \(rows) rows x \(columns) columns")
 }

@@ -13,32 +13,19 @@ extension Kernels {
 /// set, and in matrix products that quantize on the way.
 ///
 /// - Parameters:
-///   - x: rows x columns, row-major.
+///   - x: rows x columns, row-major; bf16 as if they were widened first.
 ///   - q: rows x columns.
 ///   - scales: one for each row.
-public func quantizeRows(
-    _ x: Span<Float>, rows: Int, columns: Int, into q: consuming MutableSpan<Int8>,
+public func quantizeRows<E: FloatElement>(
+    _ x: Span<E>, rows: Int, columns: Int, into q: consuming MutableSpan<Int8>,
     scales: consuming MutableSpan<Float>, on context: Context
 ) throws(KernelError) {
     precondition(
         rows >= 0 && columns >= 0 && x.count == rows * columns && q.count == x.count && scales.count == rows,
         "quantizing \(rows) x \(columns): \(x.count) elements into \(q.count), \(scales.count) scales")
     try check(
-        ck_quantize_rows_f32_s8(context.handle, rows, columns, x.base, q.base, scales.base),
+        ck_quantize_rows_s8(context.handle, E.code, rows, columns, x.base, q.base, scales.base),
         "quantizing \(rows) x \(columns)")
-}
-
-/// The same for rows of bf16, as if they were widened first.
-public func quantizeRows(
-    bf16 x: Span<UInt16>, rows: Int, columns: Int, into q: consuming MutableSpan<Int8>,
-    scales: consuming MutableSpan<Float>, on context: Context
-) throws(KernelError) {
-    precondition(
-        rows >= 0 && columns >= 0 && x.count == rows * columns && q.count == x.count && scales.count == rows,
-        "quantizing \(rows) x \(columns): \(x.count) elements into \(q.count), \(scales.count) scales")
-    try check(
-        ck_quantize_rows_bf16_s8(context.handle, rows, columns, x.base, q.base, scales.base),
-        "quantizing \(rows) x \(columns) of bf16")
 }
 
 /// The inverse of ``quantizeRows(_:rows:columns:into:scales:on:)``: `y[i, j] = q[i, j] · scales[i]`.

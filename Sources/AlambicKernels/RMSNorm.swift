@@ -4,48 +4,31 @@ import CKernels
 ///
 /// `x` and `y` are `rows` x `columns`; `gain` has `columns` elements. inverseRMS[i] = 1 / sqrt(mean square of row i +
 /// epsilon): `rows` elements, which the backward pass needs.
-public func rmsNorm(
-    _ x: Span<Float>, gain: Span<Float>, epsilon: Float, rows: Int, columns: Int, into y: consuming MutableSpan<Float>,
+public func rmsNorm<E: FloatElement>(
+    _ x: Span<Float>, gain: Span<Float>, epsilon: Float, rows: Int, columns: Int, into y: consuming MutableSpan<E>,
     inverseRMS: consuming MutableSpan<Float>, on context: Context
 ) throws(KernelError) {
     requireElements(inverseRMS.count, rows, "rmsNorm: inverseRMS")
-    try rmsNorm(x, gain, epsilon, rows, columns, y.base, CK_F32, y.count, inverseRMS.base, on: context)
-}
-
-/// RMS normalization of each row, as above, with `y` rounded to bf16 (nearest, ties to even), as its bits.
-public func rmsNorm(
-    _ x: Span<Float>, gain: Span<Float>, epsilon: Float, rows: Int, columns: Int, into y: consuming MutableSpan<UInt16>,
-    inverseRMS: consuming MutableSpan<Float>, on context: Context
-) throws(KernelError) {
-    requireElements(inverseRMS.count, rows, "rmsNorm: inverseRMS")
-    try rmsNorm(x, gain, epsilon, rows, columns, y.base, CK_BF16, y.count, inverseRMS.base, on: context)
+    try rmsNorm(x, gain, epsilon, rows, columns, y, inverseRMS.base, on: context)
 }
 
 /// RMS normalization of each row, as above, where no backward pass follows.
-public func rmsNorm(
-    _ x: Span<Float>, gain: Span<Float>, epsilon: Float, rows: Int, columns: Int, into y: consuming MutableSpan<Float>,
+public func rmsNorm<E: FloatElement>(
+    _ x: Span<Float>, gain: Span<Float>, epsilon: Float, rows: Int, columns: Int, into y: consuming MutableSpan<E>,
     on context: Context
 ) throws(KernelError) {
-    try rmsNorm(x, gain, epsilon, rows, columns, y.base, CK_F32, y.count, nil, on: context)
+    try rmsNorm(x, gain, epsilon, rows, columns, y, nil, on: context)
 }
 
-/// RMS normalization of each row, as above, where no backward pass follows, with `y` in bf16.
-public func rmsNorm(
-    _ x: Span<Float>, gain: Span<Float>, epsilon: Float, rows: Int, columns: Int, into y: consuming MutableSpan<UInt16>,
-    on context: Context
-) throws(KernelError) {
-    try rmsNorm(x, gain, epsilon, rows, columns, y.base, CK_BF16, y.count, nil, on: context)
-}
-
-private func rmsNorm(
-    _ x: Span<Float>, _ gain: Span<Float>, _ epsilon: Float, _ rows: Int, _ columns: Int, _ y: UnsafeMutableRawPointer,
-    _ type: ck_type, _ count: Int, _ inverseRMS: UnsafeMutablePointer<Float>?, on context: Context
+private func rmsNorm<E: FloatElement>(
+    _ x: Span<Float>, _ gain: Span<Float>, _ epsilon: Float, _ rows: Int, _ columns: Int, _ y: consuming MutableSpan<E>,
+    _ inverseRMS: UnsafeMutablePointer<Float>?, on context: Context
 ) throws(KernelError) {
     requireElements(x.count, rows: rows, columns: columns, "rmsNorm: x")
-    requireElements(count, rows: rows, columns: columns, "rmsNorm: y")
+    requireElements(y.count, rows: rows, columns: columns, "rmsNorm: y")
     requireElements(gain.count, columns, "rmsNorm: gain")
     try check(
-        ck_rmsnorm(context.handle, rows, columns, epsilon, x.base, gain.base, y, type, inverseRMS),
+        ck_rmsnorm(context.handle, rows, columns, epsilon, x.base, gain.base, y.base, E.code, inverseRMS),
         "rmsNorm of \(rows) rows x \(columns) columns, epsilon \(epsilon)")
 }
 
@@ -58,34 +41,15 @@ private func rmsNorm(
 /// - Parameters:
 ///   - residual: the gradient that goes around the norm, `rows` x `columns`, which is added to dx; nil for none. It may be
 ///     the same memory as `dx`.
-///   - copy: receives dx rounded to bf16 (nearest, ties to even), as its bits; nil for no copy.
+///   - copy: receives dx rounded to bf16 (nearest, ties to even), as its bits; nil for no copy. It may be the same memory as a `dy` in
+///     bf16.
 ///   - store: whether dGain replaces what is there, or is added to it.
-public func rmsNormBackward(
-    _ dy: Span<Float>, _ x: Span<Float>, gain: Span<Float>, inverseRMS: Span<Float>, residual: Span<Float>? = nil,
+public func rmsNormBackward<E: FloatElement>(
+    _ dy: Span<E>, _ x: Span<Float>, gain: Span<Float>, inverseRMS: Span<Float>, residual: Span<Float>? = nil,
     rows: Int, columns: Int, into dx: consuming MutableSpan<Float>, copy: consuming MutableSpan<UInt16>? = nil,
     dGain: consuming MutableSpan<Float>, store: Store = .accumulate, on context: Context
 ) throws(KernelError) {
     requireElements(dy.count, rows: rows, columns: columns, "rmsNormBackward: dy")
-    try rmsNormBackward(
-        dy.base, CK_F32, x, gain, inverseRMS, residual, rows, columns, dx, copy, dGain, store, on: context)
-}
-
-/// The gradients of an RMS norm, as above, from a `dy` in bf16, as its bits. `copy` may be the same memory as `dy`.
-public func rmsNormBackward(
-    _ dy: Span<UInt16>, _ x: Span<Float>, gain: Span<Float>, inverseRMS: Span<Float>, residual: Span<Float>? = nil,
-    rows: Int, columns: Int, into dx: consuming MutableSpan<Float>, copy: consuming MutableSpan<UInt16>? = nil,
-    dGain: consuming MutableSpan<Float>, store: Store = .accumulate, on context: Context
-) throws(KernelError) {
-    requireElements(dy.count, rows: rows, columns: columns, "rmsNormBackward: dy")
-    try rmsNormBackward(
-        dy.base, CK_BF16, x, gain, inverseRMS, residual, rows, columns, dx, copy, dGain, store, on: context)
-}
-
-private func rmsNormBackward(
-    _ dy: UnsafeRawPointer, _ type: ck_type, _ x: Span<Float>, _ gain: Span<Float>, _ inverseRMS: Span<Float>,
-    _ residual: Span<Float>?, _ rows: Int, _ columns: Int, _ dx: consuming MutableSpan<Float>,
-    _ copy: consuming MutableSpan<UInt16>?, _ dGain: consuming MutableSpan<Float>, _ store: Store, on context: Context
-) throws(KernelError) {
     requireElements(x.count, rows: rows, columns: columns, "rmsNormBackward: x")
     requireElements(dx.count, rows: rows, columns: columns, "rmsNormBackward: dx")
     requireElements(residual?.count ?? dx.count, dx.count, "rmsNormBackward: residual")
@@ -99,7 +63,7 @@ private func rmsNormBackward(
     }
     try check(
         ck_rmsnorm_backward(
-            context.handle, rows, columns, dy, type, x.base, gain.base, inverseRMS.base, base(residual), dx.base,
+            context.handle, rows, columns, dy.base, E.code, x.base, gain.base, inverseRMS.base, base(residual), dx.base,
             halves, dGain.base, store.value),
         "rmsNormBackward of \(rows) rows x \(columns) columns")
 }

@@ -1,15 +1,5 @@
 import CKernels
 
-/// Elements of activations: f32 as `Float`, bf16 as its bits, `UInt16`. Arithmetic on either is in f32, and a result in bf16 is
-/// rounded once, to nearest, ties to even.
-public protocol FloatElement: MatrixElement {}
-extension Float: FloatElement {}
-extension UInt16: FloatElement {}
-
-extension FloatElement {
-    static var code: ck_type { type(halves: .bf16).raw }
-}
-
 extension Kernels {
     /// Implementations of ``swiglu(gate:up:rows:width:into:on:)``, of its packed form and of their gradients.
     public static let swiglu = Variant.list(ck_swiglu_variants)

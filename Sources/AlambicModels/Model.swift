@@ -77,10 +77,10 @@ public struct Model: Sendable {
             sum + description.shape.dimensions.reduce(4.0) { $0 * Double($1) }
         }
         guard let available, needed > Double(available) else { return }
-        let megabytes = String(format: "%.0f MB", (needed / 0x1p20).rounded(.up))
+        let megabytes = String(format: "%.0f MB", (needed / 1e6).rounded(.up))
         throw KernelError(
             .noMemory,
-            "the model's weights need \(megabytes) and \(available >> 20) MB are available: use a smaller model")
+            "the model's weights need \(megabytes) and \(available / 1_000_000) MB are available: use a smaller model")
     }
 
     /// The same model with other weights, in walk order and of the same shapes.

@@ -72,6 +72,11 @@ public final class OptimizerState {
     /// it removes.
     public func state(ofParameter index: Int) -> [Tensor] { tensors[index] }
 
+    /// Zeroes the moments in bytes of weights that are zero: pruning does so with weights that it removes.
+    public func forgetQuantized(ofParameter index: Int, whereZero weights: Tensor) {
+        for state in quantized[index] { state.forget(whereZero: weights) }
+    }
+
     /// Bytes of all of it.
     public var bytes: Int {
         var bytes = 0

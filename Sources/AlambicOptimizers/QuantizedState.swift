@@ -24,6 +24,13 @@ public struct QuantizedState: Sendable {
     /// The shape of ``scales``.
     public var scaleShape: [Int] { shape.replacingColumns(by: Self.blocks(shape.columns)).dimensions }
 
+    /// Code 0 stands for 0, signed and unsigned.
+    func forget(whereZero weights: Tensor) {
+        let values = weights.span
+        var codes = self.codes.mutableSpan
+        for i in values.indices where values[i] == 0 { codes[i] = 0 }
+    }
+
     func copy(codes: Span<UInt8>, scales: Span<Float>) {
         var ownCodes = self.codes.mutableSpan
         var ownScales = self.scales.mutableSpan

@@ -41,7 +41,9 @@ public final class Pruner {
             do {
                 let mask = try method.mask(of: parameter.value, removing: removed, after: masks[index])
                 try mask.apply(to: parameter.value, on: trainer.context)
+                parameter.valueChanged()
                 for state in trainer.state.state(ofParameter: index) { try mask.apply(to: state, on: trainer.context) }
+                trainer.state.forgetQuantized(ofParameter: index, whereZero: parameter.value)
                 parameter.transform = mask
                 masks[index] = mask
                 kept += mask.kept

@@ -89,6 +89,7 @@ final class ActivationArena {
 
     private var mode = Mode.watching
     private var plans: [Key: Plan] = [:]  // by the first request
+    private var latest: Plan?
     private var requests: [Request] = []
     private var next = 0
     /// Memory outside of the plan: held by somebody (and by which request), and free.
@@ -96,11 +97,11 @@ final class ActivationArena {
     private var free: [Key: [Part]] = [:]
     /// How many memories have been made so far: constant in steady state.
     private(set) var made = 0
-    /// How many more steps of other shapes than before may come before older plans are given up.
+    /// Plans in all: one more, and the others are given up.
     private static let mostPlans = 4
 
-    /// Bytes of the places of all plans.
-    var plannedBytes: Int { plans.values.reduce(0) { $0 + $1.memory.count } }
+    /// Bytes of the places of the shape that was planned or followed last.
+    var plannedBytes: Int { latest?.memory.count ?? 0 }
 
     /// Starts a step: everything handed out so far may be handed out again as soon as nobody holds it.
     func begin() throws(KernelError) {
@@ -132,7 +133,10 @@ final class ActivationArena {
     }
 
     private func take(_ key: Key) throws(KernelError) -> Part {
-        if next == 0 { mode = plans[key].map(Mode.following) ?? .watching }
+        if next == 0 {
+            mode = plans[key].map(Mode.following) ?? .watching
+            latest = plans[key]
+        }
         defer { next += 1 }
         if let part = planned(key) { return part }
         // Memory of its own, used again for the same size once nobody holds it.
@@ -190,12 +194,15 @@ final class ActivationArena {
         let memory = try Memory<UInt8>(count: max(places.bytes, 64))
         made += 1
         let parts = zip(requests, places.offsets).map { Part($0.key, in: memory, at: $1) }
-        plans[requests[0].key] = Plan(requests: requests, memory: memory, parts: parts, sharers: places.sharers)
+        let plan = Plan(requests: requests, memory: memory, parts: parts, sharers: places.sharers)
+        plans[requests[0].key] = plan
+        latest = plan
     }
 
     /// Gives everything back to the machine that nobody else holds.
     func drain() {
         plans = [:]
+        latest = nil
         free = [:]
         held = []
         mode = .watching

@@ -106,7 +106,7 @@ public final class Parameter: @unchecked Sendable {
         if let panels, !panelsAreCurrent || transform != nil {
             let weights = effective
             try panels.update(from: weights.span, on: context)
-            panelsAreCurrent = true
+            panelsAreCurrent = transform == nil
         }
     }
 
@@ -121,7 +121,7 @@ public final class Parameter: @unchecked Sendable {
         let weights = effective
         try panels.update(from: weights.span, on: context)
         self.panels = panels
-        panelsAreCurrent = true
+        panelsAreCurrent = transform == nil
     }
 
     /// The panels that an update of `value` is to rebuild on its way: none where they are made of transformed weights, or

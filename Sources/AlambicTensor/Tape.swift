@@ -253,7 +253,7 @@ extension Tape {
         guard let x = Element.tensor(preactivation) else { preconditionFailure("a gradient of another type") }
         let pulled = try tensor(slot.shape, Element.self)
         execution.stage("gelu gradient", bytes: 3 * Double(x.count * MemoryLayout<Element>.stride))
-        try Element.geluBackward(contribution, x, into: pulled, on: context)
+        try geluBackward(contribution.span, x.span, form: .tanh, into: pulled.mutableSpan, on: context)
         try addSlotGradient(to: slot, sharing: pulled)
     }
 

@@ -17,7 +17,6 @@ public struct MemoryPlan: Sendable {
 
     /// One line.
     public var description: String {
-        func megabytes(_ bytes: Int) -> String { "\((bytes + 500_000) / 1_000_000) MB" }
         var parts = ["weights \(megabytes(weights))", "gradients \(megabytes(gradients))"]
         parts.append("optimizer \(megabytes(optimizer))")
         if panels > 0 { parts.append("packed weights \(megabytes(panels))") }
@@ -25,3 +24,6 @@ public struct MemoryPlan: Sendable {
         return "memory: \(megabytes(total)): \(parts.joined(separator: ", "))"
     }
 }
+
+/// In millions, as all that people are told about memory.
+func megabytes(_ bytes: Int) -> String { "\(max(1, bytes / 1_000_000 + (bytes % 1_000_000 >= 500_000 ? 1 : 0))) MB" }

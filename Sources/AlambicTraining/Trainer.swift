@@ -87,6 +87,9 @@ public final class Trainer {
         guard microBatches > 0 else {
             throw .badSetting("a batch cannot be cut into \(microBatches) micro-batches: use at least 1")
         }
+        if let clipping, !(clipping > 0) {
+            throw .badSetting("gradients cannot be clipped to a norm of \(clipping): use a number over 0, or none")
+        }
         if let dropout, !GPT2Configuration.dropoutRates.contains(dropout) {
             throw .badSetting("the dropout rate \(dropout) is outside of 0...65535/65536")
         }
@@ -229,17 +232,25 @@ public final class Trainer {
             try sumOfSquares(flat.span, into: squares.mutableSpan, on: noted)
             try AlambicKernels.norm(ofSquares: squares.span, into: normMemory.mutableSpan, on: noted)
             updates.stage("optimizer", bytes: state.bytesMoved(parameters))
-            try state.step(
-                parameters, gradients: gradients, clip: NormClip(norm: normMemory, limit: clipping ?? .infinity),
-                panels: parameters.map(\.panelsOfValue), on: noted)
-            if parameters.contains(where: \.panelsFollow) {
-                let bytes = parameters.reduce(0) {
-                    $0 + ($1.panelsFollow ? 4 * $1.value.count + ($1.panels?.bytes ?? 0) : 0)
+            let done = state.step
+            // A step that does not take place is not counted.
+            defer { updates.list.clear() }
+            do throws(KernelError) {
+                try state.step(
+                    parameters, gradients: gradients, clip: NormClip(norm: normMemory, limit: clipping ?? .infinity),
+                    panels: parameters.map(\.panelsOfValue), on: noted)
+                if parameters.contains(where: \.panelsFollow) {
+                    let bytes = parameters.reduce(0) {
+                        $0 + ($1.panelsFollow ? 4 * $1.value.count + ($1.panels?.bytes ?? 0) : 0)
+                    }
+                    updates.stage("int8 weights", bytes: Double(bytes))
+                    for parameter in parameters { try parameter.rebuildPanels(on: noted) }
                 }
-                updates.stage("int8 weights", bytes: Double(bytes))
-                for parameter in parameters { try parameter.rebuildPanels(on: noted) }
+                try updates.run()
+            } catch {
+                if state.step > done { state.revokeStep() }
+                throw error
             }
-            try updates.run()
             let norm = normMemory.span[0]
             if !norm.isFinite { state.revokeStep() }
             return norm
@@ -297,6 +308,9 @@ public final class Trainer {
     }
 
     private func check(_ batch: Batch) throws(TrainingError) {
+        if let clipping, !(clipping > 0) {
+            throw .badSetting("gradients cannot be clipped to a norm of \(clipping): use a number over 0, or none")
+        }
         guard batch.rows > 0, batch.rows.isMultiple(of: microBatches) else {
             throw .notDivisible(rows: batch.rows, microBatches: microBatches)
         }

@@ -21,7 +21,7 @@ public struct MemoryRemedy: Sendable {
         return text
     }
 
-    var description: String { "\(options) needs \((bytes + 500_000) / 1_000_000) MB and fits" }
+    var description: String { "\(options) needs \(megabytes(bytes)) and fits" }
 }
 
 // What a run takes, before it takes it.

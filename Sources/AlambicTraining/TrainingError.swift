@@ -36,7 +36,7 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .notFinite(let step, let quantity, let value, let checkpoint):
-            "the \(quantity) became \(value) in step \(step); "
+            "the \(quantity) became \(value.isNaN ? "not a number" : "\(value)") in step \(step); "
                 + (checkpoint.map { "the last good checkpoint is '\($0)'" } ?? "there is no checkpoint yet")
                 + ": lower the learning rate or clip gradients"
         case .doesNotFit(let rows, let context, let needed, let available, let remedy):
@@ -68,10 +68,6 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
         case .kernel(let error): error.description
         }
     }
-}
-
-private func megabytes(_ bytes: Int) -> String {
-    bytes >= 10 << 30 ? "\(bytes >> 30) GB" : "\(max(bytes >> 20, 1)) MB"
 }
 
 /// Runs kernels where training errors are thrown.

@@ -39,7 +39,7 @@ struct AttentionCase: CustomStringConvertible {
 
     func forward(_ qkv: [Float], on context: Context) throws -> (output: [Float], logSumExp: [Float]) {
         var logSumExp = [Float](repeating: .nan, count: batch * heads * length)
-        func run<Element: AttentionElement>(_ qkv: [Element], _ unset: Element) throws -> [Element] {
+        func run<Element: FloatElement>(_ qkv: [Element], _ unset: Element) throws -> [Element] {
             var output = [Element](repeating: unset, count: batch * length * columns)
             try attention(
                 qkv: qkv.span, mask: mask, batch: batch, length: length, heads: heads, kvHeads: kvHeads,
@@ -53,7 +53,7 @@ struct AttentionCase: CustomStringConvertible {
     func backward(
         _ dOutput: [Float], _ qkv: [Float], _ output: [Float], _ logSumExp: [Float], on context: Context
     ) throws -> [Float] {
-        func run<Element: AttentionElement>(
+        func run<Element: FloatElement>(
             _ dOutput: [Element], _ qkv: [Element], _ output: [Element], _ unset: Element
         ) throws -> [Element] {
             var dQKV = [Element](repeating: unset, count: qkv.count)
@@ -72,7 +72,7 @@ struct AttentionCase: CustomStringConvertible {
     func cached(
         query: [Float], keys: [Float], values: [Float], queries: Int, keyCount: Int, on context: Context
     ) throws -> [Float] {
-        func run<Element: AttentionElement>(
+        func run<Element: FloatElement>(
             _ query: [Element], _ keys: [Element], _ values: [Element], _ unset: Element
         ) throws -> [Element] {
             var output = [Element](repeating: unset, count: queries * columns)

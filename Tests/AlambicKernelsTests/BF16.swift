@@ -9,3 +9,8 @@ func float(_ bits: UInt16) -> Float { Float(bitPattern: UInt32(bits) << 16) }
 
 /// Half a unit in the last place of 1 in bf16, whose numbers have 8 bits: the relative error of one rounding.
 let halfRoundoff = 0x1p-8
+
+func nearestBF16(_ x: [Float]) -> [UInt16] { x.map(bf16) }
+
+/// The numbers rounded to bf16 and widened again.
+func roundedToBF16(_ x: [Float]) -> [Float] { x.map { float(bf16($0)) } }

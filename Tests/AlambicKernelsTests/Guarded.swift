@@ -3,25 +3,24 @@ import AlambicTestSupport
 import Testing
 
 /// An operand between margins that nobody may write to, at an address that is aligned to nothing but an element.
-final class Guarded {
-    private static let margin = 37
-    private static let mark = Float(bitPattern: 0x7fa5_5a5a)  // a NaN: shows in results if it is ever read
-    private let start: UnsafeMutablePointer<Float>
+final class GuardedOperand<Element: GuardedElement> {
+    private static var margin: Int { 37 }
+    private let start: UnsafeMutablePointer<Element>
     let count: Int
 
-    init(_ values: [Float]) {
+    init(_ values: [Element]) {
         count = values.count
         start = .allocate(capacity: count + 2 * Self.margin)
-        start.initialize(repeating: Self.mark, count: count + 2 * Self.margin)
+        start.initialize(repeating: .mark, count: count + 2 * Self.margin)
         for (i, value) in values.enumerated() { start[Self.margin + i] = value }
     }
 
     deinit { start.deallocate() }
 
     /// As many elements, which are to be overwritten.
-    convenience init(count: Int) { self.init([Float](repeating: Self.mark, count: count)) }
+    convenience init(count: Int) { self.init([Element](repeating: .mark, count: count)) }
 
-    var span: Span<Float> {
+    var span: Span<Element> {
         @_lifetime(borrow self)
         get {
             let span = unsafe Span(_unsafeStart: UnsafePointer(start + Self.margin), count: count)
@@ -29,7 +28,7 @@ final class Guarded {
         }
     }
 
-    var mutableSpan: MutableSpan<Float> {
+    var mutableSpan: MutableSpan<Element> {
         @_lifetime(borrow self)
         get {
             let span = unsafe MutableSpan(_unsafeStart: start + Self.margin, count: count)
@@ -37,16 +36,39 @@ final class Guarded {
         }
     }
 
-    /// The elements; the test fails when a margin was written to.
+    /// The elements' values; the test fails when a margin was written to.
     func values(_ label: String) -> [Float] {
         for i in -Self.margin..<count + Self.margin where i < 0 || i >= count {
-            if start[Self.margin + i].bitPattern != Self.mark.bitPattern {
+            if !start[Self.margin + i].isMark {
                 Issue.record("\(label): wrote outside its operand, at \(i) of \(count)")
                 break
             }
         }
-        return Array(UnsafeBufferPointer(start: start + Self.margin, count: count))
+        return UnsafeBufferPointer(start: start + Self.margin, count: count).map(\.widened)
     }
+}
+
+typealias Guarded = GuardedOperand<Float>
+/// Of bf16, as its bits.
+typealias GuardedHalves = GuardedOperand<UInt16>
+
+protocol GuardedElement: BitwiseCopyable {
+    /// A NaN: shows in results if it is ever read.
+    static var mark: Self { get }
+    var isMark: Bool { get }
+    var widened: Float { get }
+}
+
+extension Float: GuardedElement {
+    static var mark: Float { Float(bitPattern: 0x7fa5_5a5a) }
+    var isMark: Bool { bitPattern == Self.mark.bitPattern }
+    var widened: Float { self }
+}
+
+extension UInt16: GuardedElement {
+    static var mark: UInt16 { 0x7fa5 }
+    var isMark: Bool { self == Self.mark }
+    var widened: Float { float(self) }
 }
 
 /// Runs on every variant that this machine has, with each number of threads: `check` sees what one thread made, and the others

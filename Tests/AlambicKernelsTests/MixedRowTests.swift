@@ -8,11 +8,11 @@ import Testing
     private static func compareLayerNorm(rows: Int, columns: Int, threads: [Int]) throws {
         let seed = UInt64(rows * 10_000 + columns)
         var random = SplitMix(seed: seed)
-        let x = random.normals(rows * columns, deviation: 2), halves = try nearestBF16(random.normals(rows * columns))
+        let x = random.normals(rows * columns, deviation: 2), halves = nearestBF16(random.normals(rows * columns))
         let gain = random.normals(columns), bias = random.normals(columns), around = random.normals(rows * columns)
         let before = random.normals(columns), beforeToo = random.normals(columns)
         try onEveryContext(Kernels.norm, "\(rows) x \(columns), seed \(seed)", threads: threads) { context, label in
-            let xs = Guarded(x), gains = Guarded(gain), biases = Guarded(bias), dys = Guarded(halves.map(widenedBF16))
+            let xs = Guarded(x), gains = Guarded(gain), biases = Guarded(bias), dys = Guarded(halves.map(float))
             let y = Guarded(count: x.count), mean = Guarded(count: rows), inverse = Guarded(count: rows)
             let meanToo = Guarded(count: rows), inverseToo = Guarded(count: rows), dx = Guarded(count: x.count)
             let narrow = GuardedHalves(count: x.count), bare = GuardedHalves(count: x.count)
@@ -160,11 +160,11 @@ import Testing
         for rows in [0, 1, 7, 8, 9, 17, 64, 131] {
             let seed = UInt64(rows * 10_000 + columns)
             var random = SplitMix(seed: seed)
-            let halves = try nearestBF16(random.normals(rows * columns)), before = random.normals(columns)
+            let halves = nearestBF16(random.normals(rows * columns)), before = random.normals(columns)
             let threads = rows > 64 ? threadCounts : [1]
             try onEveryContext(Kernels.columnSum, "\(rows) x \(columns), seed \(seed)", threads: threads) {
                 context, label in
-                let wide = Guarded(halves.map(widenedBF16)), narrow = GuardedHalves(halves)
+                let wide = Guarded(halves.map(float)), narrow = GuardedHalves(halves)
                 let a = Guarded(before), b = Guarded(before), c = Guarded(count: columns)
                 try columnSum(wide.span, rows: rows, columns: columns, into: a.mutableSpan, on: context)
                 try columnSum(narrow.span, rows: rows, columns: columns, into: b.mutableSpan, on: context)
@@ -180,10 +180,10 @@ import Testing
 
     @Test(arguments: CrossEntropyTests.vocabularies + [50_257]) func crossEntropies(vocabulary: Int) throws {
         let rows = vocabulary > 1000 ? 7 : 13, scale: Float = 1 / 16, seed = UInt64(vocabulary)
-        let halves = try nearestBF16(CrossEntropyTests.logits(rows, vocabulary, seed: seed))
+        let halves = nearestBF16(CrossEntropyTests.logits(rows, vocabulary, seed: seed))
         let targets = CrossEntropyTests.targets(rows, vocabulary, seed: seed)
         try onEveryContext(Kernels.crossEntropy, "vocabulary \(vocabulary), seed \(seed)") { context, label in
-            let wide = Guarded(halves.map(widenedBF16)), narrow = GuardedHalves(halves)
+            let wide = Guarded(halves.map(float)), narrow = GuardedHalves(halves)
             let losses = Guarded(count: rows), lossesToo = Guarded(count: rows), alone = Guarded(count: rows)
             try crossEntropyLosses(
                 narrow.span, targets: targets.span, rows: rows, vocabulary: vocabulary, into: alone.mutableSpan,

@@ -39,7 +39,7 @@ import Testing
             let wide = Self.reference(halves.map { Float(bitPattern: UInt32($0) << 16) }, rows: rows, columns: columns)
             var (halfQ, halfScales) = (q, scales)
             try quantizeRows(
-                bf16: halves.span, rows: rows, columns: columns, into: halfQ.mutableSpan,
+                halves.span, rows: rows, columns: columns, into: halfQ.mutableSpan,
                 scales: halfScales.mutableSpan, on: context)
             #expect(halfQ == wide.q, "\(label), \(rows) x \(columns), \(what), bf16")
             #expect(

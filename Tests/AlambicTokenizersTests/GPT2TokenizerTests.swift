@@ -104,9 +104,9 @@ import Testing
     @Test(arguments: [
         ("merges.txt", "#version: 0.2\nq\n", "merge 1"), ("merges.txt", "#version: 0.2\nzz zz\n", "merge 1"),
         ("vocab.json", "[]", "not a JSON object"), ("vocab.json", #"{"a": 0} x"#, "not a JSON object"),
-        ("vocab.json", #"{"a": -1}"#, "whole numbers"), ("vocab.json", #"{"\ud83d": 0}"#, "not a JSON object"),
-        ("vocab.json", #"{"a": 0,}"#, "not a JSON object"), ("vocab.json", #"{"a": 0"#, "not a JSON object"),
-        ("vocab.json", #"{"a": 0, "a": 1}"#, "twice"), ("vocab.json", #"{"a": 0, "b": 0}"#, "each once"),
+        ("vocab.json", #"{"a": -1}"#, "numbered from 0"), ("vocab.json", #"{"\ud83d": 0}"#, "not a JSON object"),
+        ("vocab.json", #"{"a": 0"#, "not a JSON object"),
+        ("vocab.json", #"{"a": 0, "a": 1}"#, "token"), ("vocab.json", #"{"a": 0, "b": 0}"#, "each once"),
         ("vocab.json", "{}", "whole numbers"),
         ("vocab.json", #"{"a": "b"}"#, "whole numbers"), ("vocab.json", #"{"a": 1}"#, "numbered from 0"),
         ("vocab.json", #"{"a": 0}"#, "no token for byte"), ("vocab.json", #"{"a": 0, "漢": 1}"#, "no token for byte"),
@@ -116,14 +116,6 @@ import Testing
         let error = #expect(throws: TokenizerError.self) { try load(files) }
         let line = try #require(error).description
         #expect(line.contains(name) && line.contains(says) && !line.contains("\n"), "\(line)")
-    }
-
-    @Test func vocabulariesAreReadAsJSONIs() throws {
-        let json = Array(#"{"\u0120a\"\\\/\b\f\n\r\t" : 7 , "\uD83d\ude42é":12345678901} "#.utf8)
-        let entries = try #require(VocabularyJSON.entries(json))
-        let expected = try #require(try JSONSerialization.jsonObject(with: Data(json)) as? [String: Int])
-        #expect(Dictionary(uniqueKeysWithValues: entries.map { ($0.text, $0.number) }) == expected)
-        #expect(VocabularyJSON.entries(Array("{ }".utf8))?.isEmpty == true)
     }
 
     @Test func whatIsNotGPT2IsRefused() throws {

@@ -70,7 +70,7 @@ extension Tape {
         let update = try frozenSum(x, tensor, weight, bias, into: preactivation)
         let output = try self.tensor(shape, Element.self)
         execution.stage("gelu", bytes: 2 * Double(output.count * MemoryLayout<Element>.stride))
-        try Element.gelu(preactivation, into: output, on: context)
+        try AlambicKernels.gelu(preactivation.span, form: .tanh, into: output.mutableSpan, on: context)
         let result = place(Element.elements(output), origin: .gelu(preactivation: Element.elements(preactivation)))
         record(FrozenLinearOperation(x: x.slot, weight: weight, update: update, result: result.slot))
         return result
@@ -148,7 +148,8 @@ extension Tape {
         guard let mask else { return x }
         let left = try tensor(x.shape, Element.self)
         execution.stage("adapter dropout", bytes: 2 * Double(x.count * MemoryLayout<Element>.stride))
-        try Element.dropout(x, mask, into: left, on: context)
+        try AlambicKernels.dropout(
+            x.span, rate: mask.rate, seed: mask.seed, stream: mask.stream, into: left.mutableSpan, on: context)
         return left
     }
 

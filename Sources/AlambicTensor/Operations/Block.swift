@@ -15,7 +15,12 @@ struct BlockOperation: Operation {
         tape.dropouts = dropouts
         let again = try body(x, tape)
         tape.dropouts = after
-        tape.slots[again.index] = slot
+        // By addition: what comes out may be gelu(z), whose slot holds the gradient of z, or x itself.
+        switch slot.gradient {
+        case .f32(let gradient): try tape.addGradient(to: again.slot, sharing: gradient, rounded: slot.rounded)
+        case .bf16(let gradient): try tape.addGradient(to: again.slot, sharing: gradient)
+        case nil: break
+        }
     }
 }
 

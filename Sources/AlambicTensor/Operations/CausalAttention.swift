@@ -18,9 +18,11 @@ struct CausalAttentionOperation<Element: Activation>: Operation {
         guard let gradient = tape.takeGradient(of: result, Element.self) else { return }
         try tape.addGradient(to: qkv, Element.self) { target throws(KernelError) in
             tape.execution.stage("attention gradient", operations: 2.5 * attentionWork(result.shape))
-            try Element.causalAttentionBackward(
-                gradient, qkv: tensor, output: output, logSumExp: logSumExp, heads: heads, into: target,
-                on: tape.context)
+            let shape = output.shape
+            try causalAttentionBackward(
+                dOutput: gradient.span, qkv: tensor.span, output: output.span, logSumExp: logSumExp.span,
+                batch: shape[0], length: shape[1], heads: heads, headWidth: shape[2] / heads,
+                into: target.mutableSpan, on: tape.context)
         }
     }
 }
@@ -49,7 +51,9 @@ extension Tape {
         let output = try self.tensor([shape[0], shape[1], shape[2] / 3], Element.self)
         let logSumExp = try floats([shape[0], heads, shape[1]])
         execution.stage("attention", operations: attentionWork(output.shape))
-        try Element.causalAttention(tensor, heads: heads, into: output, logSumExp: logSumExp, on: context)
+        try AlambicKernels.causalAttention(
+            qkv: tensor.span, batch: shape[0], length: shape[1], heads: heads, headWidth: shape[2] / 3 / heads,
+            into: output.mutableSpan, logSumExp: logSumExp.mutableSpan, on: context)
         let result = place(Element.elements(output))
         record(
             CausalAttentionOperation(

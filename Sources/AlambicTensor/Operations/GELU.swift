@@ -28,7 +28,7 @@ extension Tape {
     ) throws(KernelError) -> Variable {
         let output = try self.tensor(x.shape, Element.self)
         execution.stage("gelu", bytes: 2 * Double(output.count * MemoryLayout<Element>.stride))
-        try Element.gelu(tensor, into: output, on: context)
+        try AlambicKernels.gelu(tensor.span, form: .tanh, into: output.mutableSpan, on: context)
         let result = place(Element.elements(output), origin: .gelu(preactivation: x.elements))
         record(GELUOperation<Element>(x: x.slot, result: result.slot))
         return result

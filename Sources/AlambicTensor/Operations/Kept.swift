@@ -29,12 +29,12 @@ extension Tape {
         case .gelu(let x):
             let tensor = try self.tensor(shape, Element.self)
             execution.stage("gelu again", bytes: 2 * Double(x.count * MemoryLayout<Element>.stride))
-            try Element.gelu(x, into: tensor, on: context)
+            try AlambicKernels.gelu(x.span, form: .tanh, into: tensor.mutableSpan, on: context)
             return tensor
         case .layerNorm(let inputs):
             let tensor = try self.tensor(shape, Element.self)
             execution.stage("layer norm again", bytes: Double(tensor.count * (4 + MemoryLayout<Element>.stride)))
-            try Element.layerNorm(inputs, weights: self, into: tensor, on: context)
+            try norm(inputs, into: tensor)
             return tensor
         }
     }

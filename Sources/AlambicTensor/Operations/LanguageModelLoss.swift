@@ -46,9 +46,11 @@ extension Tape {
                 execution.stage("head forward", operations: work)
                 try multiply(part, head, into: logits, epilogue: Epilogue())
                 execution.stage("cross-entropy", bytes: 2 * Double(logits.count * MemoryLayout<Element>.stride))
-                try Element.crossEntropy(
-                    logits, targets: targets.span.extracting(range), gradientScale: scale / Float(counted),
-                    losses: losses.rows(range), on: context)
+                let losses = losses.rows(range)
+                try crossEntropy(
+                    logits.mutableSpan, targets: targets.span.extracting(range), rows: range.count,
+                    vocabulary: vocabulary, gradientScale: scale / Float(counted), losses: losses.mutableSpan,
+                    on: context)
                 execution.stage("head input gradient", operations: work)
                 try multiplyBack(logits, head, into: target.rows(range), epilogue: Epilogue())
                 guard parameters[head.index].trains else { continue }

@@ -32,7 +32,8 @@ struct LayerNormOperation: Operation {
     private func backward<Element: Activation>(
         _ gradient: DenseTensor<Element>, on tape: Tape
     ) throws(KernelError) {
-        let known = tape.takeGradient(of: x, Float.self)
+        // The slot of gelu(z) holds the gradient of z, which is no part of this one's sum.
+        let known = x.preactivation == nil ? tape.takeGradient(of: x, Float.self) : nil
         let target = try tape.floats(x.shape)
         let rounded = Element.self == Float.self ? nil : try tape.tensor(x.shape, UInt16.self)
         tape.execution.stage(
@@ -42,8 +43,15 @@ struct LayerNormOperation: Operation {
         // Gain and bias are vectors of one length, written together.
         let store = tape.store(inputs.gain)
         precondition(tape.store(inputs.bias) == store, "gain and bias of a norm belong together")
-        try Element.layerNormBackward(
-            gradient, inputs, tape: tape, residual: known, into: target, rounded: rounded, store: store)
+        let (gain, dGain, dBias) = (
+            tape.weights(inputs.gain), try tape.gradientSpace(inputs.gain), try tape.gradientSpace(inputs.bias)
+        )
+        let value = inputs.x
+        try layerNormBackward(
+            gradient.span, value.span, gain: gain.span, mean: inputs.mean.span,
+            inverseDeviation: inputs.inverseDeviation.span, residual: known?.span, rows: value.rows,
+            columns: value.columns, into: target.mutableSpan, copy: rounded?.mutableSpan, dGain: dGain.mutableSpan,
+            dBias: dBias.mutableSpan, store: store, on: tape.context)
         try tape.addGradient(to: x, sharing: target, rounded: rounded)
     }
 }
@@ -62,6 +70,7 @@ extension Tape {
     private func layerNorm<Element: Activation>(
         _ x: Variable, _ gain: ParameterID, _ bias: ParameterID, _ epsilon: Float, _ type: Element.Type
     ) throws(KernelError) -> Variable {
+        let x = try widened(x)
         let (gains, biases) = (weights(gain), weights(bias))
         precondition(
             gains.count == x.shape.columns && biases.count == x.shape.columns,
@@ -71,9 +80,20 @@ extension Tape {
             inverseDeviation: try floats([x.shape.rows]))
         let output = try tensor(x.shape, type)
         execution.stage("layer norm", bytes: Double(output.count * (4 + MemoryLayout<Element>.stride)))
-        try Element.layerNorm(inputs, weights: self, into: output, on: context)
+        try norm(inputs, into: output)
         let result = place(Element.elements(output), origin: .layerNorm(inputs))
         record(LayerNormOperation(x: x.slot, inputs: inputs, result: result.slot))
         return result
+    }
+
+    /// y = gain * (x - mean) / deviation + bias, with its statistics.
+    func norm<Element: Activation>(
+        _ inputs: LayerNormOperation.Inputs, into y: DenseTensor<Element>
+    ) throws(KernelError) {
+        let (x, gain, bias) = (inputs.x, weights(inputs.gain), weights(inputs.bias))
+        try AlambicKernels.layerNorm(
+            x.span, gain: gain.span, bias: bias.span, epsilon: inputs.epsilon, rows: x.rows, columns: x.columns,
+            into: y.mutableSpan, mean: inputs.mean.mutableSpan, inverseDeviation: inputs.inverseDeviation.mutableSpan,
+            on: context)
     }
 }

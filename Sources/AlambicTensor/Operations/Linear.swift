@@ -122,6 +122,7 @@ extension Tape {
     ) throws(KernelError) -> Variable {
         precondition(rate >= 0 && rate < 1, "a dropout rate of \(rate) is not in 0..<1")
         let shape = outputShape(x, weight)
+        let residual = try widened(residual)
         let addend = residual.value
         precondition(addend.shape == shape, "adding \(shape) to \(addend.shape)")
         var mask: DropoutMask?
@@ -171,7 +172,9 @@ extension Tape {
         try weightGradient(gradient, try restore(kept, shape: x.shape), of: weight)
         if let bias {
             execution.stage("bias gradient", bytes: Double(gradient.count * MemoryLayout<Element>.stride))
-            try Element.columnSum(gradient, into: gradients[bias], store: store(bias), on: context)
+            let sums = gradients[bias]
+            try columnSum(
+                gradient.span, rows: m, columns: gradient.columns, into: sums.mutableSpan, store: store(bias), on: context)
         }
     }
 

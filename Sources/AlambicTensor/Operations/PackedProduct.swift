@@ -29,7 +29,7 @@ extension Tape {
         let scales = try floats([a.rows, 1])
         execution.beginInterlude("quantization", bytes: 3 * Double(a.count))
         try quantizeRows(
-            bf16: a.span, rows: a.rows, columns: a.columns, into: elements.mutableSpan, scales: scales.mutableSpan,
+            a.span, rows: a.rows, columns: a.columns, into: elements.mutableSpan, scales: scales.mutableSpan,
             on: context)
         execution.endInterlude()
         return (elements, scales)

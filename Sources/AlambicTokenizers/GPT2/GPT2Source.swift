@@ -5,7 +5,7 @@ extension GPT2Vocabulary {
     struct Source {
         let vocabularyPath: String
         let mergesPath: String
-        private let numbers: [(text: String, number: Int)]
+        private let numbers: [String: Int]
         private var added: Set<String> = []
         private(set) var merges: [(left: String, right: String)]
 
@@ -28,7 +28,8 @@ extension GPT2Vocabulary {
         private init(_ files: TokenizerFiles, vocabulary: String, merges: String) throws(TokenizerError) {
             vocabularyPath = files.path(of: vocabulary)
             mergesPath = files.path(of: merges)
-            guard let numbers = VocabularyJSON.entries(try files.required(vocabulary)), !numbers.isEmpty else {
+            let json = Data(try files.required(vocabulary))
+            guard let numbers = try? JSONDecoder().decode([String: Int].self, from: json), !numbers.isEmpty else {
                 throw Self.notNumbers(vocabularyPath)
             }
             self.numbers = numbers
@@ -68,7 +69,7 @@ extension GPT2Vocabulary {
                 numbers[text] = number
                 added.insert(text)
             }
-            self.numbers = numbers.map { ($0.key, $0.value) }
+            self.numbers = numbers
             self.merges = []
             for (index, merge) in merges.enumerated() {
                 if let parts = merge as? [String], parts.count == 2 {

@@ -30,7 +30,7 @@ extension BenchCase {
         try halves($0, .bf16)
     }
 
-    private static func attentionForward<Element: AttentionElement>(
+    private static func attentionForward<Element: FloatElement>(
         _ dtype: String, _ variants: [Variant], _ peak: PeakType,
         _ operand: @escaping @Sendable (Int) throws -> Memory<Element>
     ) -> BenchCase {
@@ -55,7 +55,7 @@ extension BenchCase {
     }
 
     /// Five products where the forward pass has two.
-    private static func attentionGradients<Element: AttentionElement>(
+    private static func attentionGradients<Element: FloatElement>(
         _ dtype: String, _ variants: [Variant], _ peak: PeakType,
         _ operand: @escaping @Sendable (Int) throws -> Memory<Element>
     ) -> BenchCase {
