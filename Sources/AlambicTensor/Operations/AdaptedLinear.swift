@@ -56,7 +56,13 @@ extension Tape {
         _ x: Variable, _ tensor: DenseTensor<Element>, _ weight: ParameterID, _ bias: ParameterID?
     ) throws(KernelError) -> Variable {
         let output = try self.tensor(outputShape(x, weight), Element.self)
-        let update = try frozenSum(x, tensor, weight, bias, into: output)
+        let update = try lowRankUpdate(x, tensor, weight)
+        if let update {
+            try add(update, tensor, weight, bias, into: output)
+        } else {
+            stage(product: weight, rows: tensor.rows)
+            try multiply(tensor, weight, adding: bias, into: output, epilogue: Epilogue())
+        }
         let result = place(Element.elements(output))
         record(FrozenLinearOperation(x: x.slot, weight: weight, update: update, result: result.slot))
         return result
@@ -66,11 +72,19 @@ extension Tape {
         _ x: Variable, _ tensor: DenseTensor<Element>, _ weight: ParameterID, _ bias: ParameterID?
     ) throws(KernelError) -> Variable {
         let shape = outputShape(x, weight)
-        let preactivation = try self.tensor(shape, Element.self)
-        let update = try frozenSum(x, tensor, weight, bias, into: preactivation)
-        let output = try self.tensor(shape, Element.self)
-        execution.stage("gelu", bytes: 2 * Double(output.count * MemoryLayout<Element>.stride))
-        try AlambicKernels.gelu(preactivation.span, form: .tanh, into: output.mutableSpan, on: context)
+        let (preactivation, output) = (try self.tensor(shape, Element.self), try self.tensor(shape, Element.self))
+        let update = try lowRankUpdate(x, tensor, weight)
+        if let update {
+            // gelu is of both summands together, which no epilogue of either product has.
+            try add(update, tensor, weight, bias, into: preactivation)
+            execution.stage("gelu", bytes: 2 * Double(output.count * MemoryLayout<Element>.stride))
+            try AlambicKernels.gelu(preactivation.span, form: .tanh, into: output.mutableSpan, on: context)
+        } else {
+            stage(product: weight, rows: tensor.rows)
+            try multiply(
+                tensor, weight, adding: bias, into: output,
+                epilogue: Epilogue().saving(into: preactivation.mutableSpan).function(.geluTanh))
+        }
         let result = place(Element.elements(output), origin: .gelu(preactivation: Element.elements(preactivation)))
         record(FrozenLinearOperation(x: x.slot, weight: weight, update: update, result: result.slot))
         return result
@@ -102,21 +116,15 @@ extension Tape {
         return result
     }
 
-    /// output = x Wᵀ + 1 bᵀ + s dropout(x) Aᵀ Bᵀ, the last only where there is an adapter.
-    private func frozenSum<Element: Activation>(
-        _ x: Variable, _ tensor: DenseTensor<Element>, _ weight: ParameterID, _ bias: ParameterID?,
+    /// output = x Wᵀ + 1 bᵀ + s dropout(x) Aᵀ Bᵀ.
+    private func add<Element: Activation>(
+        _ update: LowRankUpdate<Element>, _ x: DenseTensor<Element>, _ weight: ParameterID, _ bias: ParameterID?,
         into output: DenseTensor<Element>
-    ) throws(KernelError) -> LowRankUpdate<Element>? {
-        guard let update = try lowRankUpdate(x, tensor, weight) else {
-            stage(product: weight, rows: tensor.rows)
-            try multiply(tensor, weight, adding: bias, into: output, epilogue: Epilogue())
-            return nil
-        }
-        stage(product: update.adapter.up, rows: tensor.rows)
+    ) throws(KernelError) {
+        stage(product: update.adapter.up, rows: x.rows)
         try multiply(update.projected, update.adapter.up, into: output, epilogue: Epilogue())
-        stage(product: weight, rows: tensor.rows)
-        try multiply(tensor, weight, adding: bias, into: output, epilogue: Epilogue().residual(output.span))
-        return update
+        stage(product: weight, rows: x.rows)
+        try multiply(x, weight, adding: bias, into: output, epilogue: Epilogue().residual(output.span))
     }
 
     /// The first half of the low-rank product; nil without an adapter.
@@ -127,8 +135,7 @@ extension Tape {
         var mask: DropoutMask?
         // The stream is taken even at rate 0, so that one layer's rate does not change another layer's mask.
         if let (seed, stream) = nextDropout(), adapter.dropout > 0 {
-            // A rate below half of 1/65536 drops nothing.
-            mask = DropoutMask(rate: adaptersDrop ? adapter.dropout : 1e-9, seed: seed, stream: stream)
+            mask = DropoutMask(rate: adaptersDrop ? adapter.dropout : 0, seed: seed, stream: stream)
         }
         // Not in int8: a small share of the time, and rows of B are too short for a scale of their own.
         try prepareHead(adapter.down)

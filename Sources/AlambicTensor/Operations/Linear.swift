@@ -174,7 +174,8 @@ extension Tape {
             execution.stage("bias gradient", bytes: Double(gradient.count * MemoryLayout<Element>.stride))
             let sums = gradients[bias]
             try columnSum(
-                gradient.span, rows: m, columns: gradient.columns, into: sums.mutableSpan, store: store(bias), on: context)
+                gradient.span, rows: m, columns: gradient.columns, into: sums.mutableSpan, store: store(bias),
+                on: context)
         }
     }
 
