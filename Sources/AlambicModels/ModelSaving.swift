@@ -1,6 +1,7 @@
 import AlambicFiles
 import AlambicKernels
 import AlambicTensor
+import AlambicTokenizers
 import Foundation
 
 extension Model {
@@ -23,11 +24,33 @@ extension Model {
 
     /// Writes the model's files into an existing directory, one by one.
     public func write(into directory: URL, floats: DType = .f32) throws {
-        precondition(floats == .f32 || floats == .bf16, "dense weights are written as f32 or bf16, not as \(floats)")
+        try Self.write(entries(floats), configuration, compression, tokenizer, into: directory)
+    }
+
+    /// Writes the files of a model of dense weights that are made one by one, as they are written.
+    ///
+    /// - Parameters:
+    ///   - directory: an existing directory.
+    ///   - floats: what the weights are written as, as in ``save(to:floats:)``.
+    ///   - weight: makes the weight with this index into `architecture.parameters`. Each is asked for once and let go of.
+    public static func write(
+        _ architecture: any Architecture, configuration: ModelConfiguration, tokenizer: (any Tokenizer)?,
+        into directory: URL, floats: DType = .f32, weight: @escaping (Int) throws -> Tensor
+    ) throws {
+        let entries = architecture.parameters.enumerated().map { index, description in
+            entry(description, floats) { try weight(index) }
+        }
+        try write(entries, configuration, nil, tokenizer, into: directory)
+    }
+
+    private static func write(
+        _ entries: [SafeTensors.Entry], _ configuration: ModelConfiguration, _ compression: Compression?,
+        _ tokenizer: (any Tokenizer)?, into directory: URL
+    ) throws {
         var configuration = configuration
         configuration.setCompression(compression)
         try configuration.write(to: directory.appendingPathComponent("config.json"))
-        try SafeTensors.write(entries(floats), to: directory.appendingPathComponent("model.safetensors"))
+        try SafeTensors.write(entries, to: directory.appendingPathComponent("model.safetensors"))
         for file in tokenizer?.files ?? [] {
             try AtomicFile.write(file.contents, to: directory.appendingPathComponent(file.name))
         }
@@ -35,7 +58,7 @@ extension Model {
 
     private func entries(_ floats: DType) -> [SafeTensors.Entry] {
         zip(weights, architecture.parameters).flatMap { weight, description -> [SafeTensors.Entry] in
-            if case .f32(let tensor) = weight { return [Self.entry(tensor, description, floats)] }
+            if case .f32(let tensor) = weight { return [Self.entry(description, floats) { tensor }] }
             return weight.stored(as: description.path).map { stored in
                 SafeTensors.Entry(stored.name, Self.type(stored.type), shape: stored.shape) { sink in
                     try stored.bytes.withUnsafeBytes { try sink($0) }
@@ -45,11 +68,13 @@ extension Model {
     }
 
     private static func entry(
-        _ tensor: Tensor, _ description: ParameterDescription, _ floats: DType
+        _ description: ParameterDescription, _ floats: DType, weight: @escaping () throws -> Tensor
     ) -> SafeTensors.Entry {
-        let dimensions = tensor.shape.dimensions
+        precondition(floats == .f32 || floats == .bf16, "dense weights are written as f32 or bf16, not as \(floats)")
+        let dimensions = description.shape.dimensions
         let shape = description.storedTransposed ? dimensions.reversed() : dimensions
         return SafeTensors.Entry(description.path, type(floats), shape: shape) { sink in
+            let tensor = try weight()
             var stored = tensor
             if description.storedTransposed {
                 let transposed = try Tensor(Shape(shape))

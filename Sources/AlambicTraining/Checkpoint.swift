@@ -39,10 +39,9 @@ extension Trainer {
             throw .notFinite(
                 step: step, quantity: "weight '\(parameter.path)'", value: .nan, lastCheckpoint: lastCheckpoint)
         }
-        let model = liveModel
         do {
             try AtomicDirectory.write(to: URL(fileURLWithPath: directory), keeping: { _ in false }) { temporary in
-                if let model { try model.write(into: temporary) } else { try writeAdapters(into: temporary) }
+                if adapters == nil { try writeModel(into: temporary) } else { try writeAdapters(into: temporary) }
                 var entries = state.named.map { name, tensor in
                     SafeTensors.Entry(name, .f32, shape: tensor.shape.dimensions) { sink in
                         try tensor.withUnsafeBytes { bytes in try sink(bytes) }
@@ -162,7 +161,7 @@ extension Trainer {
     /// Settings that decide about the bits of all that follows, by the command's options.
     private static let options = [
         "dtype": "dtype", "recompute": "recompute", "micro_batches": "micro-batches", "lora.rank": "rank",
-        "lora.alpha": "alpha", "lora.dropout": "adapter-dropout", "lora.base": "base",
+        "lora.alpha": "alpha", "lora.dropout": "adapter-dropout", "lora.base": "base-dtype",
     ]
 
     static func differences(now: [String: String], then: [String: String]) -> [String] {
@@ -170,6 +169,9 @@ extension Trainer {
         let then = then.merging(["dtype": "f32", "recompute": "none"]) { old, _ in old }
         return Set(now.keys).union(then.keys).sorted().compactMap { key in
             guard now[key] != then[key] else { return nil }
+            if key == "start", let old = then[key], let new = now[key] {
+                return "its weights started from another model than those here (start was \(old) and is \(new))"
+            }
             let difference = "\(key) was \(then[key] ?? "not set") and is \(now[key] ?? "not set")"
             guard let old = then[key], now[key] != nil, let option = options[key] else { return difference }
             return "\(difference) (--\(option) \(old) goes on with it)"

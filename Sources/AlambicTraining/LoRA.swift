@@ -35,7 +35,7 @@ public struct LoRA: Sendable {
     var settings: [String: String] {
         [
             "rank": "\(rank)", "alpha": "\(alpha)", "dropout": "\(dropout)", "base": base.rawValue,
-            "targets": targets.joined(separator: ","),
+            "targets": targets.isEmpty ? "all" : targets.joined(separator: ","),
         ]
     }
 
@@ -155,21 +155,11 @@ extension Trainer {
     /// What the optimizer updates, in walk order.
     public var trained: [Parameter] { parameters.filter(\.trains) }
 
-    /// The weights as they are now, dense, in the architecture's walk order: those that are trained, copied, or the frozen
-    /// ones with their adapters merged into them.
-    func denseWeights() throws(KernelError) -> [PackedWeight] {
-        var weights: [PackedWeight] = []
-        for parameter in parameters.prefix(architecture.parameters.count) {
-            guard let frozen = parameter.frozen else {
-                weights.append(.f32(try parameter.value.copied()))
-                continue
-            }
-            if let adapter = parameter.adapter {
-                weights.append(.f32(try adapter.merged(into: frozen, of: parameters, on: context)))
-            } else {
-                weights.append(.f32(try frozen.dense(on: context)))
-            }
-        }
-        return weights
+    /// A weight of the model as it is now, dense: one that is trained, itself, or a frozen one, with its adapter merged into it.
+    func denseWeight(_ index: Int) throws(KernelError) -> Tensor {
+        let parameter = parameters[index]
+        guard let frozen = parameter.frozen else { return parameter.value }
+        guard let adapter = parameter.adapter else { return try frozen.dense(on: context) }
+        return try adapter.merged(into: frozen, of: parameters, on: context)
     }
 }

@@ -4,6 +4,7 @@ import AlambicModels
 import AlambicOptimizers
 import AlambicTensor
 import AlambicTokenizers
+import Foundation
 
 /// Trains a model, one batch at a time. The loop stays with the caller, or use ``run(_:until:saving:cancellation:)``.
 ///
@@ -261,28 +262,29 @@ public final class Trainer {
     /// adapters merged into it.
     public func snapshot() throws(TrainingError) -> Model {
         try kernels { () throws(KernelError) in
-            Model(
-                architecture: architecture, weights: try denseWeights(), tokenizer: tokenizer,
-                configuration: startConfiguration)
+            var weights: [PackedWeight] = []
+            for index in architecture.parameters.indices {
+                let weight = try denseWeight(index)
+                weights.append(.f32(parameters[index].trains ? try weight.copied() : weight))
+            }
+            return Model(
+                architecture: architecture, weights: weights, tokenizer: tokenizer, configuration: startConfiguration)
         }
     }
 
-    /// Saves the model as it is now as a directory, as `snapshot().save(to:)` does, without the copy.
-    ///
-    /// Where adapters are trained they are merged, for which there is a copy meanwhile.
+    /// Saves the model as it is now as a directory, as `snapshot().save(to:)` does, without the copy. Adapters are merged on
+    /// the way, one weight at a time.
     ///
     /// - Parameter floats: what dense weights are written as, `.f32` or `.bf16`.
     public func saveModel(to directory: String, floats: DType = .f32) throws {
-        try (try liveModel ?? snapshot()).save(to: directory, floats: floats)
+        try AtomicDirectory.write(to: URL(fileURLWithPath: directory)) { try writeModel(into: $0, floats: floats) }
     }
 
-    /// Configuration and layers over the parameters' own weights, so it must not leave this object; nil with adapters, where
-    /// the weights of no model are in memory.
-    var liveModel: Model? {
-        guard adapters == nil else { return nil }
-        return Model(
-            architecture: architecture, weights: parameters.map { .f32($0.value) }, tokenizer: tokenizer,
-            configuration: startConfiguration)
+    /// Writes the files of ``saveModel(to:floats:)`` into an existing directory.
+    func writeModel(into directory: URL, floats: DType = .f32) throws {
+        try Model.write(
+            architecture, configuration: configuration, tokenizer: tokenizer, into: directory, floats: floats
+        ) { try self.denseWeight($0) }
     }
 
     /// A trainer for a copy of the model as it is now, with the same objective, seed and context and another optimizer,

@@ -14,13 +14,14 @@ extension Subcommand {
             .value("targets", "NAMES", "layers to adapt: parts of paths such as c_attn or h.0, joined by commas"),
             .value("adapter-dropout", "X", "dropout rate of what the adapters read (default 0)"),
             .value(
-                "base", "FORM", "\(forms.joined(separator: ", ")): how the weights are kept meanwhile (default f32)"),
+                "base-dtype", "TYPE",
+                "\(forms.joined(separator: ", ")): how the model's own weights are kept meanwhile (default f32)"),
             .value("export", "TYPE", "f32 or bf16: what the merged model is written in (default f32)"),
             .flag("adapters-only", "write the adapters, as PEFT loads them, instead of the merged model"),
         ] + TrainingRun.options + TrainingOptions.options,
         notes: """
             Without --targets every linear layer but the head is adapted. Example: alambic finetune --model gpt2 --data \
-            input.txt --base int8 --dtype bf16 --rate 2e-4 --batch 4 --out tuned
+            input.txt --base-dtype int8 --dtype bf16 --rate 2e-4 --batch 4 --out tuned
             """,
         run: { arguments in
             let context = try arguments.context()
@@ -42,7 +43,8 @@ extension Subcommand {
             }
             try Output.show(
                 results.map { $0.0 == "model" && adaptersOnly ? ("adapters", $0.1) : $0 } + [
-                    ("trained", trainer.trained.reduce(0) { $0 + $1.shape.count }), ("base", adapters.base.rawValue),
+                    ("trained", trainer.trained.reduce(0) { $0 + $1.shape.count }),
+                    ("base_dtype", adapters.base.rawValue),
                     ("base_bytes", trainer.parameters.reduce(0) { $0 + ($1.trains ? 0 : $1.bytes) }),
                 ], as: arguments)
         })
@@ -54,6 +56,13 @@ extension Subcommand {
         _ arguments: Arguments, _ adapters: LoRA, _ context: Context
     ) throws -> (Trainer, TrainingRun, Corpus) {
         let model = try arguments.model("model")
+        if let start = arguments.string("model"), let out = arguments.string("out"),
+            Output.real(start) == Output.real(out)
+        {
+            throw CommandError.failed(
+                "--out '\(out)' is the model to start from, which its adapters are of no use without: choose another --out"
+            )
+        }
         let corpus = try arguments.corpus(for: model)
         let options = try TrainingOptions(arguments, model: model)
         let run = try TrainingRun(arguments, options, title: "fine-tuning")
@@ -69,7 +78,16 @@ extension Arguments {
         return LoRA(
             rank: rank, alpha: try double("alpha", in: 1e-6...1e6) ?? Double(2 * rank),
             dropout: try double("adapter-dropout", in: 0...0.99) ?? 0,
-            targets: string("targets")?.split(separator: ",").map(String.init) ?? [],
-            base: try choice("base", default: .f32))
+            targets: try targets(),
+            base: try choice("base-dtype", default: .f32))
+    }
+
+    private func targets() throws -> [String] {
+        guard let list = string("targets") else { return [] }
+        let names = list.split(separator: ",").map(String.init)
+        guard !names.isEmpty else {
+            throw CommandError.usage("--targets takes names of layers, such as c_attn,mlp; leave it out to adapt all")
+        }
+        return names
     }
 }
