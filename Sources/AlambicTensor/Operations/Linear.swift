@@ -80,7 +80,7 @@ extension Tape {
         _ x: Variable, _ tensor: DenseTensor<Element>, _ weight: ParameterID, _ bias: ParameterID?
     ) throws(KernelError) -> Variable {
         let output = try self.tensor(outputShape(x, weight), Element.self)
-        stage(product: weight, rows: tensor.rows)
+        stage(product: weight, rows: tensor.rows, "forward", arithmetic: packedArithmetic)
         switch bias {
         case .some(let bias):
             let biases = weights(bias)
@@ -88,7 +88,7 @@ extension Tape {
         case .none: try multiply(tensor, weight, into: output, epilogue: Epilogue())
         }
         let result = place(Element.elements(output))
-        record(LinearOperation(x: x.slot, kept: keep(x, tensor), weight: weight, bias: bias, result: result.slot))
+        record(LinearOperation(x: x.slot, kept: try keep(x, tensor), weight: weight, bias: bias, result: result.slot))
         return result
     }
 
@@ -96,23 +96,40 @@ extension Tape {
         _ x: Variable, _ tensor: DenseTensor<Element>, _ weight: ParameterID, _ bias: ParameterID?
     ) throws(KernelError) -> Variable {
         let shape = outputShape(x, weight)
-        let (preactivation, output) = (try self.tensor(shape, Element.self), try self.tensor(shape, Element.self))
-        stage(product: weight, rows: tensor.rows)
+        let output = try self.tensor(shape, Element.self)
+        stage(product: weight, rows: tensor.rows, "forward", arithmetic: packedArithmetic)
+        let saved: Saved
+        if dtype == .f16 {
+            let preactivation = try self.tensor(shape, UInt16.self)
+            try multiplyGELU(tensor, weight, bias, saving: preactivation, as: .f16, into: output)
+            saved = .f16(preactivation)
+        } else {
+            let preactivation = try self.tensor(shape, Element.self)
+            try multiplyGELU(tensor, weight, bias, saving: preactivation, as: nil, into: output)
+            saved = .elements(Element.elements(preactivation))
+        }
+        let result = place(Element.elements(output), origin: .gelu(preactivation: saved))
+        record(LinearOperation(x: x.slot, kept: try keep(x, tensor), weight: weight, bias: bias, result: result.slot))
+        return result
+    }
+
+    /// gelu(x Wᵀ + 1 bᵀ) with what gelu is applied to, in its format where that is not C's.
+    private func multiplyGELU<Element: Activation, Stored: Activation>(
+        _ tensor: DenseTensor<Element>, _ weight: ParameterID, _ bias: ParameterID?,
+        saving preactivation: DenseTensor<Stored>, as format: HalfFormat?, into output: DenseTensor<Element>
+    ) throws(KernelError) {
         switch bias {
         case .some(let bias):
             let biases = weights(bias)
             try multiply(
                 tensor, weight, into: output,
-                epilogue: Epilogue().bias(biases.span).saving(into: preactivation.mutableSpan).function(.geluTanh))
+                epilogue: Epilogue().bias(biases.span).saving(into: preactivation.mutableSpan, as: format)
+                    .function(.geluTanh))
         case .none:
             try multiply(
                 tensor, weight, into: output,
-                epilogue: Epilogue().saving(into: preactivation.mutableSpan).function(.geluTanh))
+                epilogue: Epilogue().saving(into: preactivation.mutableSpan, as: format).function(.geluTanh))
         }
-        let result = place(
-            Element.elements(output), origin: .gelu(preactivation: Element.elements(preactivation)))
-        record(LinearOperation(x: x.slot, kept: keep(x, tensor), weight: weight, bias: bias, result: result.slot))
-        return result
     }
 
     private func linear<Element: Activation>(
@@ -129,7 +146,7 @@ extension Tape {
         // The stream is taken even at rate 0, so that one layer's rate does not change another layer's mask.
         if let (seed, stream) = nextDropout(), rate > 0 { mask = DropoutMask(rate: rate, seed: seed, stream: stream) }
         let (seed, stream) = (mask?.seed ?? 0, mask?.stream ?? 0)
-        stage(product: weight, rows: tensor.rows)
+        stage(product: weight, rows: tensor.rows, "forward", arithmetic: packedArithmetic)
         switch bias {
         case .some(let bias):
             let biases = weights(bias)
@@ -145,7 +162,8 @@ extension Tape {
         let result = place(.f32(output))
         record(
             ResidualLinearOperation(
-                x: x.slot, kept: keep(x, tensor), weight: weight, bias: bias, dropout: mask, residual: residual.slot,
+                x: x.slot, kept: try keep(x, tensor), weight: weight, bias: bias, dropout: mask,
+                residual: residual.slot,
                 result: result.slot))
         return result
     }
@@ -157,17 +175,22 @@ extension Tape {
         let weights = self.weights(weight)
         let (m, n, k) = (gradient.rows, weights.rows, weights.columns)
         let target = try tensor(x.shape, Element.self)
-        stage(product: weight, rows: m, "input gradient")
-        if let preactivation = x.preactivation {
-            guard let z = Element.tensor(preactivation) else { preconditionFailure("an activation of another type") }
+        stage(product: weight, rows: m, "input gradient", arithmetic: packedArithmetic)
+        switch x.preactivation {
+        case .f16(let z):
+            try multiplyBack(
+                gradient, weight, into: target,
+                epilogue: Epilogue().combining(.geluTanhGradient, with: z.span, as: .f16))
+        case .some(let saved):
+            let z = try restore(saved, Element.self)
             try multiplyBack(
                 gradient, weight, into: target, epilogue: Epilogue().combining(.geluTanhGradient, with: z.span))
-        } else {
+        case nil:
             try multiplyBack(gradient, weight, into: target, epilogue: Epilogue())
         }
         try addSlotGradient(to: x, sharing: target)
         let input = try restore(kept, shape: x.shape)
-        stage(product: weight, rows: m, "weight gradient")
+        stage(product: weight, rows: m, "weight gradient", arithmetic: nil)
         try matmul(
             Element.product, M: n, N: k, K: m, gradient.span, .transposed, input.span, .asIs,
             into: gradients[weight].mutableSpan, store: store(weight), epilogue: Epilogue(), on: context)
@@ -223,9 +246,13 @@ extension Tape {
         try parameters[head.index].makePanels(product, on: execution.base)
     }
 
-    private func stage(product weight: ParameterID, rows: Int, _ what: String = "forward") {
+    private func stage(product weight: ParameterID, rows: Int, _ what: String, arithmetic: PeakType?) {
         let weights = self.weights(weight)
         execution.stage(
-            "\(parameters[weight.index].role) \(what)", operations: 2 * Double(rows) * Double(weights.count))
+            "\(parameters[weight.index].role) \(what)", operations: 2 * Double(rows) * Double(weights.count),
+            arithmetic: arithmetic)
     }
+
+    /// What multiplies with packed weights, where that is not the training's own type.
+    private var packedArithmetic: PeakType? { dtype.weightProduct == .s8 ? .s8 : nil }
 }
