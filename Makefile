@@ -25,7 +25,7 @@ demo: deps ## train, distil, prune, quantize and report, on this machine (DATA=F
 bench: deps ## every kernel's speed as a fraction of this machine's limit (BENCH_ARGUMENTS="matmul --threads 1")
 	$(SWIFT) run bench $(BENCH_ARGUMENTS)
 
-dtypes: ## loss curves of f32, bf16 and int8-mixed training with the same seed (DATA=FILE DTYPES_ARGUMENTS="--steps 500")
+dtypes: ## loss curves of f32, bf16, int8-mixed and f16 training with the same seed (DATA=FILE DTYPES_ARGUMENTS="--steps 500")
 	$(SWIFT) build --product alambic
 	@sh scripts/dtypes.sh "$(DATA)" "$(if $(filter out/demo,$(OUT)),out/dtypes,$(OUT))" $(DTYPES_ARGUMENTS)
 

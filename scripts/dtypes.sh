@@ -12,7 +12,7 @@ alambic=.build/debug/alambic
 mkdir -p "$out"
 size=$(wc -c <"$data")
 tail -c $((size / 10)) "$data" >"$out/held.txt"
-for dtype in f32 bf16 int8-mixed; do
+for dtype in f32 bf16 int8-mixed f16; do
     rm -rf "${out:?}/$dtype"
     "$alambic" train --data "$data" --model nanogpt-cpu --tokenizer characters --steps 500 --batch 12 --seed 1 \
         "$@" --dtype "$dtype" --out "$out/$dtype" >"$out/$dtype.train" 2>"$out/$dtype.log" \
@@ -30,9 +30,9 @@ FNR == 1 { name = FILENAME; sub(/\/metrics.jsonl$/, "", name); sub(/\.json$/, ""
 FILENAME ~ /metrics.jsonl$/ { loss[name, number("step")] = number("loss"); if (number("step") > last) last = number("step"); next }
 /"loss"/ { held[name] = number("loss") }
 END {
-    count = split("f32 bf16 int8-mixed", names, " ")
+    count = split("f32 bf16 int8-mixed f16", names, " ")
     printf "%-14s", "loss, nats"; for (i = 1; i <= count; i++) printf "%12s", names[i]
-    printf "%12s%12s\n", "bf16-f32", "int8-f32"
+    printf "%12s%12s%12s\n", "bf16-f32", "int8-f32", "f16-f32"
     for (part = 1; part <= 5; part++) {
         end = int(last * part / 5); width = end < 50 ? end : 50
         for (i = 1; i <= count; i++) {
@@ -46,5 +46,5 @@ END {
     printf "%-14s", "held out"
     row()
 }
-function row() { for (i = 1; i <= count; i++) printf "%12.4f", mean[i]; printf "%12.4f%12.4f\n", mean[2] - mean[1], mean[3] - mean[1] }
-' "$out"/*/metrics.jsonl "$out"/f32.json "$out"/bf16.json "$out"/int8-mixed.json
+function row() { for (i = 1; i <= count; i++) printf "%12.4f", mean[i]; for (i = 2; i <= count; i++) printf "%12.4f", mean[i] - mean[1]; print "" }
+' "$out"/*/metrics.jsonl "$out"/f32.json "$out"/bf16.json "$out"/int8-mixed.json "$out"/f16.json

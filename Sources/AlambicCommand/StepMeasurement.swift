@@ -17,6 +17,8 @@ struct StepMeasurement {
     /// Operations per second of the arithmetic that products use, bytes per second of a copy: best of this run.
     private(set) var peak = 0.0
     private(set) var copy = 0.0
+    /// Operations per second of integer products, where the training has some.
+    private(set) var integerPeak: Double?
 
     init(_ trainer: Trainer, _ options: TrainingOptions, steps: Int) throws {
         try trainer.checkFits(rows: options.rows, context: options.context)
@@ -43,7 +45,7 @@ struct StepMeasurement {
         for _ in 0..<profiledSteps { _ = try step() }
         self.profile = profile
         operations = profile.entries.reduce(0) { $0 + $1.operations } / Double(profiledSteps)
-        (peak, copy) = (limits.peak, limits.copy)
+        (peak, copy, integerPeak) = (limits.peak, limits.copy, limits.integerPeak)
     }
 
     /// Runs steps and writes `{"step", "ns", "tokens", "loss"}` for each, for those who compare programs.
@@ -64,12 +66,23 @@ struct StepMeasurement {
     }
     var best: Double { seconds.min() ?? 0 }
     var median: Double { seconds.sorted()[seconds.count / 2] }
-    /// The share of the arithmetic's peak that the step's products and attention reach.
-    var utilization: Double { operations / best / peak }
+    /// The share of the step's time that its products and attention would take at the peaks of their arithmetic.
+    var utilization: Double {
+        profile.entries.reduce(0) { $0 + $1.operations / peak(of: $1) } / Double(profiledSteps) / best
+    }
+    /// Which peaks those are.
+    var peaks: String {
+        guard let integerPeak else { return String(format: "%.0f Gop/s", peak * 1e-9) }
+        return String(format: "%.0f and, in int8, %.0f Gop/s", peak * 1e-9, integerPeak * 1e-9)
+    }
+
+    private func peak(of entry: StepProfile.Entry) -> Double {
+        entry.arithmetic == .s8 ? integerPeak ?? peak : peak
+    }
 
     /// What fraction of its limit an operation reaches: arithmetic or memory, whichever takes longer.
     func fraction(_ entry: StepProfile.Entry) -> Double {
-        max(entry.operations / peak, entry.bytes / copy) / (entry.nanoseconds * 1e-9)
+        max(entry.operations / peak(of: entry), entry.bytes / copy) / (entry.nanoseconds * 1e-9)
     }
 
     /// For `--json`.
@@ -77,6 +90,7 @@ struct StepMeasurement {
         [
             ("shape", configuration), ("tokens", tokens), ("step_ns", seconds.map { Int($0 * 1e9) }),
             ("losses", losses), ("operations", operations), ("peak_ops_per_s", peak), ("copy_bytes_per_s", copy),
+            ("int8_peak_ops_per_s", integerPeak as Any? ?? NSNull()),
             ("utilization", utilization), ("planned_bytes", plan.total), ("peak_memory_bytes", peakMemory()),
             (
                 "entries",
@@ -97,8 +111,9 @@ struct StepMeasurement {
         let memory = "\(plan.description), peak of the process \(peakMemory() / 1_000_000) MB"
         var text = "\(configuration)\n\(wrapped(memory, width: 80).joined(separator: "\n"))\n"
         text += String(
-            format: "step: best %.2f ms, median %.2f ms, %.0f tokens/s, %.0f %% of %.0f Gop/s\n\n", best * 1e3,
-            median * 1e3, Double(tokens) / best, utilization * 100, peak * 1e-9)
+            format: "step: best %.2f ms, median %.2f ms, %.0f tokens/s, %.0f %% of ", best * 1e3, median * 1e3,
+            Double(tokens) / best, utilization * 100)
+        text += "\(peaks)\n\n"
         let all = profile.nanoseconds
         text +=
             "operation".padding(toLength: 34, withPad: " ", startingAt: 0)
@@ -169,6 +184,7 @@ final class MachineLimits {
     private let traffic: TrafficProbe
     private(set) var peak = 0.0
     private(set) var copy = 0.0
+    private(set) var integerPeak: Double?
 
     init(_ dtype: TrainingDType, on context: Context) throws {
         self.context = context
@@ -179,6 +195,10 @@ final class MachineLimits {
 
     func measure() throws {
         peak = max(peak, try arithmeticPeak(dtype, on: context, runs: 1))
+        if dtype == .int8Mixed {
+            let (operations, time) = try timed { try arithmeticProbe(.s8, iterations: 200_000, on: context) }
+            if let operations { integerPeak = max(integerPeak ?? 0, operations / time) }
+        }
         let (bytes, copyTime) = try timed { try traffic.run(.copy, on: context) }
         copy = max(copy, Double(bytes) / copyTime)
     }

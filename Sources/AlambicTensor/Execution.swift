@@ -55,9 +55,11 @@ public final class Execution {
 
     /// Says what the kernels called from here on are, with their work: multiply-adds count two operations, bytes are
     /// those that must move.
-    func stage(_ name: @autoclosure () -> String, operations: Double = 0, bytes: Double = 0) {
+    func stage(
+        _ name: @autoclosure () -> String, operations: Double = 0, arithmetic: PeakType? = nil, bytes: Double = 0
+    ) {
         guard let profile, let list else { return }
-        profile.begin(name(), in: list, operations: operations, bytes: bytes)
+        profile.begin(name(), in: list, operations: operations, arithmetic: arithmetic, bytes: bytes)
     }
 
     /// Says that the kernels from here to `endInterlude` are something that the present stage needs.

@@ -12,6 +12,8 @@ public final class StepProfile {
         public internal(set) var nanoseconds = 0.0
         /// Arithmetic operations: a multiply-add counts two. 0 where bytes are what bounds it.
         public internal(set) var operations = 0.0
+        /// Whose peak bounds them; nil for that of the training's own type.
+        public internal(set) var arithmetic: PeakType?
         /// Bytes that must move.
         public internal(set) var bytes = 0.0
     }
@@ -44,8 +46,11 @@ public final class StepProfile {
     }
 
     /// Says what is noted in the list from here on, with its work.
-    public func begin(_ name: String, in list: OperationList, operations: Double = 0, bytes: Double = 0) {
+    public func begin(
+        _ name: String, in list: OperationList, operations: Double = 0, arithmetic: PeakType? = nil, bytes: Double = 0
+    ) {
         let i = index(name)
+        entries[i].arithmetic = arithmetic
         entries[i].calls += 1
         entries[i].operations += operations
         entries[i].bytes += bytes

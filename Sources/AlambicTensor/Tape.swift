@@ -56,7 +56,7 @@ public final class Tape: Graph {
     ///
     /// - Parameters:
     ///   - gradients: where the gradients go; zeros of its own by default.
-    ///   - dtype: what products compute with. Unless it is `.f32`, matrices get ``Parameter/panels``; where several tapes
+    ///   - dtype: what products compute with. In bf16 and int8, matrices get ``Parameter/panels``; where several tapes
     ///     share parameters, make these before.
     ///   - recomputation: what to compute again instead of keeping it.
     ///   - execution: whether kernels run as they are called, or all of a pass at once.
@@ -250,7 +250,7 @@ extension Tape {
         guard let preactivation = slot.preactivation else {
             return try addSlotGradient(to: slot, sharing: contribution, rounded: rounded)
         }
-        guard let x = Element.tensor(preactivation) else { preconditionFailure("a gradient of another type") }
+        let x = try restore(preactivation, Element.self)
         let pulled = try tensor(slot.shape, Element.self)
         execution.stage("gelu gradient", bytes: 3 * Double(x.count * MemoryLayout<Element>.stride))
         try geluBackward(contribution.span, x.span, form: .tanh, into: pulled.mutableSpan, on: context)

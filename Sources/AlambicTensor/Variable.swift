@@ -49,8 +49,10 @@ public struct Variable: Sendable {
     indirect enum Origin: Sendable {
         /// It has to be kept.
         case only
+        /// It is kept already.
+        case saved(Saved)
         /// gelu of what its gradient's slot belongs to.
-        case gelu(preactivation: Elements)
+        case gelu(preactivation: Saved)
         /// The norm of x.
         case layerNorm(LayerNormOperation.Inputs)
     }
@@ -62,7 +64,7 @@ struct GradientSlot {
     let shape: Shape
     /// For a variable that is gelu(x), that x: the slot then holds the gradient of x, since a product can multiply by
     /// gelu'(x) on the way.
-    let preactivation: Variable.Elements?
+    let preactivation: Saved?
 }
 
 /// What a training step computes with.
@@ -76,17 +78,20 @@ public enum TrainingDType: String, Sendable, CaseIterable {
     /// for each output (forward) or input (backward) of the weights (Wortsman et al., 2023, SwitchBack; Xi et al., 2024,
     /// Jetfire). Weight gradients, attention and the head stay in bf16.
     case int8Mixed = "int8-mixed"
+    /// As ``f32``, but what the forward pass keeps for the backward pass waits in f16: less memory, for processors without
+    /// arithmetic in bf16. The residual stream stays f32. Values beyond 65504 become infinite.
+    case f16
 
     /// The product that a matrix of weights is packed for; nil where products take the weights as they are.
     public var weightProduct: Product? {
         switch self {
-        case .f32: nil
+        case .f32, .f16: nil
         case .bf16: .bf16
         case .int8Mixed: .s8
         }
     }
     /// The same for the head's weights. A rounding of theirs is one of the logits, which nothing averages out.
-    public var headProduct: Product? { self == .f32 ? nil : .bf16 }
+    public var headProduct: Product? { weightProduct == nil ? nil : .bf16 }
 }
 
 /// What the forward pass keeps for the backward pass.

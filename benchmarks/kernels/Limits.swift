@@ -61,6 +61,12 @@ final class Limits {
         return rate
     }
 
+    /// The best of a peak in this run, 0 before it was measured.
+    func bestPeak(_ type: PeakType) -> Double { bestPeaks[type] ?? 0 }
+
+    /// The best of a bandwidth in this run, 0 before it was measured.
+    func bestBandwidth(_ pattern: TrafficPattern) -> Double { bestBandwidths[pattern] ?? 0 }
+
     /// Measures everything a few times, for the machine line.
     func measureAll() throws {
         for _ in 0..<3 {

@@ -82,7 +82,8 @@ func arithmeticPeak(_ dtype: TrainingDType, on context: Context, runs: Int = 5) 
     for _ in 0..<runs {
         let (operations, time) = try timed {
             // Without bf16 arithmetic, products of bf16 run in f32.
-            if dtype != .f32, let operations = try arithmeticProbe(.bf16, iterations: 200_000, on: context) {
+            if dtype.weightProduct != nil, let operations = try arithmeticProbe(.bf16, iterations: 200_000, on: context)
+            {
                 return operations
             }
             return try arithmeticProbe(.f32, iterations: 200_000, on: context) ?? 0

@@ -14,9 +14,9 @@ extension StepMeasurement {
             "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>",
             "<text x=\"12\" y=\"24\" font-size=\"15\" font-weight=\"bold\">One training step: \(escaped(configuration))</text>",
             String(
-                format: "<text x=\"12\" y=\"44\" fill=\"#555\">%.2f ms, %.0f tokens/s, %.0f %% of %.0f Gop/s; "
-                    + "dark: what the machine's limit would take</text>",
-                best * 1e3, Double(tokens) / best, utilization * 100, peak * 1e-9),
+                format: "<text x=\"12\" y=\"44\" fill=\"#555\">%.2f ms, %.0f tokens/s, %.0f %% of ",
+                best * 1e3, Double(tokens) / best, utilization * 100)
+                + "\(peaks); dark: what the machine's limit would take</text>",
         ]
         for (number, entry) in entries.enumerated() {
             let y = 60 + row * number

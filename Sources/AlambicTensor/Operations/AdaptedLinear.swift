@@ -71,21 +71,20 @@ extension Tape {
     func frozenLinearGELU<Element: Activation>(
         _ x: Variable, _ tensor: DenseTensor<Element>, _ weight: ParameterID, _ bias: ParameterID?
     ) throws(KernelError) -> Variable {
-        let shape = outputShape(x, weight)
-        let (preactivation, output) = (try self.tensor(shape, Element.self), try self.tensor(shape, Element.self))
+        let output = try self.tensor(outputShape(x, weight), Element.self)
         let update = try lowRankUpdate(x, tensor, weight)
+        let saved: Saved
         if let update {
             // gelu is of both summands together, which no epilogue of either product has.
+            let preactivation = try self.tensor(output.shape, Element.self)
             try add(update, tensor, weight, bias, into: preactivation)
             execution.stage("gelu", bytes: 2 * Double(output.count * MemoryLayout<Element>.stride))
             try AlambicKernels.gelu(preactivation.span, form: .tanh, into: output.mutableSpan, on: context)
+            saved = try save(preactivation)
         } else {
-            stage(product: weight, rows: tensor.rows)
-            try multiply(
-                tensor, weight, adding: bias, into: output,
-                epilogue: Epilogue().saving(into: preactivation.mutableSpan).function(.geluTanh))
+            saved = try multiplyGELU(tensor, weight, bias, into: output)
         }
-        let result = place(Element.elements(output), origin: .gelu(preactivation: Element.elements(preactivation)))
+        let result = place(Element.elements(output), origin: .gelu(preactivation: saved))
         record(FrozenLinearOperation(x: x.slot, weight: weight, update: update, result: result.slot))
         return result
     }
@@ -145,7 +144,7 @@ extension Tape {
         stage(product: adapter.down, rows: tensor.rows)
         let scales = adapter.scales
         try multiply(input, adapter.down, into: projected, epilogue: Epilogue().columnScales(scales.span))
-        return LowRankUpdate(adapter: adapter, kept: keep(x, tensor), mask: mask, projected: projected)
+        return LowRankUpdate(adapter: adapter, kept: try keep(x, tensor), mask: mask, projected: projected)
     }
 
     /// What is left of x; x itself without a mask.
@@ -164,53 +163,19 @@ extension Tape {
     func frozenBackward<Element: Activation>(
         _ gradient: DenseTensor<Element>, x: GradientSlot, weight: ParameterID, update: LowRankUpdate<Element>?
     ) throws(KernelError) {
-        var preactivation: DenseTensor<Element>?
-        if let elements = x.preactivation {
-            guard let z = Element.tensor(elements) else { preconditionFailure("an activation of another type") }
-            preactivation = z
-        }
         let target = try tensor(x.shape, Element.self)
-        if let update { try lowRankBackward(gradient, x: x, update, preactivation, into: target) }
-        stage(product: weight, rows: gradient.rows, "input gradient")
-        switch (preactivation, update != nil) {
-        case (let z?, true):
-            try multiplyBack(
-                gradient, weight, into: target,
-                epilogue: Epilogue().combining(.geluTanhGradient, with: z.span).residual(target.span))
-        case (let z?, false):
-            try multiplyBack(
-                gradient, weight, into: target, epilogue: Epilogue().combining(.geluTanhGradient, with: z.span))
-        case (nil, true):
-            try multiplyBack(gradient, weight, into: target, epilogue: Epilogue().residual(target.span))
-        case (nil, false): try multiplyBack(gradient, weight, into: target, epilogue: Epilogue())
+        if let update {
+            let adapter = update.adapter
+            let carried = try tensor([gradient.rows, adapter.rank], Element.self)  // s g B
+            stage(product: adapter.up, rows: gradient.rows, "input gradient")
+            let scales = adapter.scales
+            try multiplyBack(gradient, adapter.up, into: carried, epilogue: Epilogue().columnScales(scales.span))
+            try weightGradient(gradient, update.projected, of: adapter.up)
+            let input = try masked(try restore(update.kept, shape: x.shape), update.mask)
+            try weightGradient(carried, input, of: adapter.down)
+            try inputGradient(carried, adapter.down, of: x, mask: update.mask, into: target)
         }
+        try inputGradient(gradient, weight, of: x, adding: update == nil ? nil : target, into: target)
         try addSlotGradient(to: x, sharing: target)
-    }
-
-    /// dA, dB, and the adapter's share of dx.
-    private func lowRankBackward<Element: Activation>(
-        _ gradient: DenseTensor<Element>, x: GradientSlot, _ update: LowRankUpdate<Element>,
-        _ preactivation: DenseTensor<Element>?, into target: DenseTensor<Element>
-    ) throws(KernelError) {
-        let (adapter, mask, rows) = (update.adapter, update.mask, gradient.rows)
-        let carried = try tensor([rows, adapter.rank], Element.self)  // s g B
-        stage(product: adapter.up, rows: rows, "input gradient")
-        let scales = adapter.scales
-        try multiplyBack(gradient, adapter.up, into: carried, epilogue: Epilogue().columnScales(scales.span))
-        try weightGradient(gradient, update.projected, of: adapter.up)
-        let input = try masked(try restore(update.kept, shape: x.shape), mask)
-        try weightGradient(carried, input, of: adapter.down)
-        stage(product: adapter.down, rows: rows, "input gradient")
-        let (rate, seed, stream) = (mask?.rate ?? 0, mask?.seed ?? 0, mask?.stream ?? 0)
-        if let z = preactivation {
-            try multiplyBack(
-                carried, adapter.down, into: target,
-                epilogue: Epilogue().combining(.geluTanhGradient, with: z.span)
-                    .dropout(rate: rate, seed: seed, stream: stream))
-        } else {
-            try multiplyBack(
-                carried, adapter.down, into: target,
-                epilogue: Epilogue().dropout(rate: rate, seed: seed, stream: stream))
-        }
     }
 }

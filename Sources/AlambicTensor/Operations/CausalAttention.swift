@@ -8,14 +8,15 @@ import AlambicKernels
 /// (Dao et al., FlashAttention, 2022, appendix B.)
 struct CausalAttentionOperation<Element: Activation>: Operation {
     let qkv: GradientSlot
-    let tensor: DenseTensor<Element>
+    let kept: Saved
     let heads: Int
     let logSumExp: Tensor
-    let output: DenseTensor<Element>
+    let output: Saved
     let result: GradientSlot
 
     func backward(on tape: Tape) throws(KernelError) {
         guard let gradient = tape.takeGradient(of: result, Element.self) else { return }
+        let (tensor, output) = (try tape.restore(kept, Element.self), try tape.restore(output, Element.self))
         try tape.addGradient(to: qkv, Element.self) { target throws(KernelError) in
             tape.execution.stage("attention gradient", operations: 2.5 * attentionWork(result.shape))
             let shape = output.shape
@@ -54,10 +55,11 @@ extension Tape {
         try AlambicKernels.causalAttention(
             qkv: tensor.span, batch: shape[0], length: shape[1], heads: heads, headWidth: shape[2] / 3 / heads,
             into: output.mutableSpan, logSumExp: logSumExp.mutableSpan, on: context)
-        let result = place(Element.elements(output))
+        let (kept, saved) = (try save(tensor), try save(output))
+        let result = place(Element.elements(output), origin: .saved(saved))
         record(
-            CausalAttentionOperation(
-                qkv: qkv.slot, tensor: tensor, heads: heads, logSumExp: logSumExp, output: output, result: result.slot))
+            CausalAttentionOperation<Element>(
+                qkv: qkv.slot, kept: kept, heads: heads, logSumExp: logSumExp, output: saved, result: result.slot))
         return result
     }
 }

@@ -29,7 +29,7 @@ extension Tape {
         let output = try self.tensor(x.shape, Element.self)
         execution.stage("gelu", bytes: 2 * Double(output.count * MemoryLayout<Element>.stride))
         try AlambicKernels.gelu(tensor.span, form: .tanh, into: output.mutableSpan, on: context)
-        let result = place(Element.elements(output), origin: .gelu(preactivation: x.elements))
+        let result = place(Element.elements(output), origin: .gelu(preactivation: try save(tensor)))
         record(GELUOperation<Element>(x: x.slot, result: result.slot))
         return result
     }

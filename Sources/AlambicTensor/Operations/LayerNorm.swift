@@ -62,7 +62,7 @@ extension Tape {
         _ x: Variable, gain: ParameterID, bias: ParameterID, epsilon: Float
     ) throws(KernelError) -> Variable {
         switch dtype {
-        case .f32: try layerNorm(x, gain, bias, epsilon, Float.self)
+        case .f32, .f16: try layerNorm(x, gain, bias, epsilon, Float.self)
         case .bf16, .int8Mixed: try layerNorm(x, gain, bias, epsilon, UInt16.self)
         }
     }

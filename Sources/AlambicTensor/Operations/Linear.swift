@@ -81,14 +81,9 @@ extension Tape {
         guard parameters[weight.index].trains else { return try frozenLinear(x, tensor, weight, bias) }
         let output = try self.tensor(outputShape(x, weight), Element.self)
         stage(product: weight, rows: tensor.rows)
-        switch bias {
-        case .some(let bias):
-            let biases = weights(bias)
-            try multiply(tensor, weight, into: output, epilogue: Epilogue().bias(biases.span))
-        case .none: try multiply(tensor, weight, into: output, epilogue: Epilogue())
-        }
+        try multiply(tensor, weight, adding: bias, into: output, epilogue: Epilogue())
         let result = place(Element.elements(output))
-        record(LinearOperation(x: x.slot, kept: keep(x, tensor), weight: weight, bias: bias, result: result.slot))
+        record(LinearOperation(x: x.slot, kept: try keep(x, tensor), weight: weight, bias: bias, result: result.slot))
         return result
     }
 
@@ -96,24 +91,30 @@ extension Tape {
         _ x: Variable, _ tensor: DenseTensor<Element>, _ weight: ParameterID, _ bias: ParameterID?
     ) throws(KernelError) -> Variable {
         guard parameters[weight.index].trains else { return try frozenLinearGELU(x, tensor, weight, bias) }
-        let shape = outputShape(x, weight)
-        let (preactivation, output) = (try self.tensor(shape, Element.self), try self.tensor(shape, Element.self))
-        stage(product: weight, rows: tensor.rows)
-        switch bias {
-        case .some(let bias):
-            let biases = weights(bias)
-            try multiply(
-                tensor, weight, into: output,
-                epilogue: Epilogue().bias(biases.span).saving(into: preactivation.mutableSpan).function(.geluTanh))
-        case .none:
-            try multiply(
-                tensor, weight, into: output,
-                epilogue: Epilogue().saving(into: preactivation.mutableSpan).function(.geluTanh))
-        }
-        let result = place(
-            Element.elements(output), origin: .gelu(preactivation: Element.elements(preactivation)))
-        record(LinearOperation(x: x.slot, kept: keep(x, tensor), weight: weight, bias: bias, result: result.slot))
+        let output = try self.tensor(outputShape(x, weight), Element.self)
+        let preactivation = try multiplyGELU(tensor, weight, bias, into: output)
+        let result = place(Element.elements(output), origin: .gelu(preactivation: preactivation))
+        record(LinearOperation(x: x.slot, kept: try keep(x, tensor), weight: weight, bias: bias, result: result.slot))
         return result
+    }
+
+    /// gelu(x Wᵀ + 1 bᵀ); returns what gelu is applied to, as it is to wait for the backward pass.
+    func multiplyGELU<Element: Activation>(
+        _ x: DenseTensor<Element>, _ weight: ParameterID, _ bias: ParameterID?, into output: DenseTensor<Element>
+    ) throws(KernelError) -> Saved {
+        stage(product: weight, rows: x.rows)
+        if dtype == .f16 {
+            let preactivation = try tensor(output.shape, UInt16.self)
+            try multiply(
+                x, weight, adding: bias, into: output,
+                epilogue: Epilogue().saving(into: preactivation.mutableSpan, as: .f16).function(.geluTanh))
+            return .f16(preactivation)
+        }
+        let preactivation = try tensor(output.shape, Element.self)
+        try multiply(
+            x, weight, adding: bias, into: output,
+            epilogue: Epilogue().saving(into: preactivation.mutableSpan).function(.geluTanh))
+        return .elements(Element.elements(preactivation))
     }
 
     private func linear<Element: Activation>(
@@ -134,22 +135,14 @@ extension Tape {
         let output = try floats(shape)
         let (seed, stream) = (mask?.seed ?? 0, mask?.stream ?? 0)
         stage(product: weight, rows: tensor.rows)
-        switch bias {
-        case .some(let bias):
-            let biases = weights(bias)
-            try multiply(
-                tensor, weight, into: output,
-                epilogue: Epilogue().bias(biases.span).dropout(rate: mask?.rate ?? 0, seed: seed, stream: stream)
-                    .residual(addend.span))
-        case .none:
-            try multiply(
-                tensor, weight, into: output,
-                epilogue: Epilogue().dropout(rate: mask?.rate ?? 0, seed: seed, stream: stream).residual(addend.span))
-        }
+        try multiply(
+            tensor, weight, adding: bias, into: output,
+            epilogue: Epilogue().dropout(rate: mask?.rate ?? 0, seed: seed, stream: stream).residual(addend.span))
         let result = place(.f32(output))
         record(
             ResidualLinearOperation(
-                x: x.slot, kept: keep(x, tensor), weight: weight, bias: bias, dropout: mask, residual: residual.slot,
+                x: x.slot, kept: try keep(x, tensor), weight: weight, bias: bias, dropout: mask,
+                residual: residual.slot,
                 result: result.slot))
         return result
     }
@@ -158,24 +151,44 @@ extension Tape {
     func linearBackward<Element: Activation>(
         _ gradient: DenseTensor<Element>, x: GradientSlot, kept: Kept<Element>, weight: ParameterID, bias: ParameterID?
     ) throws(KernelError) {
-        let m = gradient.rows
         let target = try tensor(x.shape, Element.self)
-        stage(product: weight, rows: m, "input gradient")
-        if let preactivation = x.preactivation {
-            guard let z = Element.tensor(preactivation) else { preconditionFailure("an activation of another type") }
-            try multiplyBack(
-                gradient, weight, into: target, epilogue: Epilogue().combining(.geluTanhGradient, with: z.span))
-        } else {
-            try multiplyBack(gradient, weight, into: target, epilogue: Epilogue())
-        }
+        try inputGradient(gradient, weight, of: x, into: target)
         try addSlotGradient(to: x, sharing: target)
         try weightGradient(gradient, try restore(kept, shape: x.shape), of: weight)
         if let bias {
             execution.stage("bias gradient", bytes: Double(gradient.count * MemoryLayout<Element>.stride))
             let sums = gradients[bias]
             try columnSum(
-                gradient.span, rows: m, columns: gradient.columns, into: sums.mutableSpan, store: store(bias),
+                gradient.span, rows: gradient.rows, columns: gradient.columns, into: sums.mutableSpan,
+                store: store(bias),
                 on: context)
+        }
+    }
+
+    /// dx = g W; times gelu'(z) where x = gelu(z) and the slot wants that; what a mask leaves of it, and a sum to add to it,
+    /// where there are any.
+    func inputGradient<Element: Activation>(
+        _ gradient: DenseTensor<Element>, _ weight: ParameterID, of x: GradientSlot, mask: DropoutMask? = nil,
+        adding sum: DenseTensor<Element>? = nil, into target: DenseTensor<Element>
+    ) throws(KernelError) {
+        stage(product: weight, rows: gradient.rows, "input gradient")
+        let (rate, seed, stream) = (mask?.rate ?? 0, mask?.seed ?? 0, mask?.stream ?? 0)
+        // What an epilogue reads is of one type: sums are not in f16.
+        if case .f16(let z) = x.preactivation, sum == nil {
+            try multiplyBack(
+                gradient, weight, into: target,
+                epilogue: Epilogue().combining(.geluTanhGradient, with: z.span, as: .f16)
+                    .dropout(rate: rate, seed: seed, stream: stream))
+        } else if let saved = x.preactivation {
+            let z = try restore(saved, Element.self)
+            try multiplyBack(
+                gradient, weight, adding: sum, into: target,
+                epilogue: Epilogue().combining(.geluTanhGradient, with: z.span)
+                    .dropout(rate: rate, seed: seed, stream: stream))
+        } else {
+            try multiplyBack(
+                gradient, weight, adding: sum, into: target,
+                epilogue: Epilogue().dropout(rate: rate, seed: seed, stream: stream))
         }
     }
 
@@ -183,7 +196,7 @@ extension Tape {
     func weightGradient<Element: Activation>(
         _ gradient: DenseTensor<Element>, _ x: DenseTensor<Element>, of weight: ParameterID
     ) throws(KernelError) {
-        stage(product: weight, rows: x.rows, "weight gradient")
+        stage(product: weight, rows: x.rows, "weight gradient", packed: false)
         try matmul(
             Element.product, M: gradient.columns, N: x.columns, K: x.rows, gradient.span, .transposed, x.span, .asIs,
             into: gradients[weight].mutableSpan, store: store(weight), epilogue: Epilogue(), on: context)
@@ -213,6 +226,15 @@ extension Tape {
         }
     }
 
+    /// c = epilogue(g W), plus a sum where there is one.
+    private func multiplyBack<Element: Activation>(
+        _ gradient: DenseTensor<Element>, _ weight: ParameterID, adding sum: DenseTensor<Element>?,
+        into c: DenseTensor<Element>, epilogue: consuming Epilogue
+    ) throws(KernelError) {
+        guard let sum else { return try multiplyBack(gradient, weight, into: c, epilogue: epilogue) }
+        try multiplyBack(gradient, weight, into: c, epilogue: epilogue.residual(sum.span))
+    }
+
     /// c = epilogue(g W).
     func multiplyBack<Gradient: Activation, Element: Activation>(
         _ gradient: DenseTensor<Gradient>, _ weight: ParameterID, into c: DenseTensor<Element>,
@@ -235,9 +257,12 @@ extension Tape {
         try parameters[head.index].makePanels(product, on: execution.base)
     }
 
-    func stage(product weight: ParameterID, rows: Int, _ what: String = "forward") {
-        let weights = parameters[weight.index].shape
+    /// Says which product follows, and whether it is with the weights as they are packed, or makes their gradient.
+    func stage(product weight: ParameterID, rows: Int, _ what: String = "forward", packed: Bool = true) {
+        let parameter = parameters[weight.index]
+        let isInt8 = packed && (parameter.panels?.forward?.product ?? dtype.weightProduct) == .s8
         execution.stage(
-            "\(parameters[weight.index].role) \(what)", operations: 2 * Double(rows) * Double(weights.count))
+            "\(parameter.role) \(what)", operations: 2 * Double(rows) * Double(parameter.shape.count),
+            arithmetic: isInt8 ? .s8 : nil)
     }
 }

@@ -2,6 +2,7 @@
 let allCases: [BenchCase] =
     BenchCase.matmulLayouts + BenchCase.matmulPacked + BenchCase.matmulLinear + BenchCase.matmulGELU
     + BenchCase.matmulDynamic + BenchCase.matmulDecode + [
+        .headProducts, .headLoss,
         .attention, .attentionBackward, .attentionBF16, .attentionBackwardBF16,
         .norm, .normToBF16, .normBackward, .normBackwardFromBF16, .rmsNormRows, .rmsNormBackwardRows,
         .softmaxRows, .softmaxGradient, .residual, .columnSums, .columnSumsOfBF16,

@@ -60,7 +60,7 @@ extension BenchCase {
 
     static let normBackwardFromBF16 = mixedTraffic(
         "norm-backward", "gradients of layer norm from bf16, residual added in place, with a bf16 copy",
-        variants: Kernels.norm, shapes: rowShapes, pattern: .copy, floats: 2, narrow: 2, moved: 16,
+        variants: Kernels.norm, shapes: rowShapes, pattern: .streamingCopy, floats: 2, narrow: 2, moved: 16,
         scratch: { 3 * $0[1] + 2 * $0[0] }
     ) { shape, buffers, scratch, context in
         let (narrow, x, copy) = (buffers.halves[0], buffers.floats[0], buffers.halves[1])

@@ -90,7 +90,7 @@ extension BenchCase {
     }
 
     static let residual = traffic(
-        "elementwise", "residual: z = x + y", variants: Kernels.elementwise, shapes: rowShapes, pattern: .copy,
+        "elementwise", "residual: z = x + y", variants: Kernels.elementwise, shapes: rowShapes, pattern: .streamingCopy,
         buffers: 3,
         moved: 3
     ) { _, buffers, _, context in
