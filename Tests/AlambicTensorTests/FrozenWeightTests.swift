@@ -54,6 +54,23 @@ import Testing
         }
     }
 
+    /// A form that a weight has already is shared, and every form stands for what it was made of but for its rounding.
+    @Test(arguments: FrozenWeight.Form.allCases)
+    func formsAreRoundedOnceOrShared(form: FrozenWeight.Form) throws {
+        let dense = try Self.weights(rows: 5, columns: 64)
+        let quantized = try QuantizedTensor(dense, on: .default)
+        let frozen = try FrozenWeight(.int8(quantized), as: form, on: .default)
+        #expect(frozen.shape == [5, 64] && frozen.form == form)
+        let (source, own) = (try quantized.dense().elements, try frozen.dense(on: .default).elements)
+        // Weights of a deviation of 0.05 are below 0.25, and a step of 4 bits is at most an eighth of the greatest.
+        let tolerance: Float = [.f32: 0, .bf16: 0.25 * 0x1p-8, .int8: 0, .int4: 0.25 / 8][form] ?? 0
+        #expect(zip(source, own).allSatisfy { abs($0 - $1) <= tolerance })
+        if case .int8(let same) = frozen { #expect(same.values === quantized.values) }
+        guard case .f32(let kept) = try FrozenWeight(.f32(dense), as: .f32, on: .default) else { return }
+        #expect(kept.elements == dense.elements)
+        #expect(frozen.bytes == [.f32: 1280, .bf16: 640, .int8: 340, .int4: 180][form])
+    }
+
     @Test func zerosAndWhatIsTooLarge() throws {
         let zeros = try GroupedTensor(try Tensor([2, 32]), on: .default)
         #expect(try FrozenWeight.int4(zeros).dense(on: .default).elements.allSatisfy { $0 == 0 })
