@@ -109,10 +109,13 @@ public struct LoRA: Sendable {
         }
     }
 
-    /// The model's weights, frozen, in walk order, and after them A and B of each adapted matrix, in the same order.
-    /// Weights that are in the wanted form share the model's memory.
-    func parameters(of model: Model, seed: UInt64, on context: Context) throws(TrainingError) -> [Parameter] {
-        let architecture = model.architecture
+    /// A model's weights, frozen, in walk order, and after them A and B of each adapted matrix, in the same order.
+    ///
+    /// - Parameter weights: in walk order, and nil afterwards: what nobody else holds is freed once it is in its new form.
+    ///   Weights that are in the wanted form are shared.
+    func parameters(
+        of architecture: any Architecture, taking weights: inout [PackedWeight?], seed: UInt64, on context: Context
+    ) throws(TrainingError) -> [Parameter] {
         try check(architecture)
         let (descriptions, targeted) = (architecture.parameters, try targeted(architecture))
         return try kernels { () throws(KernelError) in
@@ -135,10 +138,11 @@ public struct LoRA: Sendable {
             var frozen: [Parameter] = []
             for (index, description) in descriptions.enumerated() {
                 let isBase = description.kind == .matrix && index != architecture.head.index
+                guard let weight = weights[index].take() else { preconditionFailure("no \(description.path)") }
                 frozen.append(
                     Parameter(
                         path: description.path, kind: description.kind,
-                        frozen: try FrozenWeight(model.weights[index], as: isBase ? base : .f32, on: context),
+                        frozen: try FrozenWeight(weight, as: isBase ? base : .f32, on: context),
                         adapter: adapters[index]))
             }
             return frozen + trained

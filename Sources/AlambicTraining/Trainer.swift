@@ -72,7 +72,7 @@ public final class Trainer {
     ///   - dropout: the dropout rate, instead of that of the model's configuration.
     ///   - microBatches: how many parts to cut a batch into, to save memory or to share it out to replicas.
     ///   - adapters: what to train in place of the model's weights, which are then frozen, and shared with `model` where they
-    ///     stay as they are.
+    ///     stay as they are. Where nobody else holds the model, each of the others is let go of once it is in its new form.
     ///   - dtype: what products compute with. Weights, gradients and moments are f32 in any case.
     ///   - recomputation: what to compute again in the backward pass, to save memory. Results stay the same, but for the last bit of
     ///     the input of some weight gradients with `.norms` in bf16.
@@ -80,7 +80,7 @@ public final class Trainer {
     ///   - reducer: who computes gradients.
     ///   - context: where kernels run.
     public init(
-        _ model: Model, objective: some Objective = LanguageModel(), optimizer: some Optimizer,
+        _ model: consuming Model, objective: some Objective = LanguageModel(), optimizer: some Optimizer,
         clipping: Double? = 1, dropout: Double? = nil, microBatches: Int = 1, dtype: TrainingDType = .f32,
         recomputation: Recomputation = .none, adapters: LoRA? = nil, seed: UInt64 = 1,
         reducer: some GradientReducer = SingleWorker(), on context: Context = .default
@@ -94,8 +94,8 @@ public final class Trainer {
         if let dropout, !GPT2Configuration.dropoutRates.contains(dropout) {
             throw .badSetting("the dropout rate \(dropout) is outside of 0...65535/65536")
         }
-        let model = dropout.map { model.withDropout($0) } ?? model
-        let architecture = model.architecture
+        let architecture =
+            dropout.map { model.architecture.withDropout($0) } ?? model.architecture
         // State in bytes counts as the floats that it fits in.
         let kind = type(of: optimizer)
         let states = kind.stateNames.count + (kind.quantizedStateNames.count + 2) / 3
@@ -113,6 +113,7 @@ public final class Trainer {
             throw .modelDoesNotFit(parameters: architecture.parameterCount, needed: needed, available: available)
         }
         startDigest = model.digest
+        (startConfiguration, tokenizer) = (model.configuration, model.tokenizer)
         self.objective = objective
         self.context = context
         self.dtype = dtype
@@ -123,14 +124,15 @@ public final class Trainer {
         self.reducer = reducer
         let parameters: [Parameter]
         if let adapters {
-            parameters = try adapters.parameters(of: model, seed: seed, on: context)
+            var weights = model.weights.map(Optional.init)
+            _ = consume model
+            parameters = try adapters.parameters(of: architecture, taking: &weights, seed: seed, on: context)
         } else {
             parameters = try kernels { () throws(KernelError) in try model.trainableParameters() }
         }
         self.parameters = parameters
         self.adapters = adapters
         self.architecture = architecture
-        (startConfiguration, tokenizer) = (model.configuration, model.tokenizer)
         if let product = dtype.weightProduct, let headProduct = dtype.headProduct {
             // Before several tapes share them. The head and adapters, which come after the walk, are not in int8.
             let (head, walk) = (architecture.head.index, architecture.parameters.count)
@@ -153,13 +155,13 @@ public final class Trainer {
 
     /// A trainer on all of a machine.
     public convenience init(
-        _ model: Model, objective: some Objective = LanguageModel(), optimizer: some Optimizer,
+        _ model: consuming Model, objective: some Objective = LanguageModel(), optimizer: some Optimizer,
         clipping: Double? = 1, dropout: Double? = nil, microBatches: Int = 1, dtype: TrainingDType = .f32,
         recomputation: Recomputation = .none, adapters: LoRA? = nil, seed: UInt64 = 1,
         reducer: some GradientReducer = SingleWorker(), on machine: Machine
     ) throws(TrainingError) {
         try self.init(
-            model, objective: objective, optimizer: optimizer, clipping: clipping, dropout: dropout,
+            consume model, objective: objective, optimizer: optimizer, clipping: clipping, dropout: dropout,
             microBatches: microBatches, dtype: dtype, recomputation: recomputation, adapters: adapters, seed: seed,
             reducer: reducer, on: machine.context)
     }

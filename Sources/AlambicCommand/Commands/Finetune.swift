@@ -51,7 +51,7 @@ extension Subcommand {
 
     private static var forms: [String] { FrozenWeight.Form.allCases.map(\.rawValue) }
 
-    /// Everything that a run needs; the model itself, with its floats, is let go of.
+    /// Everything that a run needs. The model is handed over, so that its floats go as they are replaced.
     private static func start(
         _ arguments: Arguments, _ adapters: LoRA, _ context: Context
     ) throws -> (Trainer, TrainingRun, Corpus) {
@@ -66,7 +66,7 @@ extension Subcommand {
         let corpus = try arguments.corpus(for: model)
         let options = try TrainingOptions(arguments, model: model)
         let run = try TrainingRun(arguments, options, title: "fine-tuning")
-        let trainer = try options.trainer(model, objective: LanguageModel(), adapters: adapters, on: context)
+        let trainer = try options.trainer(consume model, objective: LanguageModel(), adapters: adapters, on: context)
         return (trainer, run, corpus)
     }
 }

@@ -72,16 +72,17 @@ struct TrainingOptions {
 
     /// A trainer with these settings, of all weights or of adapters.
     func trainer(
-        _ model: Model, objective: some Objective, adapters: LoRA? = nil, on machineContext: Context
+        _ model: consuming Model, objective: some Objective, adapters: LoRA? = nil, on machineContext: Context
     ) throws -> Trainer {
-        try makeTrainer(model, objective, optimizer, adapters, machineContext)
+        try makeTrainer(consume model, objective, optimizer, adapters, machineContext)
     }
 
     private func makeTrainer(
-        _ model: Model, _ objective: some Objective, _ optimizer: some Optimizer, _ adapters: LoRA?, _ context: Context
+        _ model: consuming Model, _ objective: some Objective, _ optimizer: some Optimizer, _ adapters: LoRA?,
+        _ context: Context
     ) throws -> Trainer {
         try Trainer(
-            model, objective: objective, optimizer: optimizer, clipping: clipping, dropout: dropout,
+            consume model, objective: objective, optimizer: optimizer, clipping: clipping, dropout: dropout,
             microBatches: microBatches, dtype: dtype, recomputation: recomputation, adapters: adapters,
             seed: seed, on: context)
     }
