@@ -115,7 +115,11 @@ public final class Trainer {
             try kernels { () throws(KernelError) in
                 for (index, parameter) in parameters.enumerated() where parameter.kind == .matrix || index == head.index
                 {
-                    try parameter.makePanels(index == head.index ? headProduct : product, on: context)
+                    if index == head.index {
+                        try parameter.makePanels(headProduct, .both, on: context)
+                    } else {
+                        try parameter.makePanels(product, product.trainingForms, on: context)
+                    }
                 }
             }
         }

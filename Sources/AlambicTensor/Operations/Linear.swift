@@ -226,7 +226,7 @@ extension Tape {
             try multiply(gradient, by: panels, into: c, epilogue: epilogue)
         } else {
             try matmul(
-                .f32, M: gradient.rows, N: weights.columns, K: weights.rows, gradient.span, .asIs, weights.span, .asIs,
+                Gradient.product, M: gradient.rows, N: weights.columns, K: weights.rows, gradient.span, .asIs, weights.span, .asIs,
                 into: c.mutableSpan, as: .bf16, epilogue: epilogue, on: context)
         }
     }
@@ -236,14 +236,16 @@ extension Tape {
         guard let product = dtype.weightProduct else { return nil }
         let parameter = parameters[weight.index]
         // A loss asks for the head's before, see there.
-        try parameter.makePanels(parameter.kind == .matrix ? product : dtype.headProduct ?? product, on: execution.base)
+        try parameter.makePanels(
+            parameter.kind == .matrix ? product : dtype.headProduct ?? product, product.trainingForms,
+            on: execution.base)
         return parameter.panels
     }
 
     /// To be called before the first product with the head's weights, which may be packed otherwise than others are.
     func prepareHead(_ head: ParameterID) throws(KernelError) {
         guard let product = dtype.headProduct else { return }
-        try parameters[head.index].makePanels(product, on: execution.base)
+        try parameters[head.index].makePanels(product, .both, on: execution.base)
     }
 
     private func stage(product weight: ParameterID, rows: Int, _ what: String, arithmetic: PeakType?) {
