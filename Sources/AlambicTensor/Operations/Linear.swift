@@ -226,7 +226,8 @@ extension Tape {
             try multiply(gradient, by: panels, into: c, epilogue: epilogue)
         } else {
             try matmul(
-                Gradient.product, M: gradient.rows, N: weights.columns, K: weights.rows, gradient.span, .asIs, weights.span, .asIs,
+                Gradient.product, M: gradient.rows, N: weights.columns, K: weights.rows, gradient.span, .asIs,
+                weights.span, .asIs,
                 into: c.mutableSpan, as: .bf16, epilogue: epilogue, on: context)
         }
     }
