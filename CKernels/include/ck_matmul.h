@@ -84,9 +84,11 @@ typedef struct ck_result {
   const ck_epilogue *epilogue; // or NULL
 } ck_result;
 
-// B in memory: of the product's type for B. Packed on the fly.
+// B in memory: of the product's type for B, or, where that is bf16 or f16, f32 that is rounded (nearest, ties to even)
+// on the way. Packed on the fly.
 typedef struct ck_right {
   const void *data;
+  ck_type type;
   ck_orientation orientation;
 } ck_right;
 

@@ -105,15 +105,18 @@ static ck_status submit(const ck_context *context, ck_product product, ck_matmul
 
 ck_status ck_matmul(const ck_context *context, ck_product product, size_t m, size_t n, size_t k, ck_left a, ck_right b,
                     ck_result c) {
-  if ((uint32_t)product >= CK_PRODUCTS || !valid(b.orientation)) return CK_BAD_ARGUMENT;
+  if ((uint32_t)product >= CK_PRODUCTS || (uint32_t)b.type >= CK_TYPES || !valid(b.orientation)) return CK_BAD_ARGUMENT;
   const ck_type type = ck_product_right(product);
   if (type == CK_TYPES) return CK_BAD_ARGUMENT; // 4-bit weights are packed ahead
   ck_isa needs;
   const ck_matmul_kernel *kernel = ck_matmul_best(product, ck_context_isa(context), &needs);
   if (!kernel) return CK_NO_KERNEL;
+  ck_narrow_rows *narrow = b.type == CK_F32 && type != CK_F32 ? ck_matmul_narrow(context, type) : NULL;
+  if (b.type != type && !narrow) return CK_BAD_ARGUMENT;
   ck_matmul_job job = {
       .kernel = kernel,
-      .b = source(b.data, ck_type_bytes(type), n, k, b.orientation == CK_TRANSPOSED),
+      .b = source(b.data, ck_type_bytes(b.type), n, k, b.orientation == CK_TRANSPOSED),
+      .narrow = narrow,
       .m = m,
       .n = n,
       .k = k,
@@ -132,6 +135,6 @@ ck_status ck_matmul_f32(const ck_context *context, size_t m, size_t n, size_t k,
                         ck_orientation orientation_a, const float *b, ck_orientation orientation_b, float *c,
                         ck_store store, const float *bias) {
   const ck_epilogue epilogue = {.bias = bias};
-  return ck_matmul(context, CK_PRODUCT_F32, m, n, k, (ck_left){a, CK_F32, orientation_a}, (ck_right){b, orientation_b},
-                   (ck_result){c, CK_F32, store, &epilogue});
+  return ck_matmul(context, CK_PRODUCT_F32, m, n, k, (ck_left){a, CK_F32, orientation_a},
+                   (ck_right){b, CK_F32, orientation_b}, (ck_result){c, CK_F32, store, &epilogue});
 }

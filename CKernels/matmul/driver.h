@@ -4,10 +4,14 @@
 #include "matmul/epilogue.h"
 #include "matmul/types.h"
 
+// y [rows, columns] = x rounded to halves; x_stride in bytes, y_stride in elements.
+typedef void ck_narrow_rows(size_t rows, size_t columns, const char *x, size_t x_stride, uint16_t *y, size_t y_stride);
+
 typedef struct ck_matmul_job {
   const ck_matmul_kernel *kernel;
   ck_matmul_source a, b;
   ck_matmul_pack *pack_a;
+  ck_narrow_rows *narrow;  // B is f32 and becomes bf16 or f16 on the way; or NULL
   bool quantizes;          // A is f32 and becomes s8 on the way
   bool accumulate;         // sums start from C
   const ck_packed *packed; // B packed ahead, or NULL
@@ -33,6 +37,9 @@ ck_needs ck_matmul_plan(ck_matmul_job *job, ck_caches caches, size_t workers);
 // loops.c
 void ck_matmul_program(ck_worker *worker, const void *job);
 void ck_matmul_pack_program(ck_worker *worker, const void *job); // only packs B, into job->c
+
+// narrow.c
+ck_narrow_rows *ck_matmul_narrow(const ck_context *context, ck_type to); // NULL: to neither bf16 nor f16
 
 // driver.c
 bool ck_matmul_fits(size_t rows, size_t columns); // whether rows x columns elements of any type can be addressed

@@ -5,6 +5,10 @@
 
 enum { PACK_STEPS = 128 }; // of K at a time, a multiple of every unit
 
+// A B of f32 is rounded a piece at a time, which stays in the first cache until it is packed: in long pieces of rows,
+// since pieces of one panel each would be read at half the memory's pace.
+enum { ROUND_STEPS = 32, ROUND_COLUMNS = 256 };
+
 // A range of panels of B, and where they are or go when packed, one after the other with all of K each.
 typedef struct chunk {
   const ck_matmul_job *job;
@@ -12,10 +16,38 @@ typedef struct chunk {
   char *packed;
 } chunk;
 
+// count panels from `panel` on, which is an index in all of B, bytes apart; k: where their depth starts.
+static void pack_rounded(const ck_matmul_job *job, char *to, size_t bytes, size_t panel, size_t count, size_t k,
+                         size_t depth) {
+  const ck_matmul_kernel *kernel = job->kernel;
+  uint16_t halves[ROUND_STEPS * ROUND_COLUMNS];
+  const bool k_contiguous = job->b.k_stride < job->b.stride;
+  const ck_matmul_source rounded = {.data = (const char *)halves,
+                                    .stride = 2 * (k_contiguous ? ROUND_STEPS : 1),
+                                    .k_stride = 2 * (k_contiguous ? 1 : ROUND_COLUMNS)};
+  const size_t most = ROUND_COLUMNS / kernel->nr;
+  for (size_t p = 0; p < count; p += most) {
+    const size_t column = (panel + p) * kernel->nr;
+    const size_t columns = ck_min(ck_min(most, count - p) * kernel->nr, job->n - column);
+    for (size_t step = 0; step < depth; step += ROUND_STEPS) {
+      const size_t steps = ck_min(ROUND_STEPS, depth - step);
+      const char *from = job->b.data + column * job->b.stride + (k + step) * job->b.k_stride;
+      if (k_contiguous)
+        job->narrow(columns, steps, from, job->b.stride, halves, ROUND_STEPS);
+      else
+        job->narrow(steps, columns, from, job->b.k_stride, halves, ROUND_COLUMNS);
+      for (size_t c = 0; c < columns; c += kernel->nr)
+        kernel->pack_b(to + (p + c / kernel->nr) * bytes + step / kernel->unit * kernel->unit_bytes, NULL, &rounded, c,
+                       ck_min(kernel->nr, columns - c), 0, steps);
+    }
+  }
+}
+
 // panel: index in all of B; k: where its depth starts.
 static void pack_panel(const ck_matmul_job *job, char *to, size_t panel, size_t k, size_t depth) {
   const ck_matmul_kernel *kernel = job->kernel;
   const size_t column = panel * kernel->nr;
+  if (job->narrow) return pack_rounded(job, to, 0, panel, 1, k, depth);
   char *extra = kernel->b_extra ? to + ck_matmul_units(kernel, depth) * kernel->unit_bytes : NULL;
   kernel->pack_b(to, extra, &job->b, column, ck_min(kernel->nr, job->n - column), k, depth);
 }
@@ -25,7 +57,10 @@ static void pack_task(ck_worker *worker, const void *argument, size_t task) {
   const ck_matmul_job *job = chunk->job;
   const size_t end = ck_matmul_part(chunk->panels, job->pack_tasks, task + 1);
   const size_t bytes = ck_matmul_panel_bytes(job->kernel, job->k);
-  for (size_t panel = ck_matmul_part(chunk->panels, job->pack_tasks, task); panel < end; panel++)
+  const size_t start = ck_matmul_part(chunk->panels, job->pack_tasks, task);
+  if (job->narrow)
+    return pack_rounded(job, chunk->packed + start * bytes, bytes, chunk->first + start, end - start, 0, job->k);
+  for (size_t panel = start; panel < end; panel++)
     pack_panel(job, chunk->packed + panel * bytes, chunk->first + panel, 0, job->k);
 }
 

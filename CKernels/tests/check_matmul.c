@@ -58,7 +58,7 @@ static void multiply(trial *t, call call, guarded c) {
   const ck_context *context = t->contexts[call.team];
   const ck_status status = call.packed ? ck_matmul_packed(context, call.count, left, t->packed, result)
                                        : ck_matmul(context, o->product, call.count, o->n, o->k, left,
-                                                   (ck_right){o->b_data.data, o->b_orientation}, result);
+                                                   (ck_right){o->b_data.data, o->b_type, o->b_orientation}, result);
   if (status != CK_OK) fail(t, "refused");
   if (!guarded_intact(a) || !guarded_intact(c)) fail(t, "wrote outside C");
   guarded_destroy(a);

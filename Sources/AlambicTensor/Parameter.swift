@@ -112,12 +112,12 @@ public final class Parameter: @unchecked Sendable {
 
     /// Packs the effective weights for products of this kind (`.bf16` or `.s8`), from now on at each `refresh()`; nothing
     /// where there are panels already.
-    public func makePanels(_ product: Product, on context: Context) throws(KernelError) {
+    public func makePanels(_ product: Product, _ forms: PanelForms, on context: Context) throws(KernelError) {
         guard panels == nil else { return }
         let (rows, columns) = (value.rows, value.columns)
         let panels = WeightPanels(
             forward: try PackedMatrix(empty: product, N: rows, K: columns, on: context),
-            backward: try PackedMatrix(empty: product, N: columns, K: rows, on: context))
+            backward: forms == .both ? try PackedMatrix(empty: product, N: columns, K: rows, on: context) : nil)
         let weights = effective
         try panels.update(from: weights.span, on: context)
         self.panels = panels
@@ -150,6 +150,16 @@ public final class Parameter: @unchecked Sendable {
         if parts.last == "weight" { parts.removeLast() }
         return parts.joined(separator: ".")
     }
+}
+
+/// Which forms of a parameter's weights are packed ahead.
+public enum PanelForms: Sendable {
+    /// What the forward pass multiplies with. The input gradient's product packs the weights on its way, once a step: that
+    /// costs what keeping its form up to date would, and no memory.
+    case forward
+    /// That of the input gradient as well: for int8, which has scales of its own there, and for a head, whose weights are
+    /// used by chunk after chunk of tokens.
+    case both
 }
 
 /// What the forward pass sees of a weight, and how gradients come back: masks, fake quantization, low-rank updates.

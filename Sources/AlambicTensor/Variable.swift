@@ -94,6 +94,11 @@ public enum TrainingDType: String, Sendable, CaseIterable {
     public var headProduct: Product? { weightProduct == nil ? nil : .bf16 }
 }
 
+extension Product {
+    /// What is packed ahead of a layer's weights in training.
+    public var trainingForms: PanelForms { self == .s8 ? .both : .forward }
+}
+
 /// What the forward pass keeps for the backward pass.
 public enum Recomputation: String, Sendable, CaseIterable {
     /// Everything.

@@ -139,7 +139,11 @@ public final class Trainer {
             try kernels { () throws(KernelError) in
                 for (index, parameter) in parameters.enumerated()
                 where parameter.isDense && (parameter.kind == .matrix || index == head) {
-                    try parameter.makePanels(index == head || index >= walk ? headProduct : product, on: context)
+                    if index == head || index >= walk {
+                        try parameter.makePanels(headProduct, .both, on: context)
+                    } else {
+                        try parameter.makePanels(product, product.trainingForms, on: context)
+                    }
                 }
             }
         }

@@ -117,6 +117,34 @@ struct ProductVariant: Sendable, CustomTestStringConvertible {
         }
     }
 
+    /// At shapes where B is packed once for all (many rows), and by each task for itself (few).
+    @Test("a B of f32 is rounded on the way as it is ahead", arguments: ProductVariant.here)
+    func convertedRight(_ case_: ProductVariant) throws {
+        let product = case_.product
+        guard product == .bf16 || product == .f16 else { return }
+        for threads in threadCounts {
+            let context = try case_.variant.context(threads: threads)
+            for (M, N, K) in [(1, 33, 31), (3, 1, 40), (15, 40, 384), (70, 65, 1301), (200, 300, 33), (90, 520, 129)] {
+                for orientation in [Orientation.asIs, .transposed] {
+                    var generator = SplitMix(seed: 53)
+                    let a = generator.floats(M * K)
+                    let b = Guarded(generator.floats(N * K))
+                    var halves = [UInt16](repeating: 0, count: N * K)
+                    try convert(b.span, to: product == .f16 ? .f16 : .bf16, into: halves.mutableSpan, on: context)
+                    var direct = [Float](repeating: 0, count: M * N), ahead = direct
+                    try matmul(
+                        product, M: M, N: N, K: K, a.span, .asIs, b.span, orientation, into: direct.mutableSpan,
+                        epilogue: Epilogue(), on: context)
+                    try matmul(
+                        product, M: M, N: N, K: K, a.span, .asIs, halves.span, orientation, into: ahead.mutableSpan,
+                        epilogue: Epilogue(), on: context)
+                    let difference = firstDifference(direct, ahead)
+                    #expect(difference == nil, "\(M)x\(N)x\(K) \(orientation), \(threads) threads")
+                }
+            }
+        }
+    }
+
     @Test("empty extents", arguments: ProductVariant.here)
     func empty(_ case_: ProductVariant) throws {
         let context = try case_.variant.context(threads: 2)

@@ -73,7 +73,8 @@ public func matmul<A: MatrixElement, C: MatrixElement>(
     try matmul(M: M, a, .asIs, b, into: c, as: format, store: store, epilogue: epilogue, on: context)
 }
 
-/// The same with B in memory, `[K, N]` or `[N, K]`, of the product's type for B; 4-bit weights are packed ahead.
+/// The same with B in memory, `[K, N]` or `[N, K]`, of the product's type for B, or f32 that is rounded on the way
+/// where that is bf16 or f16; 4-bit weights are packed ahead.
 public func matmul<A: MatrixElement, B: MatrixElement, C: MatrixElement>(
     _ product: Product, M: Int, N: Int, K: Int, _ a: Span<A>, _ orientationA: Orientation, _ b: Span<B>,
     _ orientationB: Orientation, into c: consuming MutableSpan<C>, as format: HalfFormat? = nil,
@@ -84,7 +85,8 @@ public func matmul<A: MatrixElement, B: MatrixElement, C: MatrixElement>(
         "matmul of \(M)x\(K) by \(K)x\(N): A has \(a.count) elements, B \(b.count), C \(c.count)")
     precondition(
         product.takes(left: A.self) && product.takes(right: B.self), "a \(product) product of \(A.self) and \(B.self)")
-    let right = ck_right(data: UnsafeRawPointer(b.base), orientation: orientationB.value)
+    let right = ck_right(
+        data: UnsafeRawPointer(b.base), type: B.type(halves: product.halves).raw, orientation: orientationB.value)
     let halves = format ?? product.halves
     let status = withUnsafePointer(to: epilogue.raw(M: M, N: N, halves: halves)) { raw in
         ck_matmul(

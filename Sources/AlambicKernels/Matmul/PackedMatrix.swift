@@ -205,7 +205,7 @@ extension Product {
     func takes<Element: MatrixElement>(right: Element.Type) -> Bool {
         switch self {
         case .f32: right == Float.self
-        case .bf16, .f16: right == UInt16.self
+        case .bf16, .f16: right == UInt16.self || right == Float.self
         case .s8, .u8s8, .f32s8, .bf16s8: right == Int8.self
         default: false
         }

@@ -219,10 +219,7 @@ extension Tape {
         if let panel = try panel(weight, .forward) {
             try multiply(x, by: panel, into: c, epilogue: epilogue)
         } else {
-            let weights = try floatWeights(weight)
-            try matmul(
-                .f32, M: x.rows, N: weights.rows, K: weights.columns, x.span, .asIs, weights.span, .transposed,
-                into: c.mutableSpan, as: .bf16, epilogue: epilogue, on: context)
+            try multiply(x, packing: weight, .forward, into: c, epilogue: epilogue)
         }
     }
 
@@ -243,10 +240,7 @@ extension Tape {
         if let panel = try panel(weight, .backward) {
             try multiply(gradient, by: panel, into: c, epilogue: epilogue)
         } else {
-            let weights = try floatWeights(weight)
-            try matmul(
-                .f32, M: gradient.rows, N: weights.columns, K: weights.rows, gradient.span, .asIs, weights.span, .asIs,
-                into: c.mutableSpan, as: .bf16, epilogue: epilogue, on: context)
+            try multiply(gradient, packing: weight, .backward, into: c, epilogue: epilogue)
         }
     }
 
@@ -254,7 +248,7 @@ extension Tape {
     /// of adapters.
     func prepareHead(_ head: ParameterID) throws(KernelError) {
         guard let product = dtype.headProduct else { return }
-        try parameters[head.index].makePanels(product, on: execution.base)
+        try parameters[head.index].makePanels(product, .both, on: execution.base)
     }
 
     /// Says which product follows, and whether it is with the weights as they are packed, or makes their gradient.
