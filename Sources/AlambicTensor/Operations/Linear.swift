@@ -236,6 +236,7 @@ extension Tape {
     private func panels(_ weight: ParameterID) throws(KernelError) -> WeightPanels? {
         guard let product = dtype.weightProduct else { return nil }
         let parameter = parameters[weight.index]
+        if let panels = parameter.panels { return panels }
         // A loss asks for the head's before, see there.
         try parameter.makePanels(
             parameter.kind == .matrix ? product : dtype.headProduct ?? product, product.trainingForms,
