@@ -6,26 +6,16 @@
 // up. A caller that gets its turn at once and is on the core of a worker does that worker's part itself, and the worker
 // sleeps on: no core is handed over. Small work runs on the caller alone, as worker 0 of 1, while it holds the turn,
 // and so does everything in a team of one worker, which has no thread.
-#include "runtime/team.h"
-#include "runtime/crew.h"
 #include "runtime/floating.h"
-#include "runtime/gate.h"
-#include "runtime/parallel.h"
+#include "runtime/team_state.h"
 #include "runtime/topology.h"
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum {
   // Work shorter than this is not worth handing over. Measured on 2 cores of Ice Lake under KVM: a team that is awake
   // answers in about 2 us, one that sleeps in 20 to 40; on two workers the two ways are even near 5 and near 50 us.
   ALONE_NS = 6000,
   ALONE_WHEN_ASLEEP_NS = 50000,
-  DEFAULT_SPIN_NS = 50000,
-  BARRIER_SPIN_NS = 200000,
-  REASON_BYTES = 96,
   SCRATCH_GRAIN = 1 << 16,
 };
 
@@ -34,71 +24,7 @@ enum {
 // 15 us. One that did a worker's part waits as workers do at a barrier.
 static const ck_spin caller_spin = {0, 200000};
 
-typedef struct arena {
-  void *start;
-  size_t bytes;
-} arena;
-
-// Which teams the calling thread is working for, innermost first: itself, or through a request that it or a worker
-// waits for. A thread that waits for a team it works for would wait for itself; this is how it is noticed.
-typedef struct frame {
-  const ck_team *team;
-  const struct frame *outer;
-} frame;
 static _Thread_local const frame *working;
-
-enum { WAITING = 0, TURN = 1, DONE = 2 };
-enum { NO_SEAT = UINT32_MAX };
-typedef struct request {
-  const ck_step *steps;
-  size_t count;
-  const frame *caller; // what the caller works for; the workers of this request work for it too
-  ck_needs needs;
-  bool alone;    // runs on the caller
-  uint32_t seat; // of the worker whose part the caller does, or NO_SEAT
-  ck_status status;
-  ck_gate state;
-  struct request *next;
-} request;
-
-typedef struct pin {
-  ck_pinning outcome;
-  char reason[REASON_BYTES];
-} pin;
-
-// Where a worker waits; its value counts the jobs that were published to it.
-typedef struct seat {
-  _Alignas(128) ck_gate job;
-} seat;
-
-struct ck_team {
-  const ck_topology *topology;
-  ck_team_options options;
-  ck_caches caches;
-  uint32_t workers;                // granted
-  uint32_t *units, *cores, *nodes; // plan, one per worker asked for
-  pin *pins;
-  pthread_t launcher;
-  bool has_launcher;
-  ck_spin idle; // between jobs
-  ck_gate started;
-  _Atomic uint32_t starting;
-
-  pthread_mutex_t mutex; // guards the next three
-  bool taken;            // somebody has the turn
-  request *first, *last;
-
-  // These belong to whoever has the turn.
-  arena *arenas; // one per worker
-  arena shared;
-  request *current;
-  bool stop;
-
-  seat *seats;                              // one per worker
-  _Alignas(128) _Atomic uint64_t last_done; // when, by ck_now_ns
-  _Atomic uint32_t unfinished;
-  ck_crew crew;
-};
 
 static bool is_working_for(const ck_team *team) {
   for (const frame *f = working; f != NULL; f = f->outer)
@@ -238,7 +164,7 @@ static void pin_self(ck_team *team, uint32_t index) {
   }
 }
 
-static void work(void *argument, uint32_t index, uint32_t count) {
+void ck_team_work(void *argument, uint32_t index, uint32_t count) {
   ck_team *team = argument;
   if (index == 0) team->workers = count;
   // Threads go back to the OpenMP library's pool when the team ends: they leave as they came.
@@ -308,116 +234,8 @@ ck_status ck_team_run(ck_team *team, const ck_step *steps, size_t count, ck_need
   return request.status;
 }
 
-// MARK: life
-
-// Signals are the host program's: its handlers never run on our threads, which inherit the launcher's mask. What a
-// thread does to itself, and what profilers send, stays open.
-static int start_launcher(ck_team *team, void *(*body)(void *)) {
-  sigset_t blocked, before;
-  sigfillset(&blocked);
-  const int open[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF};
-  for (size_t i = 0; i < sizeof open / sizeof *open; ++i) sigdelset(&blocked, open[i]);
-  pthread_sigmask(SIG_SETMASK, &blocked, &before);
-  int error = pthread_create(&team->launcher, NULL, body, team);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return error;
-}
-
-static void *launch(void *argument) {
-  ck_team *team = argument;
-  ck_parallel(team->options.workers, work, team);
-  return NULL;
-}
-
-static void release(ck_team *team) {
-  if (team->arenas != NULL)
-    for (uint32_t i = 0; i < team->options.workers; ++i) ck_pages_destroy(team->arenas[i].start, team->arenas[i].bytes);
-  ck_pages_destroy(team->shared.start, team->shared.bytes);
-  if (team->seats != NULL)
-    for (uint32_t i = 0; i < team->options.workers; ++i) ck_gate_destroy(&team->seats[i].job);
-  free(team->seats);
-  ck_crew_destroy(&team->crew);
-  ck_gate_destroy(&team->started);
-  pthread_mutex_destroy(&team->mutex);
-  free(team->arenas);
-  free(team->pins);
-  free(team->units);
-  free(team->cores);
-  free(team->nodes);
-  free(team);
-}
-
-static ck_caches caches_of(const ck_topology *topology) {
-  ck_topology_info info = ck_topology_describe(topology);
-  return (ck_caches){
-      .l1d = info.l1d_bytes != 0 ? info.l1d_bytes : (size_t)32 << 10,
-      .l2 = info.l2_bytes != 0 ? info.l2_bytes : (size_t)1 << 20,
-      .l3 = info.l3_bytes != 0 ? info.l3_bytes : (size_t)16 << 20,
-  };
-}
-
-static bool make_plan(ck_team *team) {
-  uint32_t asked = team->options.workers, first = team->options.first_core;
-  uint32_t units = ck_topology_describe(team->topology).units;
-  first %= units > 0 ? units : 1;
-  uint32_t *plan = calloc((size_t)first + asked, 2 * sizeof *plan);
-  if (plan == NULL) return false;
-  ck_topology_plan(team->topology, first + asked, plan, plan + first + asked);
-  memcpy(team->units, plan + first, asked * sizeof *plan);
-  memcpy(team->nodes, plan + first + asked + first, asked * sizeof *plan);
-  for (uint32_t i = 0; i < asked; ++i) team->cores[i] = ck_topology_core(team->topology, team->units[i]);
-  free(plan);
-  return true;
-}
-
-ck_status ck_team_create(const ck_topology *topology, ck_team_options options, ck_team **out) {
-  *out = NULL;
-  if (options.workers == 0) options.workers = ck_topology_default_workers(topology);
-  if (options.workers > CK_MAX_WORKERS) return CK_BAD_ARGUMENT;
-  ck_team *team = aligned_alloc(_Alignof(ck_team), ck_round_up(sizeof *team, _Alignof(ck_team)));
-  if (team == NULL) return CK_NO_MEMORY;
-  memset(team, 0, sizeof *team);
-  team->topology = topology;
-  team->options = options;
-  team->caches = caches_of(topology);
-  team->workers = 1;
-  pthread_mutex_init(&team->mutex, NULL);
-  ck_gate_init(&team->started);
-  team->seats = aligned_alloc(_Alignof(seat), options.workers * sizeof *team->seats);
-  for (uint32_t i = 0; team->seats != NULL && i < options.workers; ++i) ck_gate_init(&team->seats[i].job);
-  team->units = calloc(options.workers, sizeof *team->units);
-  team->cores = calloc(options.workers, sizeof *team->cores);
-  team->nodes = calloc(options.workers, sizeof *team->nodes);
-  team->pins = calloc(options.workers, sizeof *team->pins);
-  team->arenas = calloc(options.workers, sizeof *team->arenas);
-  // With a core for each worker, pausing answers soonest; without, it would hold up the worker it waits for.
-  bool crowded = options.workers > ck_topology_default_workers(topology);
-  ck_spin spin = {crowded ? 16 : 200, BARRIER_SPIN_NS};
-  bool made = ck_crew_init(&team->crew, options.workers, team->nodes, spin);
-  made = made && team->seats != NULL && team->units != NULL && team->cores != NULL && team->nodes != NULL &&
-         team->pins != NULL && team->arenas != NULL;
-  if (!made || !make_plan(team)) {
-    release(team);
-    return CK_NO_MEMORY;
-  }
-  // Between jobs the core is offered to others soon: the caller that is to bring the next job may need it.
-  team->idle = (ck_spin){8, options.spin_ns != 0 ? options.spin_ns : DEFAULT_SPIN_NS};
-  if (options.workers == 1) {
-    snprintf(team->pins[0].reason, sizeof team->pins[0].reason, "runs on the callers");
-  } else {
-    if (start_launcher(team, launch) != 0) {
-      release(team);
-      return CK_NO_THREAD;
-    }
-    team->has_launcher = true;
-    ck_gate_wait(&team->started, 0, (ck_spin){0, 0});
-  }
-  *out = team;
-  return CK_OK;
-}
-
-void ck_team_destroy(ck_team *team) {
-  if (team == NULL || is_working_for(team)) return;
+bool ck_team_retire(ck_team *team) {
+  if (is_working_for(team)) return false;
   request last = {.alone = true}; // its turn comes when everything accepted before is done
   ck_gate_init(&last.state);
   if (!take_turn_or_queue(team, &last)) ck_gate_wait(&last.state, WAITING, (ck_spin){0, 0});
@@ -427,10 +245,8 @@ void ck_team_destroy(ck_team *team) {
     call_workers(team, NO_SEAT);
     pthread_join(team->launcher, NULL);
   }
-  release(team);
+  return true;
 }
-
-uint32_t ck_team_workers(const ck_team *team) { return team->workers; }
 
 uint32_t ck_team_queued(ck_team *team) {
   uint32_t count = 0;
@@ -438,17 +254,4 @@ uint32_t ck_team_queued(ck_team *team) {
   for (const request *r = team->first; r != NULL; r = r->next) ++count;
   pthread_mutex_unlock(&team->mutex);
   return count;
-}
-
-ck_caches ck_team_caches(const ck_team *team) { return team->caches; }
-const ck_topology *ck_team_topology(const ck_team *team) { return team->topology; }
-const uint32_t *ck_team_nodes(const ck_team *team) { return team->nodes; }
-
-ck_pinning ck_team_pinning(const ck_team *team, uint32_t worker, char *reason, size_t capacity) {
-  if (worker >= team->workers) {
-    if (capacity > 0) snprintf(reason, capacity, "no such worker");
-    return CK_PIN_SKIPPED;
-  }
-  if (capacity > 0) snprintf(reason, capacity, "%s", team->pins[worker].reason);
-  return team->pins[worker].outcome;
 }

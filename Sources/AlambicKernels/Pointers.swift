@@ -4,14 +4,17 @@
 extension Span where Element: BitwiseCopyable {
     /// The first element, for the duration of the kernel that has this span as a parameter.
     var base: UnsafePointer<Element> {
-        withUnsafeBufferPointer { $0.baseAddress } ?? UnsafePointer(nowhere(Element.self))
+        // As bytes: typed buffers would be looked up by type at run time wherever this is not specialized.
+        (withUnsafeBytes { $0.baseAddress } ?? UnsafeRawPointer(nowhere)).assumingMemoryBound(to: Element.self)
     }
 }
 
 extension MutableSpan where Element: BitwiseCopyable {
     /// The first element, for the duration of the kernel that has this span as a parameter.
     var base: UnsafeMutablePointer<Element> {
-        mutating get { withUnsafeMutableBufferPointer { $0.baseAddress } ?? nowhere(Element.self) }
+        mutating get {
+            (withUnsafeMutableBytes { $0.baseAddress } ?? nowhere).assumingMemoryBound(to: Element.self)
+        }
     }
 }
 
@@ -23,7 +26,7 @@ func base<Element: BitwiseCopyable>(_ span: Span<Element>?) -> UnsafePointer<Ele
     }
 }
 
-private func nowhere<Element>(_: Element.Type) -> UnsafeMutablePointer<Element> {
-    guard let pointer = UnsafeMutablePointer<Element>(bitPattern: 64) else { preconditionFailure("64 is not zero") }
+private var nowhere: UnsafeMutableRawPointer {
+    guard let pointer = UnsafeMutableRawPointer(bitPattern: 64) else { preconditionFailure("64 is not zero") }
     return pointer
 }

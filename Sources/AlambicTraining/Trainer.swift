@@ -238,7 +238,7 @@ public final class Trainer {
             updates.stage("gradient norm", bytes: 4 * Double(flat.count))
             try sumOfSquares(flat.span, into: squares.mutableSpan, on: noted)
             try AlambicKernels.norm(ofSquares: squares.span, into: normMemory.mutableSpan, on: noted)
-            updates.stage("optimizer", bytes: state.bytesMoved(parameters))
+            updates.stage("optimizer", bytes: profile == nil ? 0 : state.bytesMoved(parameters))
             let done = state.step
             // A step that does not take place is not counted.
             defer { updates.list.clear() }

@@ -60,7 +60,7 @@ public func matmul<A: MatrixElement, C: MatrixElement>(
     let status = withUnsafePointer(to: epilogue.raw(M: M, N: N, halves: halves)) { raw in
         ck_matmul_packed(
             context.handle, M, left(a, orientationA, product), b.handle,
-            result(&c, halves, store, raw))
+            result(UnsafeMutableRawPointer(c.base), C.type(halves: halves), store, raw))
     }
     try check(status, "matmul of \(M)x\(K) by packed \(K)x\(N) \(product)")
 }
@@ -91,7 +91,7 @@ public func matmul<A: MatrixElement, B: MatrixElement, C: MatrixElement>(
     let status = withUnsafePointer(to: epilogue.raw(M: M, N: N, halves: halves)) { raw in
         ck_matmul(
             context.handle, product.raw, M, N, K, left(a, orientationA, product), right,
-            result(&c, halves, store, raw))
+            result(UnsafeMutableRawPointer(c.base), C.type(halves: halves), store, raw))
     }
     try check(status, "matmul of \(M)x\(K) by \(K)x\(N) \(product)")
 }
@@ -100,11 +100,10 @@ private func left<A: MatrixElement>(_ a: Span<A>, _ orientation: Orientation, _ 
     ck_left(data: UnsafeRawPointer(a.base), type: A.type(halves: product.halves).raw, orientation: orientation.value)
 }
 
-private func result<C: MatrixElement>(
-    _ c: inout MutableSpan<C>, _ format: HalfFormat, _ store: Store, _ epilogue: UnsafePointer<ck_epilogue>
+private func result(
+    _ c: UnsafeMutableRawPointer, _ type: ElementType, _ store: Store, _ epilogue: UnsafePointer<ck_epilogue>
 ) -> ck_result {
-    ck_result(
-        data: UnsafeMutableRawPointer(c.base), type: C.type(halves: format).raw, store: store.value, epilogue: epilogue)
+    ck_result(data: c, type: type.raw, store: store.value, epilogue: epilogue)
 }
 
 /// `C[i, j] = start + Σ A[i, k] B[k, j] + bias[j]`, in f32, for i < M, j < N, k < K.

@@ -48,10 +48,12 @@ extension Tape {
             try panel.update(from: wide.span, orientation: direction.orientation, on: context)
             return panel
         }
-        // Whoever multiplies with weights that are packed otherwise asks for it before: see `prepareHead`.
-        try parameter.makePanels(
-            parameter.kind == .matrix ? product : dtype.headProduct ?? product, product.trainingForms,
-            on: execution.base)
+        if parameter.panels == nil {
+            // Whoever multiplies with weights that are packed otherwise asks for it before: see `prepareHead`.
+            try parameter.makePanels(
+                parameter.kind == .matrix ? product : dtype.headProduct ?? product, product.trainingForms,
+                on: execution.base)
+        }
         return direction == .forward ? parameter.panels?.forward : parameter.panels?.backward
     }
 
