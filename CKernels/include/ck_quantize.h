@@ -16,5 +16,10 @@ ck_status ck_quantize_rows_s8(const ck_context *context, ck_type type, size_t ro
                               int8_t *q, float *scale);
 ck_status ck_dequantize_rows_s8_f32(const ck_context *context, size_t rows, size_t columns, const int8_t *q,
                                     const float *scale, float *y);
+// 4-bit weights to f32: y[n,k] = (q[n,k] - 8) * scale[n, k / group], rounded once. nibbles: [rows, columns / 2], q of
+// an even k in the low half of a byte; scales: f16 [rows, columns / group]: the layout of s4 weights in ck_matmul.h.
+// CK_BAD_SHAPE unless the group is a multiple of 32 and divides the columns.
+ck_status ck_dequantize_groups_s4_f32(const ck_context *context, size_t rows, size_t columns, size_t group,
+                                      const uint8_t *nibbles, const uint16_t *scales, float *y);
 const ck_variant *ck_quantize_variants(size_t *count);
 #endif

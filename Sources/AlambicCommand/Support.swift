@@ -32,13 +32,15 @@ extension Arguments {
 
 /// What a command leaves behind.
 enum Output {
+    /// The path without symbolic links.
+    static func real(_ path: String) -> String {
+        guard let found = realpath(path, nil) else { return URL(fileURLWithPath: path).standardizedFileURL.path }
+        defer { free(found) }
+        return String(cString: found)
+    }
+
     /// A directory that is replaced as a whole must not be the one that we, and the shell, stand in, or hold it.
     static func requireReplaceable(_ path: String) throws {
-        func real(_ path: String) -> String {
-            guard let found = realpath(path, nil) else { return URL(fileURLWithPath: path).standardizedFileURL.path }
-            defer { free(found) }
-            return String(cString: found)
-        }
         let (target, current) = (real(path), real("."))
         guard target == "/" || current == target || current.hasPrefix(target + "/") else { return }
         throw CommandError.failed(

@@ -3,7 +3,7 @@ import Foundation
 
 /// Every subcommand, in the order of the help. A new one is one line here.
 let subcommands: [Subcommand] = [
-    .demo, .tokenize, .train, .distill, .prune, .quantize, .evaluate, .generate, .profile,
+    .demo, .tokenize, .train, .finetune, .distill, .prune, .quantize, .evaluate, .generate, .profile,
 ]
 
 let overview = """

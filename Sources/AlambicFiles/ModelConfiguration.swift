@@ -31,7 +31,14 @@ public struct ModelConfiguration: Sendable {
                 .notADirectory, path: directory, "this is not a directory", expected: "a model directory",
                 fix: "name the directory that holds config.json and model.safetensors")
         }
-        try self.init(contentsOf: url.appendingPathComponent("config.json"))
+        let file = url.appendingPathComponent("config.json")
+        let adapters = filePath(url.appendingPathComponent("adapter_config.json"))
+        if try AlambicFiles.status(filePath(file)) == nil, try AlambicFiles.status(adapters) != nil {
+            throw FileError(
+                .missing, path: directory, "these are adapters, and not the model that they belong to",
+                fix: "name the model's own directory, or one that they have been merged into")
+        }
+        try self.init(contentsOf: file)
     }
 
     /// A configuration made in memory.

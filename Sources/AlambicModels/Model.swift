@@ -113,14 +113,18 @@ public struct Model: Sendable {
     public var digest: String {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         func add(_ word: UInt64) { hash = (hash ^ word) &* 0x100_0000_01b3 }
+        func add(_ bytes: UnsafeRawBufferPointer) {
+            add(UInt64(bytes.count))
+            let whole = bytes.count / 8
+            for i in 0..<whole { add(bytes.loadUnaligned(fromByteOffset: i * 8, as: UInt64.self)) }
+            for byte in bytes[(whole * 8)...] { add(UInt64(byte)) }
+        }
         for (weight, description) in zip(weights, architecture.parameters) {
-            for tensor in weight.stored(as: description.path) {
-                add(UInt64(tensor.bytes.count))
-                tensor.bytes.withUnsafeBytes { bytes in
-                    let whole = bytes.count / 8
-                    for i in 0..<whole { add(bytes.loadUnaligned(fromByteOffset: i * 8, as: UInt64.self)) }
-                    for byte in bytes[(whole * 8)...] { add(UInt64(byte)) }
-                }
+            if case .f32(let tensor) = weight {
+                // As it would be stored, without the copy.
+                tensor.withUnsafeBytes(add)
+            } else {
+                for tensor in weight.stored(as: description.path) { tensor.bytes.withUnsafeBytes(add) }
             }
         }
         let digits = String(hash, radix: 16)

@@ -1,6 +1,7 @@
 import AlambicFiles
 import AlambicKernels
 import AlambicTensor
+import AlambicTokenizers
 import Foundation
 
 extension Model {
@@ -10,16 +11,42 @@ extension Model {
     /// The directory is written under a temporary name and then exchanged for what is there, as a whole; entries that
     /// do not belong to a model, such as checkpoints, stay.
     ///
+    /// - Parameter floats: what dense weights are written as: `.f32` as they are, `.bf16` rounded to nearest.
     /// - Throws: `FileError`; then what was there is as it was.
-    public func save(to directory: URL) throws {
-        try AtomicDirectory.write(to: directory) { try write(into: $0) }
+    public func save(to directory: URL, floats: DType = .f32) throws {
+        try AtomicDirectory.write(to: directory) { try write(into: $0, floats: floats) }
     }
 
     /// Saves the model as a directory given by its path.
-    public func save(to path: String) throws { try save(to: URL(fileURLWithPath: path)) }
+    public func save(to path: String, floats: DType = .f32) throws {
+        try save(to: URL(fileURLWithPath: path), floats: floats)
+    }
 
     /// Writes the model's files into an existing directory, one by one.
-    public func write(into directory: URL) throws {
+    public func write(into directory: URL, floats: DType = .f32) throws {
+        try Self.write(entries(floats), configuration, compression, tokenizer, into: directory)
+    }
+
+    /// Writes the files of a model of dense weights that are made one by one, as they are written.
+    ///
+    /// - Parameters:
+    ///   - directory: an existing directory.
+    ///   - floats: what the weights are written as, as in ``save(to:floats:)``.
+    ///   - weight: makes the weight with this index into `architecture.parameters`. Each is asked for once and let go of.
+    public static func write(
+        _ architecture: any Architecture, configuration: ModelConfiguration, tokenizer: (any Tokenizer)?,
+        into directory: URL, floats: DType = .f32, weight: @escaping (Int) throws -> Tensor
+    ) throws {
+        let entries = architecture.parameters.enumerated().map { index, description in
+            entry(description, floats) { try weight(index) }
+        }
+        try write(entries, configuration, nil, tokenizer, into: directory)
+    }
+
+    private static func write(
+        _ entries: [SafeTensors.Entry], _ configuration: ModelConfiguration, _ compression: Compression?,
+        _ tokenizer: (any Tokenizer)?, into directory: URL
+    ) throws {
         var configuration = configuration
         configuration.setCompression(compression)
         try configuration.write(to: directory.appendingPathComponent("config.json"))
@@ -29,9 +56,9 @@ extension Model {
         }
     }
 
-    private var entries: [SafeTensors.Entry] {
+    private func entries(_ floats: DType) -> [SafeTensors.Entry] {
         zip(weights, architecture.parameters).flatMap { weight, description -> [SafeTensors.Entry] in
-            if case .f32(let tensor) = weight { return [Self.entry(tensor, description)] }
+            if case .f32(let tensor) = weight { return [Self.entry(description, floats) { tensor }] }
             return weight.stored(as: description.path).map { stored in
                 SafeTensors.Entry(stored.name, Self.type(stored.type), shape: stored.shape) { sink in
                     try stored.bytes.withUnsafeBytes { try sink($0) }
@@ -40,16 +67,25 @@ extension Model {
         }
     }
 
-    private static func entry(_ tensor: Tensor, _ description: ParameterDescription) -> SafeTensors.Entry {
-        guard description.storedTransposed else {
-            return SafeTensors.Entry(description.path, .f32, shape: tensor.shape.dimensions) { sink in
-                try tensor.withUnsafeBytes { try sink($0) }
+    private static func entry(
+        _ description: ParameterDescription, _ floats: DType, weight: @escaping () throws -> Tensor
+    ) -> SafeTensors.Entry {
+        precondition(floats == .f32 || floats == .bf16, "dense weights are written as f32 or bf16, not as \(floats)")
+        let dimensions = description.shape.dimensions
+        let shape = description.storedTransposed ? dimensions.reversed() : dimensions
+        return SafeTensors.Entry(description.path, type(floats), shape: shape) { sink in
+            let tensor = try weight()
+            var stored = tensor
+            if description.storedTransposed {
+                let transposed = try Tensor(Shape(shape))
+                transpose(tensor.span, rows: tensor.rows, columns: tensor.columns, into: transposed.mutableSpan)
+                stored = transposed
             }
-        }
-        return SafeTensors.Entry(description.path, .f32, shape: tensor.shape.dimensions.reversed()) { sink in
-            let transposed = try Tensor(Shape(tensor.shape.dimensions.reversed()))
-            transpose(tensor.span, rows: tensor.rows, columns: tensor.columns, into: transposed.mutableSpan)
-            try transposed.withUnsafeBytes { try sink($0) }
+            let whole = stored
+            guard floats == .bf16 else { return try whole.withUnsafeBytes { try sink($0) } }
+            let rounded = try HalfTensor(whole.shape)
+            try convert(whole.span, to: .bf16, into: rounded.mutableSpan, on: .default)
+            try rounded.withUnsafeBytes { try sink($0) }
         }
     }
 

@@ -14,7 +14,7 @@ public final class OptimizerState {
     private let stateNames: [String]
     private let quantizedNames: [String]
 
-    /// Zeroed state for these parameters, which every later call must pass in the same order.
+    /// Zeroed state for these parameters, which every later call must pass in the same order. Frozen ones have none.
     public init(_ optimizer: any Optimizer, for parameters: [Parameter]) throws(KernelError) {
         self.optimizer = optimizer
         let names = type(of: optimizer).stateNames
@@ -26,10 +26,10 @@ public final class OptimizerState {
         var quantized: [[QuantizedState]] = []
         for parameter in parameters {
             var states: [Tensor] = []
-            for _ in names { states.append(try Tensor(parameter.value.shape)) }
+            for _ in names where parameter.trains { states.append(try Tensor(parameter.value.shape)) }
             tensors.append(states)
             var bytes: [QuantizedState] = []
-            for _ in quantizedNames { bytes.append(try QuantizedState(parameter.value.shape)) }
+            for _ in quantizedNames where parameter.trains { bytes.append(try QuantizedState(parameter.value.shape)) }
             quantized.append(bytes)
         }
         self.tensors = tensors
@@ -58,7 +58,7 @@ public final class OptimizerState {
             "the optimizer was made for \(tensors.count) parameters and is given \(parameters.count)")
         let rate = rate
         step += 1
-        for (index, parameter) in parameters.enumerated() {
+        for (index, parameter) in parameters.enumerated() where parameter.trains {
             try optimizer.apply(
                 Update(
                     weights: parameter.value, gradient: gradients.tensors[index], state: tensors[index],
@@ -89,7 +89,9 @@ public final class OptimizerState {
     /// forms written.
     public func bytesMoved(_ parameters: [Parameter]) -> Double {
         var moved = 2 * bytes
-        for parameter in parameters { moved += 12 * parameter.value.count + (parameter.panels?.bytes ?? 0) }
+        for parameter in parameters where parameter.trains {
+            moved += 12 * parameter.value.count + (parameter.panels?.bytes ?? 0)
+        }
         return Double(moved)
     }
 

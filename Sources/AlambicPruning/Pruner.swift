@@ -16,6 +16,7 @@ public final class Pruner {
 
     /// A pruner of all matrices but those whose path contains one of `except`.
     public init(of trainer: Trainer, by method: some PruningMethod, except: [String] = []) {
+        precondition(trainer.adapters == nil, "weights beside adapters are frozen: prune the model of `snapshot()`")
         self.trainer = trainer
         self.method = method
         denseDropout = trainer.dropout

@@ -7,7 +7,7 @@ import AlambicKernels
 public final class GradientSet: Sendable {
     /// Everything, as one vector.
     public let flat: Tensor
-    /// The gradient of each parameter, in walk order, of the parameter's shape; parts of `flat`.
+    /// The gradient of each parameter, in walk order, of its ``Parameter/gradientShape``; parts of `flat`.
     public let tensors: [Tensor]
 
     /// Zero gradients for tensors of these shapes.
@@ -23,9 +23,9 @@ public final class GradientSet: Sendable {
         tensors = zip(shapes, offsets).map { Tensor($0, storage: storage, offset: $1) }
     }
 
-    /// Zero gradients for these parameters.
+    /// Zero gradients for these parameters; those of frozen ones are empty.
     public convenience init(for parameters: [Parameter]) throws(KernelError) {
-        try self.init(shapes: parameters.map(\.value.shape))
+        try self.init(shapes: parameters.map(\.gradientShape))
     }
 
     /// The gradient of one parameter.

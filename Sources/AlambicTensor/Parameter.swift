@@ -22,7 +22,8 @@ public enum ParameterKind: Sendable, Hashable {
     case positions
 }
 
-/// A trainable tensor with its path in the model.
+/// A tensor of weights with its path in the model: trained, or frozen, perhaps with an ``Adapter`` that is trained in its
+/// place.
 ///
 /// Replicas share parameters read-only; only an optimizer writes `value`, between steps. Gradients live in a
 /// `GradientSet`, one for each tape.
@@ -33,12 +34,16 @@ public final class Parameter: @unchecked Sendable {
     public let kind: ParameterKind
     /// Whether weight decay applies: yes for matrices and token tables, no for gains, biases and positions.
     public let decays: Bool
-    /// The raw weights, which the optimizer updates. A matrix is [outputs, inputs].
-    public let value: Tensor
+    /// The extents. A matrix is [outputs, inputs].
+    public let shape: Shape
+    /// What nobody trains, in the form in which it is kept; nil for what is trained.
+    public let frozen: FrozenWeight?
+    /// What is trained beside a frozen matrix, if anything.
+    public let adapter: Adapter?
+    private let dense: Tensor?
+    private var transformed: Tensor?
     /// What stands between the raw weights and the forward pass, if anything. Change it between steps only.
     public var transform: (any WeightTransform)?
-    /// What the forward pass reads: `value`, or what `transform` made of it at the last `refresh()`.
-    public private(set) var effective: Tensor
     /// The effective weights packed for bf16 or int8 products, where a tape wants them.
     public private(set) var panels: WeightPanels?
     /// Whether the panels are those of `value`.
@@ -51,20 +56,52 @@ public final class Parameter: @unchecked Sendable {
         self.path = path
         self.kind = kind
         self.decays = decays ?? (kind == .matrix || kind == .embedding)
-        self.value = value
+        shape = value.shape
+        dense = value
+        (frozen, adapter) = (nil, nil)
         self.transform = transform
-        self.effective = value
     }
+
+    /// A parameter that is not trained: it has no gradient, and no optimizer sees it.
+    public init(path: String, kind: ParameterKind, frozen: FrozenWeight, adapter: Adapter? = nil) {
+        precondition(adapter == nil || kind == .matrix, "\(path): only matrices have adapters")
+        self.path = path
+        self.kind = kind
+        decays = false
+        shape = frozen.shape
+        if case .f32(let tensor) = frozen { dense = tensor } else { dense = nil }
+        self.frozen = frozen
+        self.adapter = adapter
+    }
+
+    /// Whether an optimizer updates it.
+    public var trains: Bool { frozen == nil }
+    /// Whether it is kept as floats, so that it has a ``value``.
+    public var isDense: Bool { dense != nil }
+    /// The extents of its gradient: none where it is frozen.
+    public var gradientShape: Shape { trains ? shape : [0] }
+    /// Bytes of the weights themselves.
+    public var bytes: Int { frozen?.bytes ?? 4 * shape.count }
+
+    /// The raw weights, which the optimizer updates unless they are frozen. Only what ``isDense`` has them.
+    public var value: Tensor {
+        guard let dense else { preconditionFailure("\(path) is kept as \(frozen?.form.rawValue ?? "")") }
+        return dense
+    }
+
+    /// What the forward pass reads: `value`, or what `transform` made of it at the last `refresh()`.
+    public var effective: Tensor { transformed ?? value }
 
     /// Asks the transform for the effective weights of the step to come. `Tape.begin` does this, unless told not to.
     public func refresh(on context: Context) throws(KernelError) {
         if let transform {
-            effective = try transform.effective(of: self, on: context)
+            precondition(trains, "\(path) is frozen, and has a transform")
+            let weights = try transform.effective(of: self, on: context)
             precondition(
-                effective.shape == value.shape,
-                "\(path): the transform turned shape \(value.shape) into \(effective.shape)")
+                weights.shape == shape, "\(path): the transform turned shape \(shape) into \(weights.shape)")
+            transformed = weights
         } else {
-            effective = value
+            transformed = nil
         }
         if let panels, !panelsAreCurrent || transform != nil {
             let weights = effective
@@ -89,10 +126,12 @@ public final class Parameter: @unchecked Sendable {
 
     /// The panels that an update of `value` is to rebuild on its way: none where they are made of transformed weights, or
     /// follow in a pass of their own.
-    public var panelsOfValue: WeightPanels? { transform == nil && panels?.followSteps == true ? panels : nil }
+    public var panelsOfValue: WeightPanels? {
+        trains && transform == nil && panels?.followSteps == true ? panels : nil
+    }
 
     /// Whether panels of `value` wait for ``rebuildPanels(on:)`` after an update.
-    public var panelsFollow: Bool { transform == nil && panels?.followSteps == false }
+    public var panelsFollow: Bool { trains && transform == nil && panels?.followSteps == false }
 
     /// Rebuilds the panels that an update of `value` could not rebuild on its way. May be noted right after the update.
     public func rebuildPanels(on context: Context) throws(KernelError) {

@@ -33,6 +33,8 @@ public final class Tape: Graph {
     public var context: Context { execution.context }
     let execution: Execution
     let arena = ActivationArena()
+    /// What frozen weights are widened into for bf16 products.
+    let widened = WidenedPanels()
     var operations: [any Operation] = []
     var slots: [Slot] = []
     var written: [Bool] = []
@@ -40,6 +42,8 @@ public final class Tape: Graph {
     private var seed: UInt64 = 0
     private var stream: UInt64 = 0
     private var trains = true
+    /// Whether the adapters' dropout drops anything.
+    private(set) var adaptersDrop = true
 
     /// What is known so far of the gradient of a variable.
     struct Slot {
@@ -75,11 +79,12 @@ public final class Tape: Graph {
     ///   - seed: the key of the dropout masks.
     ///   - stream: below 2^46, different for every micro-batch of a training run, so that masks differ.
     ///   - dropout: whether `dropout` does anything.
+    ///   - adapterDropout: whether the dropout of adapters drops anything; if not, the operations stay.
     ///   - refreshing: whether to ask the weight transforms for new effective weights. Of several tapes over the same
     ///     parameters one does it, before the others start.
     ///   - store: whether this step's gradients are added to those in `gradients`, or take their place.
     public func begin(
-        seed: UInt64, stream: UInt64 = 0, dropout: Bool = true, refreshing: Bool = true,
+        seed: UInt64, stream: UInt64 = 0, dropout: Bool = true, adapterDropout: Bool = true, refreshing: Bool = true,
         gradients store: Store = .accumulate
     ) throws(KernelError) {
         precondition(stream < 1 << 46, "stream \(stream) is not below 2^46")
@@ -92,6 +97,7 @@ public final class Tape: Graph {
         self.stream = stream
         dropouts = 0
         trains = dropout
+        adaptersDrop = adapterDropout
         if refreshing {
             for parameter in parameters { try parameter.refresh(on: execution.base) }
         }
@@ -127,7 +133,7 @@ public final class Tape: Graph {
     /// Walks through a step (`forward`: `begin`, the forward pass and the losses) without computing anything, to learn
     /// what memory it needs. The tape must note its operations.
     ///
-    /// - Returns: the bytes of all values and their gradients.
+    /// - Returns: the bytes of all values and their gradients, and of what frozen weights are widened into.
     public func planned(_ forward: () throws(KernelError) -> Void) throws(KernelError) -> Int {
         execution.plans = true
         defer { execution.plans = false }
@@ -136,7 +142,7 @@ public final class Tape: Graph {
         for i in written.indices { written[i] = true }
         slots.removeAll(keepingCapacity: true)
         try arena.begin()
-        return arena.plannedBytes
+        return arena.plannedBytes + widened.bytes
     }
 
     /// Where the time of noted operations goes, as long as somebody wants to know.
@@ -150,7 +156,7 @@ public final class Tape: Graph {
 
     private func check(_ gradients: GradientSet) {
         precondition(
-            gradients.tensors.map(\.shape) == parameters.map(\.value.shape),
+            gradients.tensors.map(\.shape) == parameters.map(\.gradientShape),
             "the gradients' shapes are not those of the parameters")
     }
 }
@@ -163,8 +169,16 @@ extension Tape {
     /// Whether the gradient of a parameter is to be added to what is in `gradients`. The first contribution of a step
     /// that replaces gradients is not; whoever asks must then write all of it.
     func store(_ id: ParameterID) -> Store {
+        guard parameters[id.index].trains else { return .replace }
         defer { written[id.index] = true }
         return written[id.index] ? .accumulate : .replace
+    }
+
+    /// Where a kernel puts the gradient of a parameter, as `store` says; of a frozen one, memory that nobody reads, for
+    /// kernels that cannot leave it out.
+    func gradientSpace(_ id: ParameterID) throws(KernelError) -> Tensor {
+        let parameter = parameters[id.index]
+        return parameter.trains ? gradients[id] : try floats(parameter.shape)
     }
 
     /// The gradient of a parameter, for kernels that can only add to it.

@@ -5,7 +5,8 @@ import AlambicOptimizers
 import AlambicTensor
 import Foundation
 
-// A training checkpoint is a model directory that any program can load (config.json, model.safetensors), with
+// A training checkpoint is a model directory that any program can load (config.json, model.safetensors), or adapters as
+// PEFT loads them (AdapterFiles.swift), with
 // optimizer.safetensors (what the optimizer remembers, as `<parameter>.<state>`; in bytes with their scales,
 // `<parameter>.<state>.absmax`) and trainer_state.json:
 //
@@ -21,6 +22,7 @@ extension Trainer {
             "start": startDigest, "dtype": dtype.rawValue, "recompute": recomputation.rawValue,
         ]
         for (key, value) in Optimizers.description(of: optimizer) { all["optimizer.\(key)"] = value }
+        for (key, value) in adapters?.settings ?? [:] { all["lora.\(key)"] = value }
         for (key, value) in objective.settings { all["objective.\(key)"] = value }
         for (key, value) in modelSettings { all["model.\(key)"] = value }
         for parameter in parameters {
@@ -32,14 +34,14 @@ extension Trainer {
     /// Writes a checkpoint directory, whole or not at all.
     public func save(to directory: String) throws(TrainingError) {
         // A checkpoint is what one goes back to when training goes wrong: it must not be where it went wrong.
-        for parameter in parameters where try !isFinite(parameter) {
+        let trained = trained
+        for parameter in trained where try !isFinite(parameter) {
             throw .notFinite(
                 step: step, quantity: "weight '\(parameter.path)'", value: .nan, lastCheckpoint: lastCheckpoint)
         }
-        let model = model
         do {
             try AtomicDirectory.write(to: URL(fileURLWithPath: directory), keeping: { _ in false }) { temporary in
-                try model.write(into: temporary)
+                if adapters == nil { try writeModel(into: temporary) } else { try writeAdapters(into: temporary) }
                 var entries = state.named.map { name, tensor in
                     SafeTensors.Entry(name, .f32, shape: tensor.shape.dimensions) { sink in
                         try tensor.withUnsafeBytes { bytes in try sink(bytes) }
@@ -107,17 +109,18 @@ extension Trainer {
         }
         let differences = Self.differences(now: settings, then: saved.settings)
         guard differences.isEmpty else { throw .otherRun(checkpoint: directory, differences: differences) }
-        for (parameter, weights) in zip(parameters, saved.weights) where weights.shape != parameter.value.shape {
+        let (trained, weights) = (trained, try savedWeights(in: directory))
+        for (parameter, weights) in zip(trained, weights) where weights.shape != parameter.shape {
             throw .otherRun(
                 checkpoint: directory,
-                differences: ["\(parameter.path) has shape \(weights.shape) there and \(parameter.value.shape) here"])
+                differences: ["\(parameter.path) has shape \(weights.shape) there and \(parameter.shape) here"])
         }
         do {
             try state.restore(step: saved.step, from: saved.optimizer, bytes: saved.optimizerBytes)
         } catch {
             throw .checkpoint(directory, reason: "\(error)")
         }
-        for (parameter, weights) in zip(parameters, saved.weights) {
+        for (parameter, weights) in zip(trained, weights) {
             parameter.value.copy(from: weights)
             parameter.valueChanged()
         }
@@ -125,6 +128,17 @@ extension Trainer {
         source = saved.source
         mustAgree = saved.source != nil
         lastCheckpoint = directory
+    }
+
+    /// The weights of a checkpoint for each of ``trained``.
+    private func savedWeights(in directory: String) throws(TrainingError) -> [Tensor] {
+        do {
+            let url = URL(fileURLWithPath: directory, isDirectory: true)
+            if adapters != nil { return try readAdapters(from: url) }
+            return try Model(contentsOf: url).weights.map { try $0.dense() }
+        } catch {
+            throw .checkpoint(directory, reason: "\(error)")
+        }
     }
 
     /// The first batch after a resume must be the one that would have come next.
@@ -145,15 +159,21 @@ extension Trainer {
     }
 
     /// Settings that decide about the bits of all that follows, by the command's options.
-    private static let options = ["dtype": "dtype", "recompute": "recompute", "micro_batches": "micro-batches"]
+    private static let options = [
+        "dtype": "dtype", "recompute": "recompute", "micro_batches": "micro-batches", "lora.rank": "rank",
+        "lora.alpha": "alpha", "lora.dropout": "adapter-dropout", "lora.base": "base-dtype",
+    ]
 
     static func differences(now: [String: String], then: [String: String]) -> [String] {
         // Checkpoints from before there was a choice.
         let then = then.merging(["dtype": "f32", "recompute": "none"]) { old, _ in old }
         return Set(now.keys).union(then.keys).sorted().compactMap { key in
             guard now[key] != then[key] else { return nil }
+            if key == "start", let old = then[key], let new = now[key] {
+                return "its weights started from another model than those here (start was \(old) and is \(new))"
+            }
             let difference = "\(key) was \(then[key] ?? "not set") and is \(now[key] ?? "not set")"
-            guard let old = then[key], let option = options[key] else { return difference }
+            guard let old = then[key], now[key] != nil, let option = options[key] else { return difference }
             return "\(difference) (--\(option) \(old) goes on with it)"
         }
     }
@@ -170,7 +190,6 @@ private struct Saved {
     let nextBatch: Int
     let settings: [String: String]
     let source: BatchSource?
-    let weights: [Tensor]
     let optimizer: [String: Tensor]
     let optimizerBytes: [String: Memory<UInt8>]
 
@@ -190,7 +209,6 @@ private struct Saved {
         } else {
             source = nil
         }
-        weights = try Model(contentsOf: directory).weights.map { try $0.dense() }
         let file = try SafeTensors(contentsOf: url.appendingPathComponent("optimizer.safetensors"))
         var tensors: [String: Tensor] = [:]
         var bytes: [String: Memory<UInt8>] = [:]

@@ -18,14 +18,18 @@ struct MemoryEstimate {
         parameters = architecture.parameterCount
     }
 
-    /// Bytes of the weights, of what the optimizer remembers, and of the gradients: each worker has one set, and one for
-    /// each level of the tree over its micro-batches.
+    /// Bytes of the weights, of what the optimizer remembers, and of the gradients.
     func modelBytes(states: Int, microBatches: Int, workers: Int) -> Int {
-        let share = max(1, microBatches / max(workers, 1))
-        let levels = Int.bitWidth - share.leadingZeroBitCount
-        let copies = 1 + states + max(workers, 1) * levels
+        let copies = 1 + states + gradientCopies(microBatches: microBatches, workers: workers)
         let (bytes, overflow) = parameters.multipliedReportingOverflow(by: 4 * copies)
         return overflow ? .max : bytes
+    }
+
+    /// How many sets of gradients there are: each worker has one, and one for each level of the tree over its
+    /// micro-batches.
+    func gradientCopies(microBatches: Int, workers: Int) -> Int {
+        let share = max(1, microBatches / max(workers, 1))
+        return max(workers, 1) * (Int.bitWidth - share.leadingZeroBitCount)
     }
 
     /// Bytes of the values that the forward pass leaves for the backward pass, and of the gradients in flight.

@@ -1,8 +1,8 @@
 /// The memory that a run takes, by what it is for. Bytes.
 public struct MemoryPlan: Sendable {
-    /// The f32 weights.
+    /// The weights: f32, but for what is kept frozen in fewer bits.
     public let weights: Int
-    /// Their gradients, of every worker.
+    /// The gradients of those that are trained, of every worker.
     public let gradients: Int
     /// What the optimizer remembers.
     public let optimizer: Int

@@ -3,6 +3,8 @@ import AlambicKernels
 import AlambicModels
 import AlambicOptimizers
 import AlambicTensor
+import AlambicTokenizers
+import Foundation
 
 /// Trains a model, one batch at a time. The loop stays with the caller, or use ``run(_:until:saving:cancellation:)``.
 ///
@@ -12,9 +14,11 @@ import AlambicTensor
 /// ``AfterStep`` and ``GradientReducer``.
 public final class Trainer {
     /// What the model is made of.
-    public var architecture: any Architecture { model.architecture }
-    /// The weights being trained, in the order of the model's walk.
+    public private(set) var architecture: any Architecture
+    /// The weights in the order of the model's walk; with ``adapters``, the frozen ones and after them those being trained.
     public let parameters: [Parameter]
+    /// What is trained in place of the model's weights, if anything.
+    public let adapters: LoRA?
     /// What is made small.
     public let objective: any Objective
     /// The update rule with its state.
@@ -42,8 +46,8 @@ public final class Trainer {
     /// After a resume, until the first batch has shown that the data agree.
     var mustAgree = false
 
-    /// Configuration and layers; its weights are the parameters' own, so it must not leave this object.
-    private(set) var model: Model
+    private let startConfiguration: ModelConfiguration
+    private let tokenizer: (any Tokenizer)?
     /// The digest of the weights that the run started from, for checkpoints.
     let startDigest: String
     let reducer: any GradientReducer
@@ -67,6 +71,8 @@ public final class Trainer {
     ///   - clipping: the largest norm of all gradients together; nil does not clip.
     ///   - dropout: the dropout rate, instead of that of the model's configuration.
     ///   - microBatches: how many parts to cut a batch into, to save memory or to share it out to replicas.
+    ///   - adapters: what to train in place of the model's weights, which are then frozen, and shared with `model` where they
+    ///     stay as they are. Where nobody else holds the model, each of the others is let go of once it is in its new form.
     ///   - dtype: what products compute with. Weights, gradients and moments are f32 in any case.
     ///   - recomputation: what to compute again in the backward pass, to save memory. Results stay the same, but for the last bit of
     ///     the input of some weight gradients with `.norms` in bf16.
@@ -74,9 +80,9 @@ public final class Trainer {
     ///   - reducer: who computes gradients.
     ///   - context: where kernels run.
     public init(
-        _ model: Model, objective: some Objective = LanguageModel(), optimizer: some Optimizer,
+        _ model: consuming Model, objective: some Objective = LanguageModel(), optimizer: some Optimizer,
         clipping: Double? = 1, dropout: Double? = nil, microBatches: Int = 1, dtype: TrainingDType = .f32,
-        recomputation: Recomputation = .none, seed: UInt64 = 1,
+        recomputation: Recomputation = .none, adapters: LoRA? = nil, seed: UInt64 = 1,
         reducer: some GradientReducer = SingleWorker(), on context: Context = .default
     ) throws(TrainingError) {
         guard microBatches > 0 else {
@@ -88,17 +94,26 @@ public final class Trainer {
         if let dropout, !GPT2Configuration.dropoutRates.contains(dropout) {
             throw .badSetting("the dropout rate \(dropout) is outside of 0...65535/65536")
         }
-        let model = dropout.map { model.withDropout($0) } ?? model
-        let architecture = model.architecture
+        let architecture =
+            dropout.map { model.architecture.withDropout($0) } ?? model.architecture
         // State in bytes counts as the floats that it fits in.
         let kind = type(of: optimizer)
         let states = kind.stateNames.count + (kind.quantizedStateNames.count + 2) / 3
-        let needed = MemoryEstimate(architecture).modelBytes(
-            states: states, microBatches: microBatches, workers: reducer.concurrency)
+        try adapters?.check(architecture)
+        let estimate = MemoryEstimate(architecture)
+        let needed: Int
+        if let adapters {
+            needed = try adapters.modelBytes(
+                architecture, states: states,
+                copies: estimate.gradientCopies(microBatches: microBatches, workers: reducer.concurrency))
+        } else {
+            needed = estimate.modelBytes(states: states, microBatches: microBatches, workers: reducer.concurrency)
+        }
         if let available = MemoryBudget.available(), needed > available {
             throw .modelDoesNotFit(parameters: architecture.parameterCount, needed: needed, available: available)
         }
         startDigest = model.digest
+        (startConfiguration, tokenizer) = (model.configuration, model.tokenizer)
         self.objective = objective
         self.context = context
         self.dtype = dtype
@@ -107,15 +122,24 @@ public final class Trainer {
         self.microBatches = microBatches
         self.clipping = clipping
         self.reducer = reducer
-        let parameters = try kernels { () throws(KernelError) in try model.trainableParameters() }
+        let parameters: [Parameter]
+        if let adapters {
+            var weights = model.weights.map(Optional.init)
+            _ = consume model
+            parameters = try adapters.parameters(of: architecture, taking: &weights, seed: seed, on: context)
+        } else {
+            parameters = try kernels { () throws(KernelError) in try model.trainableParameters() }
+        }
         self.parameters = parameters
-        self.model = model.replacing(weights: parameters.map { .f32($0.value) })
+        self.adapters = adapters
+        self.architecture = architecture
         if let product = dtype.weightProduct, let headProduct = dtype.headProduct {
-            let head = architecture.head
+            // Before several tapes share them. The head and adapters, which come after the walk, are not in int8.
+            let (head, walk) = (architecture.head.index, architecture.parameters.count)
             try kernels { () throws(KernelError) in
-                for (index, parameter) in parameters.enumerated() where parameter.kind == .matrix || index == head.index
-                {
-                    if index == head.index {
+                for (index, parameter) in parameters.enumerated()
+                where parameter.isDense && (parameter.kind == .matrix || index == head) {
+                    if index == head || index >= walk {
                         try parameter.makePanels(headProduct, .both, on: context)
                     } else {
                         try parameter.makePanels(product, product.trainingForms, on: context)
@@ -135,24 +159,28 @@ public final class Trainer {
 
     /// A trainer on all of a machine.
     public convenience init(
-        _ model: Model, objective: some Objective = LanguageModel(), optimizer: some Optimizer,
+        _ model: consuming Model, objective: some Objective = LanguageModel(), optimizer: some Optimizer,
         clipping: Double? = 1, dropout: Double? = nil, microBatches: Int = 1, dtype: TrainingDType = .f32,
-        recomputation: Recomputation = .none, seed: UInt64 = 1,
+        recomputation: Recomputation = .none, adapters: LoRA? = nil, seed: UInt64 = 1,
         reducer: some GradientReducer = SingleWorker(), on machine: Machine
     ) throws(TrainingError) {
         try self.init(
-            model, objective: objective, optimizer: optimizer, clipping: clipping, dropout: dropout,
-            microBatches: microBatches, dtype: dtype, recomputation: recomputation, seed: seed, reducer: reducer,
-            on: machine.context)
+            consume model, objective: objective, optimizer: optimizer, clipping: clipping, dropout: dropout,
+            microBatches: microBatches, dtype: dtype, recomputation: recomputation, adapters: adapters, seed: seed,
+            reducer: reducer, on: machine.context)
     }
 
     /// The model's `config.json`.
-    public var configuration: ModelConfiguration { model.configuration }
+    public var configuration: ModelConfiguration {
+        var configuration = startConfiguration
+        architecture.write(into: &configuration)
+        return configuration
+    }
 
     /// The dropout rate. It may be changed between steps.
     public var dropout: Double {
-        get { model.dropout }
-        set { model = model.withDropout(newValue) }
+        get { architecture.dropout }
+        set { architecture = architecture.withDropout(newValue) }
     }
 
     /// The number of steps done.
@@ -236,17 +264,34 @@ public final class Trainer {
         }
     }
 
-    /// The model as it is now, with dense weights of its own.
+    /// The model as it is now, with dense weights: copies of those that are trained; where adapters are, the base with the
+    /// adapters merged into it.
     public func snapshot() throws(TrainingError) -> Model {
         try kernels { () throws(KernelError) in
             var weights: [PackedWeight] = []
-            for parameter in parameters { weights.append(.f32(try parameter.value.copied())) }
-            return model.replacing(weights: weights)
+            for index in architecture.parameters.indices {
+                let weight = try denseWeight(index)
+                weights.append(.f32(parameters[index].trains ? try weight.copied() : weight))
+            }
+            return Model(
+                architecture: architecture, weights: weights, tokenizer: tokenizer, configuration: startConfiguration)
         }
     }
 
-    /// Saves the model as it is now as a directory, as `snapshot().save(to:)` does, without the copy.
-    public func saveModel(to directory: String) throws { try model.save(to: directory) }
+    /// Saves the model as it is now as a directory, as `snapshot().save(to:)` does, without the copy. Adapters are merged on
+    /// the way, one weight at a time.
+    ///
+    /// - Parameter floats: what dense weights are written as, `.f32` or `.bf16`.
+    public func saveModel(to directory: String, floats: DType = .f32) throws {
+        try AtomicDirectory.write(to: URL(fileURLWithPath: directory)) { try writeModel(into: $0, floats: floats) }
+    }
+
+    /// Writes the files of ``saveModel(to:floats:)`` into an existing directory.
+    func writeModel(into directory: URL, floats: DType = .f32) throws {
+        try Model.write(
+            architecture, configuration: configuration, tokenizer: tokenizer, into: directory, floats: floats
+        ) { try self.denseWeight($0) }
+    }
 
     /// A trainer for a copy of the model as it is now, with the same objective, seed and context and another optimizer,
     /// on one worker: what pruning and other methods retrain with.

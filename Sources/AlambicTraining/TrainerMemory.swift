@@ -44,12 +44,13 @@ extension Trainer {
     }
 
     private func memoryPlan(activations: Int?, _ microBatches: Int) throws(TrainingError) -> MemoryPlan {
-        let weights = parameters.reduce(0) { $0 + 4 * $1.value.count }
+        let gradients = parameters.reduce(0) { $0 + 4 * $1.gradientShape.count }
         let share = max(1, microBatches / max(reducer.concurrency, 1))
         // Each worker has one set of gradients for each level of the tree over its micro-batches.
         let levels = Int.bitWidth - share.leadingZeroBitCount
         return MemoryPlan(
-            weights: weights, gradients: weights * reducer.concurrency * levels, optimizer: state.bytes,
+            weights: parameters.reduce(0) { $0 + $1.bytes }, gradients: gradients * reducer.concurrency * levels,
+            optimizer: state.bytes,
             panels: parameters.reduce(0) { $0 + ($1.panels?.bytes ?? 0) }, activations: activations)
     }
 
@@ -105,7 +106,7 @@ extension Trainer {
         while let last = parts.last, rows.isMultiple(of: 2 * last) { parts.append(2 * last) }
         let canShrink = ["adam", "adamw"].contains(type(of: optimizer).name)
         // Two bytes for each parameter instead of eight, and a scale for each block.
-        let smaller = parameters.reduce(0) { $0 + 2 * $1.value.count } * 33 / 32
+        let smaller = parameters.reduce(0) { $0 + 2 * $1.gradientShape.count } * 33 / 32
         for optimizer in canShrink ? [nil, AdamW8bit.name] : [nil] {
             for part in parts {
                 for kind in kinds {
@@ -124,15 +125,15 @@ extension Trainer {
         return nil
     }
 
-    /// Arithmetic operations that a step takes at least: three products for each weight that is multiplied with, two
-    /// operations a multiply-add, and causal attention's seven products over half of all pairs of positions.
+    /// Arithmetic operations that a step takes at least: three products for each weight that is multiplied with, two for a
+    /// frozen one, two operations a multiply-add, and causal attention's seven products over half of all pairs of positions.
     public func operations(rows: Int, context: Int) -> Double {
         let head = architecture.head.index
-        var weights = 0
+        var products = 0
         for (index, parameter) in parameters.enumerated() where parameter.kind == .matrix || index == head {
-            weights += parameter.value.count
+            products += (parameter.trains ? 3 : 2) * parameter.shape.count
         }
         let attention = 7 * architecture.layers * architecture.width * context
-        return Double(rows) * Double(context) * (6 * Double(weights) + Double(attention))
+        return Double(rows) * Double(context) * (2 * Double(products) + Double(attention))
     }
 }

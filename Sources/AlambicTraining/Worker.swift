@@ -20,7 +20,7 @@ public final class Worker: @unchecked Sendable {
     ) throws(TrainingError) {
         self.context = context
         self.lossFunction = lossFunction
-        shapes = parameters.map(\.value.shape)
+        shapes = parameters.map(\.gradientShape)
         let tape = try kernels { () throws(KernelError) in
             try Tape(parameters, dtype: dtype, recomputation: recomputation, execution: .noted, on: context)
         }
@@ -89,9 +89,11 @@ public final class Worker: @unchecked Sendable {
     }
 
     /// The loss of a micro-batch that is not learned from. It uses the memory of a step of this shape, gradients
-    /// included, so those of the last ``sum(of:)`` are not valid any more.
+    /// included, so those of the last ``sum(of:)`` are not valid any more. Adapters drop nothing.
     public func loss(of microBatch: MicroBatch) throws(KernelError) -> Loss {
-        try tape.begin(seed: microBatch.seed, stream: microBatch.stream, refreshing: false, gradients: .replace)
+        try tape.begin(
+            seed: microBatch.seed, stream: microBatch.stream, adapterDropout: false, refreshing: false,
+            gradients: .replace)
         return try lossFunction.loss(of: microBatch, on: tape)
     }
 

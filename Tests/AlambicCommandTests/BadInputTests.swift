@@ -23,6 +23,7 @@ import Testing
         (["prune", "--model", "x", "--method", "magic", "--sparsity", "0.5", "--out", "OUT"], "magic"),
         (["quantize", "--model", "x", "--scheme", "int3", "--out", "OUT"], "int3"),
         (["distill", "--teacher", "x", "--data", "TEXT", "--mixing", "2", "--out", "OUT"], "--mixing"),
+        (["finetune", "--model", "x", "--data", "TEXT", "--base-dtype", "int3", "--out", "OUT"], "int3"),
         (["generate", "--model", "x", "--prompt", "a", "--top-p", "0"], "--top-p"),
         (["generate", "--model", "x"], "--prompt"),
     ])

@@ -21,15 +21,16 @@ private struct Outcome: Equatable {
 }
 
 private func train(
-    _ reducer: some GradientReducer, microBatches: Int, rows: Int = 32, threads: Int = 2, steps: Int = 10
+    _ reducer: some GradientReducer, microBatches: Int, rows: Int = 32, threads: Int = 2, steps: Int = 10,
+    dtype: TrainingDType = .f32, adapters: LoRA? = nil
 ) throws -> Outcome {
     let trainer = try Trainer(
         try Model(.gpt(layers: 2, width: 32, heads: 2, context: 16, dropout: 0.1), seed: 1),
-        optimizer: .adamW(rate: 3e-3, weightDecay: 0.1), microBatches: microBatches, reducer: reducer,
-        on: try Context(threads: threads))
+        optimizer: .adamW(rate: 3e-3, weightDecay: 0.1), microBatches: microBatches, dtype: dtype,
+        adapters: adapters, reducer: reducer, on: try Context(threads: threads))
     let reports = try corpus().batches(of: rows, context: 16, seed: 1).prefix(steps).map { try trainer.step($0) }
     return Outcome(
-        weights: trainer.parameters.flatMap { $0.value.elements.map(\.bitPattern) }, losses: reports.map(\.loss),
+        weights: trainer.trained.flatMap { $0.value.elements.map(\.bitPattern) }, losses: reports.map(\.loss),
         norms: reports.map(\.gradientNorm))
 }
 
@@ -46,6 +47,15 @@ private func train(
         let accumulated = try train(.none, microBatches: microBatches, rows: rows, steps: 3)
         let parallel = try train(.replicas(replicas), microBatches: microBatches, rows: rows, steps: 3)
         #expect(parallel == accumulated, "\(replicas) replicas, \(microBatches) micro-batches")
+    }
+
+    /// Replicas share a frozen base, in whichever form, and widen it each for itself.
+    @Test(arguments: FrozenWeight.Form.allCases, TrainingDType.allCases)
+    func replicasOfAdapters(base: FrozenWeight.Form, dtype: TrainingDType) throws {
+        let adapters = LoRA(rank: 4, dropout: 0.1, base: base)
+        let accumulated = try train(.none, microBatches: 2, rows: 4, steps: 3, dtype: dtype, adapters: adapters)
+        let parallel = try train(.replicas(2), microBatches: 2, rows: 4, steps: 3, dtype: dtype, adapters: adapters)
+        #expect(parallel == accumulated)
     }
 
     @Test func sharesThatAreNoSubtreesAreRefused() throws {

@@ -70,17 +70,21 @@ struct TrainingOptions {
         seed = try arguments.seed()
     }
 
-    /// A trainer with these settings.
-    func trainer(_ model: Model, objective: some Objective, on machineContext: Context) throws -> Trainer {
-        try makeTrainer(model, objective, optimizer, machineContext)
+    /// A trainer with these settings, of all weights or of adapters.
+    func trainer(
+        _ model: consuming Model, objective: some Objective, adapters: LoRA? = nil, on machineContext: Context
+    ) throws -> Trainer {
+        try makeTrainer(consume model, objective, optimizer, adapters, machineContext)
     }
 
     private func makeTrainer(
-        _ model: Model, _ objective: some Objective, _ optimizer: some Optimizer, _ context: Context
+        _ model: consuming Model, _ objective: some Objective, _ optimizer: some Optimizer, _ adapters: LoRA?,
+        _ context: Context
     ) throws -> Trainer {
         try Trainer(
-            model, objective: objective, optimizer: optimizer, clipping: clipping, dropout: dropout,
-            microBatches: microBatches, dtype: dtype, recomputation: recomputation, seed: seed, on: context)
+            consume model, objective: objective, optimizer: optimizer, clipping: clipping, dropout: dropout,
+            microBatches: microBatches, dtype: dtype, recomputation: recomputation, adapters: adapters,
+            seed: seed, on: context)
     }
 
     /// What the last tenth of a corpus is measured with at most: a large one would take longer than the training.

@@ -1,7 +1,7 @@
 import Alambic
 import Foundation
 
-/// One run of `train` or `distill`: from the memory plan to the report.
+/// One run of `train`, `distill` or `finetune`: from the memory plan to the report.
 struct TrainingRun {
     static let options: [Option] = [
         .flag("resume", "continue from the newest checkpoint in --out"),
@@ -31,8 +31,11 @@ struct TrainingRun {
 
     /// Trains to the end with progress, metrics, checkpoints, and leaves the model with a report beside it.
     ///
+    /// - Parameter save: what to leave in the directory instead of the model.
     /// - Returns: what to show of it.
-    func run(_ trainer: Trainer, on corpus: Corpus) throws -> [(String, Any)] {
+    func run(
+        _ trainer: Trainer, on corpus: Corpus, save: ((String) throws -> Void)? = nil
+    ) throws -> [(String, Any)] {
         let latest = try checkpoint()
         let (train, held) = try options.split(corpus)
         try requireRoom(for: trainer)
@@ -56,7 +59,7 @@ struct TrainingRun {
         try trainer.run(
             batches, until: options.steps, saving: checkpoints, cancellation: Interruption.cancellation,
             progress: progress.update)
-        try trainer.saveModel(to: directory)
+        if let save { try save(directory) } else { try trainer.saveModel(to: directory) }
         let quality = try trainer.evaluate(
             on: held, rows: options.rows, context: options.context, cancellation: Interruption.cancellation)
         let report = try TrainingReport(

@@ -31,7 +31,7 @@ struct TrainingReport {
         self.corpus = corpus.name
         self.quality = quality
         self.plan = plan
-        parameters = trainer.parameters.reduce(0) { $0 + $1.value.count }
+        parameters = trainer.architecture.parameterCount
         steps = trainer.step
         settings = trainer.settings.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
         lines = try Self.read(metrics)

@@ -86,6 +86,7 @@ extension Tape {
                     gradientScale: scale / Float(counted), soft: softLosses.rows(range).mutableSpan,
                     hard: hardLosses.rows(range).mutableSpan, on: context)
                 try multiplyBack(logits, head, into: target.rows(range), epilogue: Epilogue())
+                guard parameters[head.index].trains else { continue }
                 try matmul(
                     Element.product, M: vocabulary, N: columns, K: range.count, logits.span, .transposed, student.span,
                     .asIs, into: gradients[head].mutableSpan, store: store(head), epilogue: Epilogue(), on: context)

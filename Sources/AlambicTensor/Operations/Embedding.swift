@@ -12,6 +12,9 @@ struct EmbeddingOperation: Operation {
 
     func backward(on tape: Tape) throws(KernelError) {
         guard let gradient = tape.takeGradient(of: result, Float.self) else { return }
+        let (first, second) = (tape.parameters[table.index].trains, tape.parameters[positions.index].trains)
+        precondition(first == second, "tokens and positions are trained together, or neither")
+        guard first else { return }
         let (dTable, dPositions) = (
             try tape.accumulatingGradient(table), try tape.accumulatingGradient(positions)
         )

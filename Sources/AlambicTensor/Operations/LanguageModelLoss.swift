@@ -53,6 +53,7 @@ extension Tape {
                     on: context)
                 execution.stage("head input gradient", operations: work)
                 try multiplyBack(logits, head, into: target.rows(range), epilogue: Epilogue())
+                guard parameters[head.index].trains else { continue }
                 execution.stage("head weight gradient", operations: work)
                 try matmul(
                     Element.product, M: vocabulary, N: columns, K: range.count, logits.span, .transposed, part.span,

@@ -44,7 +44,7 @@ struct LayerNormOperation: Operation {
         let store = tape.store(inputs.gain)
         precondition(tape.store(inputs.bias) == store, "gain and bias of a norm belong together")
         let (gain, dGain, dBias) = (
-            tape.weights(inputs.gain), tape.gradients[inputs.gain], tape.gradients[inputs.bias]
+            tape.weights(inputs.gain), try tape.gradientSpace(inputs.gain), try tape.gradientSpace(inputs.bias)
         )
         let value = inputs.x
         try layerNormBackward(

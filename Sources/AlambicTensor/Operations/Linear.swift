@@ -68,25 +68,20 @@ extension Tape {
         }
     }
 
-    private func outputShape(_ x: Variable, _ weight: ParameterID) -> Shape {
-        let weights = self.weights(weight)
+    func outputShape(_ x: Variable, _ weight: ParameterID) -> Shape {
+        let weights = parameters[weight.index].shape
         precondition(
-            weights.shape.rank == 2 && x.shape.columns == weights.columns,
-            "linear of \(x.shape) with weights \(weights.shape)")
+            weights.rank == 2 && x.shape.columns == weights.columns, "linear of \(x.shape) with weights \(weights)")
         return x.shape.replacingColumns(by: weights.rows)
     }
 
     private func linear<Element: Activation>(
         _ x: Variable, _ tensor: DenseTensor<Element>, _ weight: ParameterID, _ bias: ParameterID?
     ) throws(KernelError) -> Variable {
+        guard parameters[weight.index].trains else { return try frozenLinear(x, tensor, weight, bias) }
         let output = try self.tensor(outputShape(x, weight), Element.self)
-        stage(product: weight, rows: tensor.rows, "forward", arithmetic: packedArithmetic)
-        switch bias {
-        case .some(let bias):
-            let biases = weights(bias)
-            try multiply(tensor, weight, into: output, epilogue: Epilogue().bias(biases.span))
-        case .none: try multiply(tensor, weight, into: output, epilogue: Epilogue())
-        }
+        stage(product: weight, rows: tensor.rows)
+        try multiply(tensor, weight, adding: bias, into: output, epilogue: Epilogue())
         let result = place(Element.elements(output))
         record(LinearOperation(x: x.slot, kept: try keep(x, tensor), weight: weight, bias: bias, result: result.slot))
         return result
@@ -95,41 +90,31 @@ extension Tape {
     private func linearGELU<Element: Activation>(
         _ x: Variable, _ tensor: DenseTensor<Element>, _ weight: ParameterID, _ bias: ParameterID?
     ) throws(KernelError) -> Variable {
-        let shape = outputShape(x, weight)
-        let output = try self.tensor(shape, Element.self)
-        stage(product: weight, rows: tensor.rows, "forward", arithmetic: packedArithmetic)
-        let saved: Saved
-        if dtype == .f16 {
-            let preactivation = try self.tensor(shape, UInt16.self)
-            try multiplyGELU(tensor, weight, bias, saving: preactivation, as: .f16, into: output)
-            saved = .f16(preactivation)
-        } else {
-            let preactivation = try self.tensor(shape, Element.self)
-            try multiplyGELU(tensor, weight, bias, saving: preactivation, as: nil, into: output)
-            saved = .elements(Element.elements(preactivation))
-        }
-        let result = place(Element.elements(output), origin: .gelu(preactivation: saved))
+        guard parameters[weight.index].trains else { return try frozenLinearGELU(x, tensor, weight, bias) }
+        let output = try self.tensor(outputShape(x, weight), Element.self)
+        let preactivation = try multiplyGELU(tensor, weight, bias, into: output)
+        let result = place(Element.elements(output), origin: .gelu(preactivation: preactivation))
         record(LinearOperation(x: x.slot, kept: try keep(x, tensor), weight: weight, bias: bias, result: result.slot))
         return result
     }
 
-    /// gelu(x Wᵀ + 1 bᵀ) with what gelu is applied to, in its format where that is not C's.
-    private func multiplyGELU<Element: Activation, Stored: Activation>(
-        _ tensor: DenseTensor<Element>, _ weight: ParameterID, _ bias: ParameterID?,
-        saving preactivation: DenseTensor<Stored>, as format: HalfFormat?, into output: DenseTensor<Element>
-    ) throws(KernelError) {
-        switch bias {
-        case .some(let bias):
-            let biases = weights(bias)
+    /// gelu(x Wᵀ + 1 bᵀ); returns what gelu is applied to, as it is to wait for the backward pass.
+    func multiplyGELU<Element: Activation>(
+        _ x: DenseTensor<Element>, _ weight: ParameterID, _ bias: ParameterID?, into output: DenseTensor<Element>
+    ) throws(KernelError) -> Saved {
+        stage(product: weight, rows: x.rows)
+        if dtype == .f16 {
+            let preactivation = try tensor(output.shape, UInt16.self)
             try multiply(
-                tensor, weight, into: output,
-                epilogue: Epilogue().bias(biases.span).saving(into: preactivation.mutableSpan, as: format)
-                    .function(.geluTanh))
-        case .none:
-            try multiply(
-                tensor, weight, into: output,
-                epilogue: Epilogue().saving(into: preactivation.mutableSpan, as: format).function(.geluTanh))
+                x, weight, adding: bias, into: output,
+                epilogue: Epilogue().saving(into: preactivation.mutableSpan, as: .f16).function(.geluTanh))
+            return .f16(preactivation)
         }
+        let preactivation = try tensor(output.shape, Element.self)
+        try multiply(
+            x, weight, adding: bias, into: output,
+            epilogue: Epilogue().saving(into: preactivation.mutableSpan).function(.geluTanh))
+        return .elements(Element.elements(preactivation))
     }
 
     private func linear<Element: Activation>(
@@ -141,24 +126,18 @@ extension Tape {
         let residual = try widened(residual)
         let addend = residual.value
         precondition(addend.shape == shape, "adding \(shape) to \(addend.shape)")
-        let output = try floats(shape)
         var mask: DropoutMask?
         // The stream is taken even at rate 0, so that one layer's rate does not change another layer's mask.
         if let (seed, stream) = nextDropout(), rate > 0 { mask = DropoutMask(rate: rate, seed: seed, stream: stream) }
-        let (seed, stream) = (mask?.seed ?? 0, mask?.stream ?? 0)
-        stage(product: weight, rows: tensor.rows, "forward", arithmetic: packedArithmetic)
-        switch bias {
-        case .some(let bias):
-            let biases = weights(bias)
-            try multiply(
-                tensor, weight, into: output,
-                epilogue: Epilogue().bias(biases.span).dropout(rate: mask?.rate ?? 0, seed: seed, stream: stream)
-                    .residual(addend.span))
-        case .none:
-            try multiply(
-                tensor, weight, into: output,
-                epilogue: Epilogue().dropout(rate: mask?.rate ?? 0, seed: seed, stream: stream).residual(addend.span))
+        guard parameters[weight.index].trains else {
+            return try frozenLinear(x, tensor, weight, bias, dropout: mask, addedTo: residual)
         }
+        let output = try floats(shape)
+        let (seed, stream) = (mask?.seed ?? 0, mask?.stream ?? 0)
+        stage(product: weight, rows: tensor.rows)
+        try multiply(
+            tensor, weight, adding: bias, into: output,
+            epilogue: Epilogue().dropout(rate: mask?.rate ?? 0, seed: seed, stream: stream).residual(addend.span))
         let result = place(.f32(output))
         record(
             ResidualLinearOperation(
@@ -172,48 +151,85 @@ extension Tape {
     func linearBackward<Element: Activation>(
         _ gradient: DenseTensor<Element>, x: GradientSlot, kept: Kept<Element>, weight: ParameterID, bias: ParameterID?
     ) throws(KernelError) {
-        let weights = self.weights(weight)
-        let (m, n, k) = (gradient.rows, weights.rows, weights.columns)
         let target = try tensor(x.shape, Element.self)
-        stage(product: weight, rows: m, "input gradient", arithmetic: packedArithmetic)
-        switch x.preactivation {
-        case .f16(let z):
-            try multiplyBack(
-                gradient, weight, into: target,
-                epilogue: Epilogue().combining(.geluTanhGradient, with: z.span, as: .f16))
-        case .some(let saved):
-            let z = try restore(saved, Element.self)
-            try multiplyBack(
-                gradient, weight, into: target, epilogue: Epilogue().combining(.geluTanhGradient, with: z.span))
-        case nil:
-            try multiplyBack(gradient, weight, into: target, epilogue: Epilogue())
-        }
+        try inputGradient(gradient, weight, of: x, into: target)
         try addSlotGradient(to: x, sharing: target)
-        let input = try restore(kept, shape: x.shape)
-        stage(product: weight, rows: m, "weight gradient", arithmetic: nil)
-        try matmul(
-            Element.product, M: n, N: k, K: m, gradient.span, .transposed, input.span, .asIs,
-            into: gradients[weight].mutableSpan, store: store(weight), epilogue: Epilogue(), on: context)
+        try weightGradient(gradient, try restore(kept, shape: x.shape), of: weight)
         if let bias {
             execution.stage("bias gradient", bytes: Double(gradient.count * MemoryLayout<Element>.stride))
             let sums = gradients[bias]
             try columnSum(
-                gradient.span, rows: m, columns: n, into: sums.mutableSpan, store: store(bias), on: context)
+                gradient.span, rows: gradient.rows, columns: gradient.columns, into: sums.mutableSpan,
+                store: store(bias),
+                on: context)
         }
+    }
+
+    /// dx = g W; times gelu'(z) where x = gelu(z) and the slot wants that; what a mask leaves of it, and a sum to add to it,
+    /// where there are any.
+    func inputGradient<Element: Activation>(
+        _ gradient: DenseTensor<Element>, _ weight: ParameterID, of x: GradientSlot, mask: DropoutMask? = nil,
+        adding sum: DenseTensor<Element>? = nil, into target: DenseTensor<Element>
+    ) throws(KernelError) {
+        stage(product: weight, rows: gradient.rows, "input gradient")
+        let (rate, seed, stream) = (mask?.rate ?? 0, mask?.seed ?? 0, mask?.stream ?? 0)
+        // What an epilogue reads is of one type: sums are not in f16.
+        if case .f16(let z) = x.preactivation, sum == nil {
+            try multiplyBack(
+                gradient, weight, into: target,
+                epilogue: Epilogue().combining(.geluTanhGradient, with: z.span, as: .f16)
+                    .dropout(rate: rate, seed: seed, stream: stream))
+        } else if let saved = x.preactivation {
+            let z = try restore(saved, Element.self)
+            try multiplyBack(
+                gradient, weight, adding: sum, into: target,
+                epilogue: Epilogue().combining(.geluTanhGradient, with: z.span)
+                    .dropout(rate: rate, seed: seed, stream: stream))
+        } else {
+            try multiplyBack(
+                gradient, weight, adding: sum, into: target,
+                epilogue: Epilogue().dropout(rate: rate, seed: seed, stream: stream))
+        }
+    }
+
+    /// dW (+)= gᵀ x.
+    func weightGradient<Element: Activation>(
+        _ gradient: DenseTensor<Element>, _ x: DenseTensor<Element>, of weight: ParameterID
+    ) throws(KernelError) {
+        stage(product: weight, rows: x.rows, "weight gradient", packed: false)
+        try matmul(
+            Element.product, M: gradient.columns, N: x.columns, K: x.rows, gradient.span, .transposed, x.span, .asIs,
+            into: gradients[weight].mutableSpan, store: store(weight), epilogue: Epilogue(), on: context)
+    }
+
+    /// c = epilogue(x Wᵀ + 1 bᵀ).
+    func multiply<Element: Activation, Output: MatrixElement>(
+        _ x: DenseTensor<Element>, _ weight: ParameterID, adding bias: ParameterID?, into c: DenseTensor<Output>,
+        epilogue: consuming Epilogue
+    ) throws(KernelError) {
+        guard let bias else { return try multiply(x, weight, into: c, epilogue: epilogue) }
+        let biases = weights(bias)
+        try multiply(x, weight, into: c, epilogue: epilogue.bias(biases.span))
     }
 
     /// c = epilogue(x Wᵀ).
     func multiply<Element: Activation, Output: MatrixElement>(
         _ x: DenseTensor<Element>, _ weight: ParameterID, into c: DenseTensor<Output>, epilogue: borrowing Epilogue
     ) throws(KernelError) {
-        let weights = self.weights(weight)
-        if let panels = try panels(weight)?.forward {
-            try multiply(x, by: panels, into: c, epilogue: epilogue)
+        if let panel = try panel(weight, .forward) {
+            try multiply(x, by: panel, into: c, epilogue: epilogue)
         } else {
-            try matmul(
-                .f32, M: x.rows, N: weights.rows, K: weights.columns, x.span, .asIs, weights.span, .transposed,
-                into: c.mutableSpan, as: .bf16, epilogue: epilogue, on: context)
+            try multiply(x, packing: weight, .forward, into: c, epilogue: epilogue)
         }
+    }
+
+    /// c = epilogue(g W), plus a sum where there is one.
+    private func multiplyBack<Element: Activation>(
+        _ gradient: DenseTensor<Element>, _ weight: ParameterID, adding sum: DenseTensor<Element>?,
+        into c: DenseTensor<Element>, epilogue: consuming Epilogue
+    ) throws(KernelError) {
+        guard let sum else { return try multiplyBack(gradient, weight, into: c, epilogue: epilogue) }
+        try multiplyBack(gradient, weight, into: c, epilogue: epilogue.residual(sum.span))
     }
 
     /// c = epilogue(g W).
@@ -221,42 +237,26 @@ extension Tape {
         _ gradient: DenseTensor<Gradient>, _ weight: ParameterID, into c: DenseTensor<Element>,
         epilogue: borrowing Epilogue
     ) throws(KernelError) {
-        let weights = self.weights(weight)
-        if let panels = try panels(weight)?.backward {
-            try multiply(gradient, by: panels, into: c, epilogue: epilogue)
+        if let panel = try panel(weight, .backward) {
+            try multiply(gradient, by: panel, into: c, epilogue: epilogue)
         } else {
-            try matmul(
-                Gradient.product, M: gradient.rows, N: weights.columns, K: weights.rows, gradient.span, .asIs,
-                weights.span, .asIs,
-                into: c.mutableSpan, as: .bf16, epilogue: epilogue, on: context)
+            try multiply(gradient, packing: weight, .backward, into: c, epilogue: epilogue)
         }
     }
 
-    /// What the weights are packed for; nil where products take them as they are.
-    private func panels(_ weight: ParameterID) throws(KernelError) -> WeightPanels? {
-        guard let product = dtype.weightProduct else { return nil }
-        let parameter = parameters[weight.index]
-        if let panels = parameter.panels { return panels }
-        // A loss asks for the head's before, see there.
-        try parameter.makePanels(
-            parameter.kind == .matrix ? product : dtype.headProduct ?? product, product.trainingForms,
-            on: execution.base)
-        return parameter.panels
-    }
-
-    /// To be called before the first product with the head's weights, which may be packed otherwise than others are.
+    /// To be called before the first product with weights that may be packed otherwise than most are: those of the head and
+    /// of adapters.
     func prepareHead(_ head: ParameterID) throws(KernelError) {
         guard let product = dtype.headProduct else { return }
         try parameters[head.index].makePanels(product, .both, on: execution.base)
     }
 
-    private func stage(product weight: ParameterID, rows: Int, _ what: String, arithmetic: PeakType?) {
-        let weights = self.weights(weight)
+    /// Says which product follows, and whether it is with the weights as they are packed, or makes their gradient.
+    func stage(product weight: ParameterID, rows: Int, _ what: String = "forward", packed: Bool = true) {
+        let parameter = parameters[weight.index]
+        let isInt8 = packed && (parameter.panels?.forward?.product ?? dtype.weightProduct) == .s8
         execution.stage(
-            "\(parameters[weight.index].role) \(what)", operations: 2 * Double(rows) * Double(weights.count),
-            arithmetic: arithmetic)
+            "\(parameter.role) \(what)", operations: 2 * Double(rows) * Double(parameter.shape.count),
+            arithmetic: isInt8 ? .s8 : nil)
     }
-
-    /// What multiplies with packed weights, where that is not the training's own type.
-    private var packedArithmetic: PeakType? { dtype.weightProduct == .s8 ? .s8 : nil }
 }

@@ -66,6 +66,24 @@ extension BenchCase {
             }
         }, memory: { shape, machine in machine.floatsInRotation(shape, buffers: 2, besides: shape[0]) })
 
+    static let widenFourBits = BenchCase(
+        name: "quantize", dtype: "s4-f32", summary: "4-bit weights in groups of 32 to f32", variants: Kernels.quantize,
+        shapes: [BenchShape(16384, 768), BenchShape(768, 768)], isCold: true,
+        prepare: { shape, context in
+            let (rows, columns) = (shape[0], shape[1])
+            let cold = try ColdBuffers(rows * columns, buffers: 1, on: context.machine)
+            let nibbles = try Memory<UInt8>(count: rows * columns / 2)
+            let scales = try Memory<UInt16>(count: rows * columns / 32)
+            return Workload(
+                ops: 0, bytes: 4.5625 * Double(rows * columns), peak: .f32, pattern: .write, copies: cold.sets.count
+            ) { copy in
+                let y = cold.sets[copy][0]
+                try dequantizeGroups(
+                    nibbles.span, scales: scales.span, rows: rows, columns: columns, group: 32, into: y.mutableSpan,
+                    on: context)
+            }
+        }, memory: { shape, machine in machine.floatsInRotation(shape, buffers: 1, besides: shape[0] * shape[1]) })
+
     static let bitmaskExpand = BenchCase(
         name: "bitmask", dtype: "f32", summary: "expands rows that are 80 % zeros", variants: Kernels.bitmask,
         shapes: [BenchShape(4096, 4096)], isCold: true,
