@@ -22,3 +22,4 @@
 #undef CK_START_ZERO
 #undef CK_START_KEEP
 #undef CK_START_SCALED
+#undef CK_START_FROM

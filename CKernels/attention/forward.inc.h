@@ -72,7 +72,7 @@ static void CK_NAME(meet)(size_t n, const size_t *seen, bool first, bool stairs,
                           size_t words_row, const float *keys, const float *values, size_t padded, float scale2,
                           float *scores, CK_NAME(rows) rows) {
   size_t vectors = ck_ceil_div(seen[n - 1], CK_LANES);
-  CK_NAME(scores)(n, vectors, words, query, words_row, keys, scores, CK_PANEL);
+  CK_NAME(scores)(n, vectors, words, query, words_row, keys, NULL, scores, CK_PANEL);
   vectors = ck_round_up(vectors, CK_GROUP);
   const size_t whole = seen[0] / CK_STEP * CK_GROUP;
   float factor[CK_PAD];

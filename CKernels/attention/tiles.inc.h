@@ -69,22 +69,69 @@ static void CK_NAME(pack_rows)(size_t rows, size_t width, const CK_ELEMENT *sour
   }
 }
 
+#if CK_GROUP == 2
+// Lane by lane words of the elements of two rows: of the first or the second half of their elements.
+CK_VECTOR vfloat CK_NAME(pair_low)(vfloat even, vfloat odd) {
+  typedef uint16_t halves __attribute__((ext_vector_type(32)));
+  return (vfloat)__builtin_shufflevector((halves)even, (halves)odd, 0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7,
+                                         39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47);
+}
+
+CK_VECTOR vfloat CK_NAME(pair_high)(vfloat even, vfloat odd) {
+  typedef uint16_t halves __attribute__((ext_vector_type(32)));
+  return (vfloat)__builtin_shufflevector((halves)even, (halves)odd, 16, 48, 17, 49, 18, 50, 19, 51, 20, 52, 21, 53, 22,
+                                         54, 23, 55, 24, 56, 25, 57, 26, 58, 27, 59, 28, 60, 29, 61, 30, 62, 31, 63);
+}
+
+// A vector of words of a row from element d on, zeros past its end.
+CK_VECTOR vfloat CK_NAME(words_at)(const CK_ELEMENT *row, size_t d, size_t width) {
+  return d + CK_STEP <= width ? CK_NAME(read_words)(row + d) : CK_NAME(read_words_part)(row + d, width - d);
+}
+
+CK_VECTOR void CK_NAME(store_pairs)(float *packed, size_t d, size_t padded, vfloat even, vfloat odd) {
+  vstore(packed + d, CK_NAME(pair_low)(even, odd));
+  if (d + CK_LANES < padded) vstore(packed + d + CK_LANES, CK_NAME(pair_high)(even, odd));
+}
+
+// rows x width in both forms, as rows (unless NULL) and as groups of rows. With `output`, of the same shape, also
+// minus the sum of each row's products with it.
+CK_VECTOR void CK_NAME(pack_pairs)(size_t rows, size_t width, size_t padded, const CK_ELEMENT *source,
+                                   size_t source_row, float *packed, size_t packed_row, float *groups,
+                                   const CK_ELEMENT *output, size_t output_row, float *mean) {
+  for (size_t i = 0; i < rows; i += 2, source += 2 * source_row, groups += padded) {
+    const bool both = i + 1 < rows;
+    const CK_ELEMENT *next = both ? source + source_row : source;
+    vfloat sum[2] = {0, 0};
+    for (size_t d = 0; d < width; d += CK_STEP) {
+      vfloat even = CK_NAME(words_at)(source, d, width), odd = CK_NAME(words_at)(next, d, width);
+      if (output) {
+        const CK_ELEMENT *after = both ? output + output_row : output;
+        sum[0] = CK_NAME(dot)(even, CK_NAME(words_at)(output, d, width), sum[0]);
+        sum[1] = CK_NAME(dot)(odd, CK_NAME(words_at)(after, d, width), sum[1]);
+      }
+      if (packed) {
+        vstore(packed + d / 2, even);
+        if (both) vstore(packed + packed_row + d / 2, odd);
+      }
+      CK_NAME(store_pairs)(groups, d, padded, even, both ? odd : (vfloat)(0.0f));
+    }
+    if (packed) packed += 2 * packed_row;
+    if (output) {
+      mean[i] = -vsum(sum[0]);
+      if (both) mean[i + 1] = -vsum(sum[1]);
+      output += 2 * output_row;
+    }
+  }
+}
+#endif
+
 // rows x width -> ceil(rows / CK_GROUP) x padded, words along the rows' number, zeros to the right.
 static void CK_NAME(pack_groups)(size_t rows, size_t width, size_t padded, const CK_ELEMENT *source, size_t source_row,
                                  float *packed) {
 #if CK_GROUP == 1
   CK_NAME(pack_rows)(rows, width, source, source_row, packed, padded);
 #else
-  for (size_t i = 0; i < rows; i += 2, source += 2 * source_row, packed += padded) {
-    const bool both = i + 1 < rows;
-    const CK_ELEMENT *odd = both ? source + source_row : source;
-    const size_t keep = both ? SIZE_MAX : 0;
-    for (size_t d = 0; d < width; d += CK_LANES) {
-      const size_t n = ck_min(width - d, CK_LANES);
-      vhalf low = vload_half_part(source + d, n), high = vload_half_part(odd + d, ck_min(n, keep));
-      vstore(packed + d, CK_NAME(pair)(low, high));
-    }
-  }
+  CK_NAME(pack_pairs)(rows, width, padded, source, source_row, NULL, 0, packed, NULL, 0, NULL);
 #endif
 }
 
@@ -123,7 +170,12 @@ static void CK_NAME(pack_columns)(size_t keys, size_t width, const CK_ELEMENT *s
 
 CK_VECTOR void CK_NAME(write_row)(size_t width, const float *source, float scale, CK_ELEMENT *target) {
   size_t d = 0;
-#if defined(CK_HALVES)
+#if CK_GROUP == 2
+  for (; d + CK_STEP <= width; d += CK_STEP) {
+    const vfloat words = CK_NAME(narrow_words)(vload(source + d) * scale, vload(source + d + CK_LANES) * scale);
+    __builtin_memcpy(target + d, &words, sizeof words);
+  }
+#elif defined(CK_HALVES)
   for (; d + 2 * CK_LANES <= width; d += 2 * CK_LANES)
     vstore_bf16_pair(target + d, vload(source + d) * scale, vload(source + d + CK_LANES) * scale);
 #endif
