@@ -1,8 +1,24 @@
 // Packing rows and columns of one head into contiguous tiles, and powers of two of shifted scores.
 
-// 2^x for x <= 0 (a little above, too), within 1.4 units of 2^-24 with six terms and 2.9 with five; 0 below the
-// smallest normal number: masked scores are minus infinity, and a result that has to be denormal first costs a hundred
-// cycles. NaN stays NaN. Minimax polynomials of relative error with the first term 1, so that 2^0 is 1.
+// 2^x for x <= 0 (a little above, too), within 1.4 units of 2^-24 with six terms and 2.9 with five. Minus infinity
+// gives 0 and NaN stays NaN. Minimax polynomials of relative error with the first term 1, so that 2^0 is 1. With
+// AVX-512 as vexp2_below in vector/exponent.inc.h; elsewhere 0 below the smallest normal number, since a result that
+// has to be denormal first costs a hundred cycles.
+#if CK_LANES == 16
+CK_VECTOR vfloat CK_NAME(power2)(vfloat x) {
+#if defined(CK_HALVES)
+  return vexp2_below(x);
+#else
+  const vfloat f = (vfloat)_mm512_reduce_ps((__m512)x, _MM_FROUND_TO_NEG_INF); // 0 <= f <= 1
+  vfloat p = vfma((vfloat)(2.1714171452913433e-4f), f, (vfloat)(1.2441077269613743e-3f));
+  p = vfma(p, f, (vfloat)(9.678035974502563e-3f));
+  p = vfma(p, f, (vfloat)(5.5484168231487274e-2f));
+  p = vfma(p, f, (vfloat)(0.2402295619249344f));
+  p = vfma(p, f, (vfloat)(0.6931470036506653f));
+  return (vfloat)_mm512_scalef_ps((__m512)vfma(p, f, (vfloat)(1.0f)), (__m512)x);
+#endif
+}
+#else
 CK_VECTOR vfloat CK_NAME(power2)(vfloat x) {
   vfloat shifted = x + CK_ROUNDER, r = x - (shifted - CK_ROUNDER);
 #if defined(CK_HALVES)
@@ -20,6 +36,7 @@ CK_VECTOR vfloat CK_NAME(power2)(vfloat x) {
   p = vfma(p, r, (vfloat)(1.0f));
   return x < -126.0f ? (vfloat)(0.0f) : (vfloat)((vint)p + ((vint)shifted << 23));
 }
+#endif
 
 // Transposes a square of CK_LANES vectors: in step s, pairs of rows s apart exchange their off-diagonal s x s blocks.
 #define CK_LOW(l, s) ((l) & (s) ? CK_LANES + (l) - (s) : (l))
