@@ -5,6 +5,7 @@
 // Keys that a row does not see get probability exactly 0, so whole blocks of their scores may be left out or computed
 // alike. The forward product with the values ends at each row's own key, because values may be infinite.
 #include "vector/math.inc.h"
+#include "vector/exponent.inc.h"
 #if defined(CK_HALVES)
 #include "vector/halves.inc.h"
 #endif
@@ -22,3 +23,4 @@
 #undef CK_START_ZERO
 #undef CK_START_KEEP
 #undef CK_START_SCALED
+#undef CK_START_FROM

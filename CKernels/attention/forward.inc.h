@@ -62,7 +62,7 @@ CK_VECTOR vfloat CK_NAME(greatest)(size_t whole, size_t vectors, size_t seen, co
   return top;
 }
 
-// What a task keeps about its rows: sums of values and of probabilities, and the scaled maximum.
+// What a task keeps about its rows: sums of values and (lane by lane) of probabilities, and the scaled maximum.
 typedef struct CK_NAME(rows) {
   float *sums, *total, *maximum;
 } CK_NAME(rows);
@@ -72,7 +72,7 @@ static void CK_NAME(meet)(size_t n, const size_t *seen, bool first, bool stairs,
                           size_t words_row, const float *keys, const float *values, size_t padded, float scale2,
                           float *scores, CK_NAME(rows) rows) {
   size_t vectors = ck_ceil_div(seen[n - 1], CK_LANES);
-  CK_NAME(scores)(n, vectors, words, query, words_row, keys, scores, CK_PANEL);
+  CK_NAME(scores)(n, vectors, words, query, words_row, keys, NULL, scores, CK_PANEL);
   vectors = ck_round_up(vectors, CK_GROUP);
   const size_t whole = seen[0] / CK_STEP * CK_GROUP;
   float factor[CK_PAD];
@@ -89,8 +89,9 @@ static void CK_NAME(meet)(size_t n, const size_t *seen, bool first, bool stairs,
   }
   for (size_t r = 0; r < n; r++) {
     float *row = scores + r * CK_PANEL;
-    const float sum = vsum(CK_NAME(probabilities)(whole, vectors, seen[r], row, scale2, rows.maximum[r]));
-    rows.total[r] = first ? sum : rows.total[r] * factor[r] + sum;
+    float *total = rows.total + r * CK_LANES;
+    const vfloat sum = CK_NAME(probabilities)(whole, vectors, seen[r], row, scale2, rows.maximum[r]);
+    vstore(total, first ? sum : vload(total) * factor[r] + sum);
   }
   // Steps that all rows see whole, then those at the diagonal.
   CK_NAME(product)
@@ -113,11 +114,17 @@ static void CK_NAME(finish)(size_t rows, CK_NAME(rows) kept, size_t width, size_
                             size_t output_row, float *log_sum_exp) {
   for (size_t r = 0; r < rows; r += CK_LANES) {
     const size_t here = ck_min(rows - r, CK_LANES);
-    vfloat total = vload(kept.total + r), maximum = vload(kept.maximum + r);
+    vfloat sum[CK_LANES], maximum = vload(kept.maximum + r);
+    for (size_t l = 0; l < CK_LANES; l++) sum[l] = l < here ? vload(kept.total + (r + l) * CK_LANES) : (vfloat)(1.0f);
+    CK_NAME(transpose)(sum);
+    for (size_t half = CK_LANES / 2; half; half /= 2)
+      for (size_t l = 0; l < half; l++) sum[l] += sum[l + half];
+    const vfloat total = sum[0];
     if (log_sum_exp) vstore_part(log_sum_exp + r, here, vfma(maximum, (vfloat)(0.693147180559945309f), vlog(total)));
-    vstore(kept.total + r, 1.0f / total);
+    float inverse[CK_LANES];
+    vstore(inverse, 1.0f / total);
     for (size_t i = r; i < r + here; i++, output += output_row)
-      CK_NAME(write_row)(width, kept.sums + i * padded, kept.total[i], output);
+      CK_NAME(write_row)(width, kept.sums + i * padded, inverse[i - r], output);
   }
 }
 
@@ -167,8 +174,9 @@ static void CK_NAME(ck_attention_forward)(ck_worker *worker, const void *opaque,
 
   float *scratch = ck_worker_scratch(worker);
   float *queries = ck_take(&scratch, rows * words_row);
-  const CK_NAME(rows) kept = {
-      .sums = ck_take(&scratch, rows * padded), .total = ck_take(&scratch, rows), .maximum = ck_take(&scratch, rows)};
+  const CK_NAME(rows) kept = {.sums = ck_take(&scratch, rows * padded),
+                              .total = ck_take(&scratch, rows * CK_LANES),
+                              .maximum = ck_take(&scratch, rows)};
   float *keys = ck_take(&scratch, CK_PANEL * words), *values = ck_take(&scratch, CK_PANEL / CK_GROUP * padded);
   float *scores = ck_take(&scratch, CK_BLOCK_ROWS * CK_PANEL);
   CK_NAME(pack_rows)(rows, width, place.query, shape->query_row, queries, words_row);
@@ -204,7 +212,7 @@ static void CK_NAME(ck_attention_forward)(ck_worker *worker, const void *opaque,
         const size_t r = r0 + from;
         CK_NAME(meet)(count, seen + from, j0 == 0, seen[from] < here, queries + r * words_row, words, words_row, keys,
                       values, padded, job->scale2, scores,
-                      (CK_NAME(rows)){kept.sums + r * padded, kept.total + r, kept.maximum + r});
+                      (CK_NAME(rows)){kept.sums + r * padded, kept.total + r * CK_LANES, kept.maximum + r});
       }
     }
   }

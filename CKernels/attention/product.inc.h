@@ -12,10 +12,11 @@
 
 #define CK_LAST 3
 
-enum CK_NAME(start) { CK_NAME(start_zero), CK_NAME(start_keep), CK_NAME(start_scaled) };
+enum CK_NAME(start) { CK_NAME(start_zero), CK_NAME(start_keep), CK_NAME(start_scaled), CK_NAME(start_from) };
 #define CK_START_ZERO CK_NAME(start_zero)     // start = 0
 #define CK_START_KEEP CK_NAME(start_keep)     // start = c
 #define CK_START_SCALED CK_NAME(start_scaled) // start = c factor[r]
+#define CK_START_FROM CK_NAME(start_from)     // start = factor[r]
 
 typedef struct CK_NAME(product) {
   size_t steps;
@@ -66,6 +67,8 @@ CK_VECTOR void CK_NAME(block)(const size_t rows, const size_t vectors, const boo
         sum[r][v] = 0;
       else if (start == CK_START_KEEP)
         sum[r][v] = vload(c + r * c_row + v * CK_LANES);
+      else if (start == CK_START_FROM)
+        sum[r][v] = CK_NAME(broadcast)(p->factor + r);
       else
         sum[r][v] = vload(c + r * c_row + v * CK_LANES) * p->factor[r];
     }
@@ -146,11 +149,14 @@ static void CK_NAME(product_across)(size_t rows, size_t vectors, const CK_NAME(p
   CK_NAME(blocks)(true, rows, vectors, p);
 }
 
-// Scores: rows of a against keys (or values) in columns, `words` steps, block of keys by block of keys.
+// Scores: rows of a against keys (or values) in columns, `words` steps, block of keys by block of keys. `from`: what
+// the sums of each row start from; NULL: 0.
 CK_VECTOR void CK_NAME(scores)(size_t rows, size_t vectors, size_t words, const float *a, size_t a_row,
-                               const float *columns, float *c, size_t c_row) {
+                               const float *columns, const float *from, float *c, size_t c_row) {
   CK_NAME(product)
   p = {.steps = words, .a = a, .a_row = a_row, .b = columns, .b_row = CK_KEY_BLOCK, .c = c, .c_row = c_row};
+  p.start = from ? CK_START_FROM : CK_START_ZERO;
+  p.factor = from;
   for (size_t v = 0; v < vectors; v += CK_KEY_BLOCK / CK_LANES) {
     CK_NAME(product_down)(rows, ck_min(vectors - v, CK_KEY_BLOCK / CK_LANES), &p);
     p.b += words * CK_KEY_BLOCK;

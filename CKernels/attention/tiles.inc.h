@@ -1,8 +1,24 @@
 // Packing rows and columns of one head into contiguous tiles, and powers of two of shifted scores.
 
-// 2^x for x <= 0 (a little above, too), within 1.4 units of 2^-24 with six terms and 2.9 with five; 0 below the
-// smallest normal number: masked scores are minus infinity, and a result that has to be denormal first costs a hundred
-// cycles. NaN stays NaN. Minimax polynomials of relative error with the first term 1, so that 2^0 is 1.
+// 2^x for x <= 0 (a little above, too), within 1.4 units of 2^-24 with six terms and 2.9 with five. Minus infinity
+// gives 0 and NaN stays NaN. Minimax polynomials of relative error with the first term 1, so that 2^0 is 1. With
+// AVX-512 as vexp2_below in vector/exponent.inc.h; elsewhere 0 below the smallest normal number, since a result that
+// has to be denormal first costs a hundred cycles.
+#if CK_LANES == 16
+CK_VECTOR vfloat CK_NAME(power2)(vfloat x) {
+#if defined(CK_HALVES)
+  return vexp2_below(x);
+#else
+  const vfloat f = (vfloat)_mm512_reduce_ps((__m512)x, _MM_FROUND_TO_NEG_INF); // 0 <= f <= 1
+  vfloat p = vfma((vfloat)(2.1714171452913433e-4f), f, (vfloat)(1.2441077269613743e-3f));
+  p = vfma(p, f, (vfloat)(9.678035974502563e-3f));
+  p = vfma(p, f, (vfloat)(5.5484168231487274e-2f));
+  p = vfma(p, f, (vfloat)(0.2402295619249344f));
+  p = vfma(p, f, (vfloat)(0.6931470036506653f));
+  return (vfloat)_mm512_scalef_ps((__m512)vfma(p, f, (vfloat)(1.0f)), (__m512)x);
+#endif
+}
+#else
 CK_VECTOR vfloat CK_NAME(power2)(vfloat x) {
   vfloat shifted = x + CK_ROUNDER, r = x - (shifted - CK_ROUNDER);
 #if defined(CK_HALVES)
@@ -20,6 +36,7 @@ CK_VECTOR vfloat CK_NAME(power2)(vfloat x) {
   p = vfma(p, r, (vfloat)(1.0f));
   return x < -126.0f ? (vfloat)(0.0f) : (vfloat)((vint)p + ((vint)shifted << 23));
 }
+#endif
 
 // Transposes a square of CK_LANES vectors: in step s, pairs of rows s apart exchange their off-diagonal s x s blocks.
 #define CK_LOW(l, s) ((l) & (s) ? CK_LANES + (l) - (s) : (l))
@@ -69,22 +86,69 @@ static void CK_NAME(pack_rows)(size_t rows, size_t width, const CK_ELEMENT *sour
   }
 }
 
+#if CK_GROUP == 2
+// Lane by lane words of the elements of two rows: of the first or the second half of their elements.
+CK_VECTOR vfloat CK_NAME(pair_low)(vfloat even, vfloat odd) {
+  typedef uint16_t halves __attribute__((ext_vector_type(32)));
+  return (vfloat)__builtin_shufflevector((halves)even, (halves)odd, 0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7,
+                                         39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47);
+}
+
+CK_VECTOR vfloat CK_NAME(pair_high)(vfloat even, vfloat odd) {
+  typedef uint16_t halves __attribute__((ext_vector_type(32)));
+  return (vfloat)__builtin_shufflevector((halves)even, (halves)odd, 16, 48, 17, 49, 18, 50, 19, 51, 20, 52, 21, 53, 22,
+                                         54, 23, 55, 24, 56, 25, 57, 26, 58, 27, 59, 28, 60, 29, 61, 30, 62, 31, 63);
+}
+
+// A vector of words of a row from element d on, zeros past its end.
+CK_VECTOR vfloat CK_NAME(words_at)(const CK_ELEMENT *row, size_t d, size_t width) {
+  return d + CK_STEP <= width ? CK_NAME(read_words)(row + d) : CK_NAME(read_words_part)(row + d, width - d);
+}
+
+CK_VECTOR void CK_NAME(store_pairs)(float *packed, size_t d, size_t padded, vfloat even, vfloat odd) {
+  vstore(packed + d, CK_NAME(pair_low)(even, odd));
+  if (d + CK_LANES < padded) vstore(packed + d + CK_LANES, CK_NAME(pair_high)(even, odd));
+}
+
+// rows x width in both forms, as rows (unless NULL) and as groups of rows. With `output`, of the same shape, also
+// minus the sum of each row's products with it.
+CK_VECTOR void CK_NAME(pack_pairs)(size_t rows, size_t width, size_t padded, const CK_ELEMENT *source,
+                                   size_t source_row, float *packed, size_t packed_row, float *groups,
+                                   const CK_ELEMENT *output, size_t output_row, float *mean) {
+  for (size_t i = 0; i < rows; i += 2, source += 2 * source_row, groups += padded) {
+    const bool both = i + 1 < rows;
+    const CK_ELEMENT *next = both ? source + source_row : source;
+    vfloat sum[2] = {0, 0};
+    for (size_t d = 0; d < width; d += CK_STEP) {
+      vfloat even = CK_NAME(words_at)(source, d, width), odd = CK_NAME(words_at)(next, d, width);
+      if (output) {
+        const CK_ELEMENT *after = both ? output + output_row : output;
+        sum[0] = CK_NAME(dot)(even, CK_NAME(words_at)(output, d, width), sum[0]);
+        sum[1] = CK_NAME(dot)(odd, CK_NAME(words_at)(after, d, width), sum[1]);
+      }
+      if (packed) {
+        vstore(packed + d / 2, even);
+        if (both) vstore(packed + packed_row + d / 2, odd);
+      }
+      CK_NAME(store_pairs)(groups, d, padded, even, both ? odd : (vfloat)(0.0f));
+    }
+    if (packed) packed += 2 * packed_row;
+    if (output) {
+      mean[i] = -vsum(sum[0]);
+      if (both) mean[i + 1] = -vsum(sum[1]);
+      output += 2 * output_row;
+    }
+  }
+}
+#endif
+
 // rows x width -> ceil(rows / CK_GROUP) x padded, words along the rows' number, zeros to the right.
 static void CK_NAME(pack_groups)(size_t rows, size_t width, size_t padded, const CK_ELEMENT *source, size_t source_row,
                                  float *packed) {
 #if CK_GROUP == 1
   CK_NAME(pack_rows)(rows, width, source, source_row, packed, padded);
 #else
-  for (size_t i = 0; i < rows; i += 2, source += 2 * source_row, packed += padded) {
-    const bool both = i + 1 < rows;
-    const CK_ELEMENT *odd = both ? source + source_row : source;
-    const size_t keep = both ? SIZE_MAX : 0;
-    for (size_t d = 0; d < width; d += CK_LANES) {
-      const size_t n = ck_min(width - d, CK_LANES);
-      vhalf low = vload_half_part(source + d, n), high = vload_half_part(odd + d, ck_min(n, keep));
-      vstore(packed + d, CK_NAME(pair)(low, high));
-    }
-  }
+  CK_NAME(pack_pairs)(rows, width, padded, source, source_row, NULL, 0, packed, NULL, 0, NULL);
 #endif
 }
 
@@ -123,7 +187,12 @@ static void CK_NAME(pack_columns)(size_t keys, size_t width, const CK_ELEMENT *s
 
 CK_VECTOR void CK_NAME(write_row)(size_t width, const float *source, float scale, CK_ELEMENT *target) {
   size_t d = 0;
-#if defined(CK_HALVES)
+#if CK_GROUP == 2
+  for (; d + CK_STEP <= width; d += CK_STEP) {
+    const vfloat words = CK_NAME(narrow_words)(vload(source + d) * scale, vload(source + d + CK_LANES) * scale);
+    __builtin_memcpy(target + d, &words, sizeof words);
+  }
+#elif defined(CK_HALVES)
   for (; d + 2 * CK_LANES <= width; d += 2 * CK_LANES)
     vstore_bf16_pair(target + d, vload(source + d) * scale, vload(source + d + CK_LANES) * scale);
 #endif

@@ -2,6 +2,7 @@
 #include "vector/math.inc.h"
 #include "vector/exponent.inc.h"
 #include "vector/typed.inc.h"
+#include "vector/pairs.inc.h"
 
 // A vector of a row, minus infinity past its end; for e^(x - maximum) that is 0.
 CK_VECTOR vfloat CK_NAME(row_load)(const float *x, size_t j, size_t n) {
@@ -30,46 +31,97 @@ CK_VECTOR vfloat CK_NAME(row_load_as)(const void *x, size_t j, size_t n, const c
 CK_VECTOR float CK_NAME(row_max)(const void *x, size_t n, const ck_type type) {
   vfloat top[4] = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
   size_t j = 0;
-  if (type == CK_BF16) // a word is two of them; the order does not matter here
+  if (type == CK_BF16) { // as whole numbers, of which twice as many fit: greater when the number is, and back
+#define CK_IN_ORDER(bits) ((bits) ^ (((bits) >> 15) & 0x7fff))
+    typedef int16_t shorts __attribute__((ext_vector_type(2 * CK_LANES)));
+    shorts most[2] = {CK_IN_ORDER((int16_t)0xff80), CK_IN_ORDER((int16_t)0xff80)}; // minus infinity
     for (; j + 4 * CK_LANES <= n; j += 4 * CK_LANES)
-      for (int u = 0; u < 4; u += 2) {
-        vuint words;
-        __builtin_memcpy(&words, (const uint16_t *)x + j + u * CK_LANES, sizeof words);
-        top[u] = vmax(top[u], (vfloat)(words << 16));
-        top[u + 1] = vmax(top[u + 1], (vfloat)(words & 0xffff0000u));
+      for (int u = 0; u < 2; u++) {
+        shorts h;
+        __builtin_memcpy(&h, (const uint16_t *)x + j + u * 2 * CK_LANES, sizeof h);
+        most[u] = __builtin_elementwise_max(most[u], (shorts)CK_IN_ORDER(h));
       }
+    most[0] = __builtin_elementwise_max(most[0], most[1]);
+    most[0] = CK_IN_ORDER(most[0]);
+    vload_two(&most[0], 0, type, top);
+#undef CK_IN_ORDER
+  }
   for (; j + 4 * CK_LANES <= n; j += 4 * CK_LANES)
     for (int u = 0; u < 4; u++) top[u] = vmax(top[u], vload_as(x, j + u * CK_LANES, type));
   for (; j < n; j += CK_LANES) top[0] = vmax(top[0], CK_NAME(row_load_as)(x, j, n, type));
   return vhighest(vmax(vmax(top[0], top[1]), vmax(top[2], top[3])));
 }
 
-// sum_j exp(x_j - maximum); the terms go to e when it is not NULL (it may be x). Fetches from `ahead`, unless NULL.
-CK_VECTOR float CK_NAME(row_exp_sum)(const void *x, size_t n, float maximum, float *e, const void *ahead,
-                                     const ck_type type) {
+// What the exponentials of a row are relative to: its greatest logit, or 2^scaled, nearly the same, so that one fused
+// operation makes an exponent of a logit. That needs a greatest logit of ordinary size.
+typedef struct CK_NAME(reference) {
+  float maximum, scaled;
+  bool fused;
+} CK_NAME(reference);
+
+CK_VECTOR CK_NAME(reference) CK_NAME(reference_of)(float maximum) {
+  const bool fused = CK_LANES > 4 && maximum > -65536.0f && maximum < 65536.0f;
+  return (CK_NAME(reference)){maximum, fused ? maximum * CK_LOG2_E : 0, fused};
+}
+
+// log of (sum of exponentials relative to the reference) - log of (sum relative to the maximum).
+CK_VECTOR double CK_NAME(excess)(CK_NAME(reference) reference) {
+  if (!reference.fused) return 0;
+  return 0.693147180559945309 * ((double)reference.maximum * (double)CK_LOG2_E - (double)reference.scaled);
+}
+
+// `fused` is a constant where this is inlined.
+CK_VECTOR vfloat CK_NAME(relative_exp)(vfloat x, CK_NAME(reference) reference, const bool fused) {
+  if (fused) return vexp2_below(vfma(x, (vfloat)(CK_LOG2_E), (vfloat)(-reference.scaled)));
+  return vexp_below(x - reference.maximum);
+}
+
+CK_VECTOR float CK_NAME(row_exp_sum_as)(const void *x, size_t n, CK_NAME(reference) reference, const bool fused,
+                                        float *e, const void *ahead, const ck_type type) {
   vfloat sum[4] = {0, 0, 0, 0};
   size_t j = 0;
   for (; j + 4 * CK_LANES <= n; j += 4 * CK_LANES) {
     if (ahead) CK_NAME(row_fetch)(ahead, j, type);
+    vfloat v[4];
+    vload_two(x, j, type, v);
+    vload_two(x, j + 2 * CK_LANES, type, v + 2);
     for (int u = 0; u < 4; u++) {
-      vfloat y = vexp_below(vload_as(x, j + u * CK_LANES, type) - maximum);
+      vfloat y = CK_NAME(relative_exp)(v[u], reference, fused);
       sum[u] += y;
       if (e) vstore(e + j + u * CK_LANES, y);
     }
   }
   for (; j < n; j += CK_LANES) {
-    vfloat y = vexp_below(CK_NAME(row_load_as)(x, j, n, type) - maximum);
+    vfloat y = CK_NAME(relative_exp)(CK_NAME(row_load_as)(x, j, n, type), reference, fused);
     sum[0] += y;
     if (e) CK_NAME(row_store)(e, j, n, y);
   }
   return vsum((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
+// The sum of a row's exponentials relative to the reference; the terms go to e, as row_scale takes them, when it is not
+// NULL (it may be x). Fetches from `ahead`, unless NULL.
+CK_VECTOR float CK_NAME(row_exp_sum)(const void *x, size_t n, CK_NAME(reference) reference, float *e, const void *ahead,
+                                     const ck_type type) {
+  return reference.fused ? CK_NAME(row_exp_sum_as)(x, n, reference, true, e, ahead, type)
+                         : CK_NAME(row_exp_sum_as)(x, n, reference, false, e, ahead, type);
+}
+
+// Where row_exp_sum puts the term of logit j: bf16 come in words of two.
+CK_VECTOR size_t CK_NAME(place)(size_t j, size_t n, const ck_type type) {
+  if (type != CK_BF16 || j >= n / (4 * CK_LANES) * (4 * CK_LANES)) return j;
+  const size_t in = j % (2 * CK_LANES);
+  return j - in + in % 2 * CK_LANES + in / 2;
+}
+
 // gradient = e factor, rounded once. e may be the gradient.
 CK_VECTOR void CK_NAME(row_scale)(const float *e, size_t n, float factor, void *gradient, const ck_type type) {
   size_t j = 0;
-  for (; j + 2 * CK_LANES <= n; j += 2 * CK_LANES)
-    vstore_pair_as(gradient, j, vload(e + j) * factor, vload(e + j + CK_LANES) * factor, type, false);
+  for (; j + 4 * CK_LANES <= n; j += 4 * CK_LANES)
+    for (size_t k = j; k < j + 4 * CK_LANES; k += 2 * CK_LANES) {
+      const vfloat v[2] = {vload(e + k) * factor, vload(e + k + CK_LANES) * factor};
+      vstore_two(gradient, k, v, type, false);
+    }
   for (; j < n; j += CK_LANES) {
     const vfloat v = CK_NAME(row_load)(e, j, n) * factor;
     vstore_part_as(gradient, j, ck_min(CK_LANES, n - j), v, type);
@@ -89,12 +141,14 @@ CK_VECTOR void CK_NAME(crossentropy_row)(const ck_crossentropy_job *job, size_t 
     return;
   }
   const float at_target = type == CK_BF16 ? widen_bf16(((const uint16_t *)x)[target]) : ((const float *)x)[target];
-  const float maximum = CK_NAME(row_max)(x, n, type);
+  const CK_NAME(reference) reference = CK_NAME(reference_of)(CK_NAME(row_max)(x, n, type));
   float *e = !gradient ? NULL : type == CK_BF16 ? scratch : (float *)gradient;
-  const float sum = CK_NAME(row_exp_sum)(x, n, maximum, e, x + row_bytes, type);
-  job->losses[i] = (float)(log((double)sum) + ((double)maximum - (double)at_target));
+  const float sum = CK_NAME(row_exp_sum)(x, n, reference, e, x + row_bytes, type);
+  const double log_sum = log((double)sum) - CK_NAME(excess)(reference);
+  job->losses[i] = (float)(log_sum + ((double)reference.maximum - (double)at_target));
   if (!gradient) return;
-  const float factor = job->gradient_scale / sum, right = e[target] * factor - job->gradient_scale;
+  const float factor = job->gradient_scale / sum;
+  const float right = e[CK_NAME(place)(target, n, type)] * factor - job->gradient_scale;
   CK_NAME(row_scale)(e, n, factor, gradient, type);
   if (type == CK_BF16)
     ((uint16_t *)gradient)[target] = narrow_bf16(right);
@@ -129,7 +183,8 @@ static void CK_NAME(distillation_row)(const ck_distillation_job *job, size_t i) 
   float sum = 1;
   job->hard[i] = 0;
   if (job->targets) {
-    sum = CK_NAME(row_exp_sum)(student, n, student_max, NULL, NULL, CK_F32);
+    const CK_NAME(reference) reference = {.maximum = student_max};
+    sum = CK_NAME(row_exp_sum_as)(student, n, reference, false, NULL, NULL, CK_F32);
     job->hard[i] = (float)(log((double)sum) + ((double)student_max - (double)at_target));
   }
   if (!gradient) return;

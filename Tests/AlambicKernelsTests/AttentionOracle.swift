@@ -5,8 +5,8 @@ import Foundation
 ///
 /// Bounds are first-order worst cases with u = 2^-24: a sum of n products in any order is off by n u times the sum of their
 /// sizes; a score off by e makes its probability off by a factor 1 ± e; the exponential is within 4 u. With bf16, h = 2^-8:
-/// probabilities and derivatives of scores are off by a factor 1 ± h more where they are operands, results by 1 ± h where they
-/// are stored.
+/// probabilities and derivatives of scores are off by a factor 1 ± h more where they are operands (half of it from rounding;
+/// exponentials of the backward pass take a sixteenth), results by 1 ± h where they are stored.
 struct AttentionOracle {
     let shape: AttentionCase
     var output: [Double], outputBound: [Double]

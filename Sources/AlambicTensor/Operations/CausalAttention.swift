@@ -18,7 +18,10 @@ struct CausalAttentionOperation<Element: Activation>: Operation {
         guard let gradient = tape.takeGradient(of: result, Element.self) else { return }
         let (tensor, output) = (try tape.restore(kept, Element.self), try tape.restore(output, Element.self))
         try tape.addGradient(to: qkv, Element.self) { target throws(KernelError) in
-            tape.execution.stage("attention gradient", operations: 2.5 * attentionWork(result.shape))
+            // Five products. Queries, keys and values, output and its gradient are read, three gradients written.
+            tape.execution.stage(
+                "attention gradient", operations: 2.5 * attentionWork(result.shape),
+                bytes: 8 * Double(output.count * MemoryLayout<Element>.stride))
             let shape = output.shape
             try causalAttentionBackward(
                 dOutput: gradient.span, qkv: tensor.span, output: output.span, logSumExp: logSumExp.span,
@@ -51,7 +54,9 @@ extension Tape {
             "attention with \(heads) heads over \(shape), which should be [batch, length, 3 * width]")
         let output = try self.tensor([shape[0], shape[1], shape[2] / 3], Element.self)
         let logSumExp = try floats([shape[0], heads, shape[1]])
-        execution.stage("attention", operations: attentionWork(output.shape))
+        execution.stage(
+            "attention", operations: attentionWork(output.shape),
+            bytes: 4 * Double(output.count * MemoryLayout<Element>.stride))
         try AlambicKernels.causalAttention(
             qkv: tensor.span, batch: shape[0], length: shape[1], heads: heads, headWidth: shape[2] / 3 / heads,
             into: output.mutableSpan, logSumExp: logSumExp.mutableSpan, on: context)
