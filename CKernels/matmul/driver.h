@@ -77,4 +77,9 @@ enum { CK_MATMUL_BUFFER = 8192 };
 static inline size_t ck_matmul_part(size_t total, size_t parts, size_t i) {
   return total / parts * i + ck_min(total % parts, i);
 }
+// The first row of block i of m_blocks.
+static inline size_t ck_matmul_first_row(const ck_matmul_job *job, size_t i) {
+  const size_t grain = ck_max(job->kernel->grain, 1);
+  return ck_min(job->m, ck_matmul_part(ck_ceil_div(job->m, grain), job->m_blocks, i) * grain);
+}
 #endif

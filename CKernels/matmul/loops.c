@@ -69,7 +69,7 @@ typedef struct block {
   const ck_matmul_job *job;
   char *scratch;
   size_t row, rows, count;
-  size_t height, higher; // the first `higher` panels have one row more than the others
+  size_t height, higher; // the first `higher` panels have one row more than the others; the last one what is left
   size_t k_block, depth;
   float *scales;      // of the rows, when A is quantized on the way
   char *sums;         // partial sums of element (row, 0) of C, or C itself
@@ -79,7 +79,9 @@ typedef struct block {
 } block;
 
 // Not by a division for each: what a tile starts from must not be long in coming, or the multiply-adds run dry.
-static size_t panel_rows(const block *block, size_t p) { return block->height + (p < block->higher); }
+static size_t panel_end(const block *block, size_t p, size_t start) {
+  return ck_min(start + block->height + (p < block->higher), block->rows);
+}
 
 static void measure_rows(const block *block) {
   const ck_matmul_job *job = block->job;
@@ -103,7 +105,7 @@ static void pack_block(const block *block) {
   const size_t step = source.stride < source.k_stride && !kernel->a_extra ? PACK_STEPS : block->depth;
   for (size_t k = 0; k < block->depth; k += step)
     for (size_t p = 0, start = 0; p < block->count; p++) {
-      const size_t end = start + panel_rows(block, p), rows = end - start;
+      const size_t end = panel_end(block, p, start), rows = end - start;
       char *panel = panel_of_a(block, p, start);
       if (job->quantizes) source.scales = block->scales + start;
       job->pack_a(panel + rows * k * kernel->a_bytes, kernel->a_extra ? panel + rows * elements : NULL, &source,
@@ -189,7 +191,7 @@ static void multiply(block *block, panels panels, size_t panel) {
   tile.ahead_step = share * CK_MATMUL_STEP / ck_max(tile.units, 1);
   char *next = finishes ? result : sums;
   for (size_t p = 0, start = 0; p < block->count; p++) {
-    const size_t end = start + panel_rows(block, p);
+    const size_t end = panel_end(block, p, start);
     char *here = sums + start * block->sums_stride * 4;
     tile.a = panel_of_a(block, p, start);
     tile.from = first && !job->accumulate ? NULL : here;
@@ -220,12 +222,14 @@ static void multiply_task(ck_worker *worker, const void *argument, size_t task) 
   if (first == end) return;
   block block = {.job = job,
                  .scratch = ck_worker_scratch(worker),
-                 .row = ck_matmul_part(job->m, job->m_blocks, m),
+                 .row = ck_matmul_first_row(job, m),
                  .panel = chunk->first + first};
-  block.rows = ck_matmul_part(job->m, job->m_blocks, m + 1) - block.row;
+  block.rows = ck_matmul_first_row(job, m + 1) - block.row;
+  if (block.rows == 0) return;
   block.count = ck_ceil_div(block.rows, kernel->mr);
-  block.height = block.rows / block.count;
-  block.higher = block.rows % block.count;
+  const bool even = kernel->grain <= 1;
+  block.height = even ? block.rows / block.count : kernel->mr;
+  block.higher = even ? block.rows % block.count : 0;
   block.sums_stride = job->partials ? (end - first) * kernel->nr : job->n;
   block.sums = job->partials ? block.scratch + job->partials_at : job->c + block.row * job->n * 4;
   if (job->quantizes) {
@@ -234,6 +238,7 @@ static void multiply_task(ck_worker *worker, const void *argument, size_t task) 
   }
   const size_t most = block.count == 1 ? ck_matmul_panels(kernel, block.rows) : 1;
   const size_t whole = ck_matmul_panel_bytes(kernel, job->k);
+  if (kernel->enter) kernel->enter();
   for (; block.k_block < job->k_blocks; block.k_block++) {
     block.depth = ck_matmul_depth(job, block.k_block);
     pack_block(&block);
@@ -260,6 +265,7 @@ static void multiply_task(ck_worker *worker, const void *argument, size_t task) 
       multiply(&block, panels, chunk->first + panel);
     }
   }
+  if (kernel->leave) kernel->leave();
   finish_held(&block);
 }
 

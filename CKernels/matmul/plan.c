@@ -65,7 +65,8 @@ ck_needs ck_matmul_plan(ck_matmul_job *job, ck_caches caches, size_t workers) {
   if (needs.work_ns < 2e3) workers = 1; // too small for a team, even in a list
   const size_t most = ck_max(caches.l2 / 2 / (kc * kernel->a_bytes), kernel->mr);
   split(job, ck_ceil_div(job->m, most), panels, workers);
-  job->m_block = ck_ceil_div(job->m, job->m_blocks);
+  const size_t grain = ck_max(kernel->grain, 1);
+  job->m_block = ck_min(job->m, ck_ceil_div(ck_ceil_div(job->m, grain), job->m_blocks) * grain);
   job->own_panels = !job->packed && job->m_blocks == 1;
   job->chunk = panels;
   if (!job->packed && !job->own_panels) {

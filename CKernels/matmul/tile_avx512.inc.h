@@ -10,6 +10,7 @@
 // Include inside CK_TARGET_BEGIN(...), after these.
 #include "matmul/dwords_avx512.inc.h"
 #include "matmul/tile_rows.inc.h"
+#include "matmul/columns_avx512.inc.h"
 
 #if !defined(CK_UNIT_GROUPS)
 #define CK_UNIT_GROUPS 1
@@ -21,8 +22,6 @@
 #if !defined(CK_STREAM_AHEAD)
 #define CK_STREAM_AHEAD ck_stream_ahead
 #endif
-
-enum { CK_NR = 32 };
 
 // A K-group of A in all lanes. Compilers make vbroadcastss of the intrinsic when floats are multiplied, which on Zen 4
 // takes a turn of an arithmetic port besides the load; vpbroadcastd does not. It matters as soon as B is converted on
@@ -141,18 +140,4 @@ CK_INLINE void ck_tile_body(const ck_matmul_tile *tile, const size_t rows, const
 
 static void ck_tile(const ck_matmul_tile *tile) {
   switch (CK_TILE_KEY(tile, CK_NR)) { CK_TILE_CASES_14(ck_tile_body) }
-}
-
-// Columns of B, contiguous along K, as K-groups.
-CK_INLINE void ck_pack_b_rows(void *panel, const char *at, size_t stride, size_t columns, size_t bytes) {
-  const __m512i none = _mm512_setzero_si512();
-  const size_t low = ck_min(columns, 16), high = columns - low;
-  int32_t *to = panel;
-  if (columns == CK_NR) {
-    ck_pack_rows16(to, CK_NR, at, stride, 16, bytes, none);
-    ck_pack_rows16(to + 16, CK_NR, at + 16 * stride, stride, 16, bytes, none);
-  } else {
-    ck_pack_rows16(to, CK_NR, at, stride, low, bytes, none);
-    ck_pack_rows16(to + 16, CK_NR, at + low * stride, stride, high, bytes, none);
-  }
 }

@@ -45,6 +45,7 @@ typedef struct ck_matmul_kernel {
   uint8_t mr, nr;                   // a panel of A has at most mr rows; one of B exactly nr columns
   uint8_t kgroup;                   // steps of K that stand side by side in a panel of A
   uint8_t a_bytes;                  // of one packed element of A
+  uint8_t grain;                    // rows that cost as much as one: blocks and panels of A are multiples, 0 for 1
   uint16_t unit;                    // steps of K in a unit of B's panels, a multiple of kgroup
   uint16_t unit_bytes;              // of nr columns
   bool one_panel;                   // tiles take one panel of B only, even with few rows
@@ -56,6 +57,7 @@ typedef struct ck_matmul_kernel {
   ck_matmul_pack *pack_b;
   float (*row_scale)(const float *row, size_t k); // for A in f32 that is quantized on the way
   void (*tile)(const ck_matmul_tile *tile);
+  void (*enter)(void), (*leave)(void); // around a worker's tiles: to set up and give back its registers, or NULL
   // Panels that are smaller in memory than in arithmetic: for more than expand_rows rows, units are expanded once into
   // the panel that `dense` multiplies, with the same result; for fewer `tile` does so in registers, each time anew.
   // Both have the same nr and panels of A; mr is at most that of dense.

@@ -6,6 +6,7 @@ CK_MATMUL(F32, f32, AVX2, avx2)
 #endif
 CK_MATMUL(F32, f32, PORTABLE, portable)
 #if defined(__x86_64__)
+CK_MATMUL(BF16, bf16, AMXBF16, amxbf16)
 CK_MATMUL(BF16, bf16, AVX512BF16, avx512bf16)
 CK_MATMUL(BF16, bf16, AVX512, avx512)
 CK_MATMUL(BF16, bf16, AVX2, avx2)
@@ -17,11 +18,13 @@ CK_MATMUL(F16, f16, AVX2, avx2)
 #endif
 CK_MATMUL(F16, f16, PORTABLE, portable)
 #if defined(__x86_64__)
+CK_MATMUL(S8, s8, AMXINT8, amxint8)
 CK_MATMUL(S8, s8, AVX512VNNI, avx512vnni)
 CK_MATMUL(S8, s8, AVX2, avx2)
 #endif
 CK_MATMUL(S8, s8, PORTABLE, portable)
 #if defined(__x86_64__)
+CK_MATMUL(U8S8, u8s8, AMXINT8, amxint8)
 CK_MATMUL(U8S8, u8s8, AVX512VNNI, avx512vnni)
 CK_MATMUL(U8S8, u8s8, AVX2, avx2)
 #endif

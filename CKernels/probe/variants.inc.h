@@ -1,5 +1,7 @@
 // CK_PROBE(NAME, needs, type, operations per iteration), best first within a type.
 #if defined(__x86_64__)
+CK_PROBE(bf16_amxbf16, CK_ISA_AMXBF16, CK_PROBE_BF16, 4 * 2 * 16 * 16 * 32)
+CK_PROBE(s8_amxint8, CK_ISA_AMXINT8, CK_PROBE_S8, 4 * 2 * 16 * 16 * 64)
 CK_PROBE(bf16_avx512bf16, CK_ISA_AVX512BF16, CK_PROBE_BF16, 24 * 64)
 CK_PROBE(s8_avx512vnni, CK_ISA_AVX512VNNI, CK_PROBE_S8, 24 * 128)
 CK_PROBE(f32_avx512, CK_ISA_AVX512, CK_PROBE_F32, 24 * 32)

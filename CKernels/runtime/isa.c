@@ -4,6 +4,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 typedef struct registers {
   uint32_t a, b, c, d;
@@ -38,6 +42,21 @@ static bool ck_cpu_has_avx512(void) {
 static bool ck_cpu_has_avx512vnni(void) { return all_set(cpuid(7, 0).c, bit(11)); }
 static bool ck_cpu_has_avx512bf16(void) { return cpuid(7, 0).a >= 1 && all_set(cpuid(7, 1).a, bit(5)); }
 static bool ck_cpu_has_avx512vbmi2(void) { return all_set(cpuid(7, 0).c, bit(1) | bit(6)); } // VBMI VBMI2
+
+// Tile registers take 8 KB of every thread that uses them, so Linux grants them to a process that asks, for all of its
+// threads and once for all; asking again is harmless. It refuses when an alternate signal stack is too small for them.
+static bool may_use_tiles(void) {
+#if defined(__linux__)
+  enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+  return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+#else
+  return false;
+#endif
+}
+enum { SAVES_TILES = 0x60000, AMX_BF16 = 22, AMX_TILE = 24, AMX_INT8 = 25 };
+static bool ck_cpu_has_amx(int feature) {
+  return all_set(cpuid(7, 0).d, bit(AMX_TILE) | bit(feature)) && system_saves(SAVES_TILES) && may_use_tiles();
+}
 
 size_t ck_cpu_name(char *text, size_t capacity) {
   char brand[49] = {0};

@@ -20,6 +20,10 @@ public struct ISA: OptionSet, Hashable, Sendable, CustomStringConvertible {
     public static let avx512bf16 = ISA.listed("avx512bf16")
     /// AVX-512 VBMI and VBMI2: byte permutations, compress and expand of bytes and words.
     public static let avx512vbmi2 = ISA.listed("avx512vbmi2")
+    /// AMX int8: products of whole tiles of int8.
+    public static let amxint8 = ISA.listed("amxint8")
+    /// AMX bf16: products of whole tiles of bfloat16.
+    public static let amxbf16 = ISA.listed("amxbf16")
     /// Arm Advanced SIMD.
     public static let neon = ISA.listed("neon")
     /// Arm int8 dot products.

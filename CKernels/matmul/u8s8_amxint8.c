@@ -1,0 +1,32 @@
+// u8 x s8 -> s32 with tdpbusd: 64 steps of K at a time, exact.
+#include "matmul/types.h"
+#if defined(__x86_64__)
+#include "runtime/target.h"
+#include <immintrin.h>
+CK_TARGET_BEGIN(CK_TARGET_AMXINT8)
+#include "matmul/dwords_avx512.inc.h"
+
+#include "matmul/columns_avx512.inc.h"
+#define CK_DOT_TILES _tile_dpbusd
+#include "matmul/tile_amx.inc.h"
+#include "matmul/bytes_amx.inc.h"
+CK_TARGET_END
+
+const ck_matmul_kernel ck_matmul_u8s8_amxint8 = {
+    .mr = CK_ROWS,
+    .nr = CK_NR,
+    .kgroup = 64,
+    .a_bytes = 1,
+    .grain = CK_ROWS,
+    .unit = 64,
+    .unit_bytes = CK_UNIT_BYTES,
+    .one_panel = true,
+    .sums = CK_S32,
+    .rate = 1200,
+    .pack_a = {[CK_U8] = ck_pack_a_amx},
+    .pack_b = ck_pack_b_amx,
+    .tile = ck_tile,
+    .enter = ck_tiles_enter,
+    .leave = ck_tiles_leave,
+};
+#endif
