@@ -46,8 +46,14 @@ static void release(ck_team *team) {
   free(team);
 }
 
+// A rented part of a machine reports the whole last-level cache (two cores of 64 with 300 MB), but what it writes is
+// soon driven out by its neighbours. No processor so far has more than 32 MB for each core.
+enum { L3_OF_CORE = 32 << 20 };
+
 static ck_caches caches_of(const ck_topology *topology) {
   ck_topology_info info = ck_topology_describe(topology);
+  const size_t share = (size_t)L3_OF_CORE * (info.cores > 0 ? info.cores : 1);
+  if (info.l3_bytes > share) info.l3_bytes = share;
   return (ck_caches){
       .l1d = info.l1d_bytes != 0 ? info.l1d_bytes : (size_t)32 << 10,
       .l2 = info.l2_bytes != 0 ? info.l2_bytes : (size_t)1 << 20,

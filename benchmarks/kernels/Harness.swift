@@ -64,13 +64,16 @@ struct Harness {
     private func collect(_ workload: Workload, isCold: Bool, limits: Limits) throws -> Samples {
         var samples = Samples()
         var turn = 0
-        // Page faults, first packing, frequency; and how long a run takes.
-        var seconds = 0.0
-        for _ in 0..<2 where seconds < 0.5 {
+        // Page faults, first packing, frequency; and how long a run takes. Every copy is run once: where the last-level
+        // cache is large there are dozens, and one that nobody has written to yet would be timed with the system's
+        // clearing of its pages. Only runs that take seconds may do without.
+        var seconds = 0.0, warming = 0.0
+        for run in 0..<max(2, workload.copies) where run < 2 ? seconds < 0.5 : warming < 4 {
             let before = ContinuousClock.now
             try workload.run(turn % workload.copies)
             turn += 1
             seconds = max(1e-9, (ContinuousClock.now - before) / .seconds(1))
+            warming += seconds
         }
         // Runs shorter than the clock is good for are timed in batches, which last at least 20 microseconds. Cold runs are not:
         // each is timed alone.
