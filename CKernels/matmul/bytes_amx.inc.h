@@ -1,8 +1,8 @@
-// Packing of bytes as tiles of AMX. Include after matmul/tile_amx.inc.h.
-#include "matmul/bytes_avx512.inc.h"
+// Packing of A of bytes, and of f32 that is quantized, as tiles of AMX. Include after matmul/amx.inc.h and
+// matmul/s8_rows_avx512.inc.h.
 
-static void ck_pack_a_amx(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows,
-                          size_t from, size_t depth) {
+static inline void ck_pack_a_amx(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows,
+                                 size_t from, size_t depth) {
   const char *at = source->data + first * source->stride + from * source->k_stride;
   if (source->k_stride == 1) return ck_pack_a_tiles(panel, at, source->stride, rows, depth);
   // A in [k, m]: 16 rows by 16 K-groups of four steps at a time, turned over.
@@ -31,9 +31,17 @@ static void ck_pack_a_amx(void *panel, void *extra, const ck_matmul_source *sour
     }
 }
 
-static void ck_pack_b_amx(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t columns,
-                          size_t from, size_t depth) {
-  const char *at = source->data + first * source->stride + from * source->k_stride;
-  ck_pack_b_bytes(panel, at, source->stride, source->k_stride, columns, depth);
-  ck_pad_b_tiles(panel, ck_ceil_div(depth, 4));
+static inline void ck_quantize_a_amx(void *panel, void *extra, const ck_matmul_source *source, size_t first,
+                                     size_t rows, size_t from, size_t depth) {
+  const char *at = source->data + first * source->stride + from * sizeof(float);
+  for (size_t i = 0; i < rows; i++, at += source->stride) {
+    const float scale = ck_quantization_inverse(source->scales[i]);
+    const __m512 inverse = _mm512_set1_ps(scale);
+    char *to = (char *)panel + i * 64;
+    for (size_t k = 0; k < depth; k += 64, to += rows * 64)
+      for (size_t s = 0; s < 64; s += 16) {
+        const __mmask16 mask = scale != 0 && k + s < depth ? ck_mask16(depth - k - s) : 0;
+        _mm_store_si128((__m128i *)(to + s), ck_quantize16(at + (mask ? k + s : 0) * sizeof(float), mask, inverse));
+      }
+  }
 }

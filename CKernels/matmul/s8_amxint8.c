@@ -9,22 +9,12 @@ CK_TARGET_BEGIN(CK_TARGET_AMXINT8)
 #include "matmul/columns_avx512.inc.h"
 #define CK_DOT_TILES _tile_dpbssd
 #include "matmul/tile_amx.inc.h"
+#include "matmul/bytes_avx512.inc.h"
+
 #include "matmul/bytes_amx.inc.h"
 
-static void quantize_a(void *panel, void *extra, const ck_matmul_source *source, size_t first, size_t rows, size_t from,
-                       size_t depth) {
-  const char *at = source->data + first * source->stride + from * sizeof(float);
-  for (size_t i = 0; i < rows; i++, at += source->stride) {
-    const float scale = ck_quantization_inverse(source->scales[i]);
-    const __m512 inverse = _mm512_set1_ps(scale);
-    char *to = (char *)panel + i * 64;
-    for (size_t k = 0; k < depth; k += 64, to += rows * 64)
-      for (size_t s = 0; s < 64; s += 16) {
-        const __mmask16 mask = scale != 0 && k + s < depth ? ck_mask16(depth - k - s) : 0;
-        _mm_store_si128((__m128i *)(to + s), ck_quantize16(at + (mask ? k + s : 0) * sizeof(float), mask, inverse));
-      }
-  }
-}
+#include "matmul/bytes_b_amx.inc.h"
+
 static float row_scale(const float *row, size_t k) { return ck_s8_row_scale(row, k); }
 CK_TARGET_END
 
@@ -39,7 +29,7 @@ const ck_matmul_kernel ck_matmul_s8_amxint8 = {
     .one_panel = true,
     .sums = CK_S32,
     .rate = 1200,
-    .pack_a = {[CK_S8] = ck_pack_a_amx, [CK_F32] = quantize_a},
+    .pack_a = {[CK_S8] = ck_pack_a_amx, [CK_F32] = ck_quantize_a_amx},
     .pack_b = ck_pack_b_amx,
     .row_scale = row_scale,
     .tile = ck_tile,

@@ -9,7 +9,11 @@ CK_TARGET_BEGIN(CK_TARGET_AMXINT8)
 #include "matmul/columns_avx512.inc.h"
 #define CK_DOT_TILES _tile_dpbusd
 #include "matmul/tile_amx.inc.h"
+#include "matmul/bytes_avx512.inc.h"
+
 #include "matmul/bytes_amx.inc.h"
+
+#include "matmul/bytes_b_amx.inc.h"
 CK_TARGET_END
 
 const ck_matmul_kernel ck_matmul_u8s8_amxint8 = {
