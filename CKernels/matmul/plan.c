@@ -28,10 +28,17 @@ static void split_k(ck_matmul_job *job, ck_caches caches) {
   job->k_blocks = ck_max(ck_ceil_div(job->k, job->kc), 1);
 }
 
+// Rows of the tallest of m_blocks blocks.
+static size_t tallest(const ck_matmul_job *job, size_t m_blocks) {
+  const size_t grain = ck_max(job->kernel->grain, 1);
+  return ck_min(job->m, ck_ceil_div(ck_ceil_div(job->m, grain), m_blocks) * grain);
+}
+
 // Chooses m_blocks x n_blocks: the shortest time of the busiest worker, plus some of one task's time, since other work
-// on the machine delays whole tasks.
+// on the machine delays whole tasks. No block of rows is empty.
 static void split(ck_matmul_job *job, size_t m_least, size_t panels, size_t workers) {
   const ck_matmul_kernel *kernel = job->kernel;
+  const size_t m_most = ck_ceil_div(job->m, ck_max(kernel->grain, 1));
   double best = 0;
   job->m_blocks = m_least, job->n_blocks = 1;
   if (workers == 1) return;
@@ -40,10 +47,10 @@ static void split(ck_matmul_job *job, size_t m_least, size_t panels, size_t work
   for (size_t n_blocks = 1; n_blocks <= ck_min(panels, 4 * workers); n_blocks += 1 + n_blocks / 4) {
     size_t before = 0;
     for (size_t waves = 1; waves <= most_waves; waves++) {
-      const size_t m_blocks = most_waves == 1 ? m_least : ck_min(ck_max(m_least, waves * workers / n_blocks), job->m);
+      const size_t m_blocks = most_waves == 1 ? m_least : ck_min(ck_max(m_least, waves * workers / n_blocks), m_most);
       if (m_blocks == before || m_blocks == 0) continue;
       before = m_blocks;
-      const double rows = (double)ck_ceil_div(job->m, m_blocks), high = rows < 4 ? 4 : rows;
+      const double rows = (double)tallest(job, m_blocks), high = rows < 4 ? 4 : rows;
       const double columns = (double)ck_ceil_div(panels, n_blocks) * kernel->nr;
       double task = (high * columns + rows * (job->quantizes ? quantize_cost : pack_cost)) * (double)job->k;
       if (m_blocks == 1 && !job->packed) task += columns * pack_cost * (double)job->k;
@@ -65,8 +72,7 @@ ck_needs ck_matmul_plan(ck_matmul_job *job, ck_caches caches, size_t workers) {
   if (needs.work_ns < 2e3) workers = 1; // too small for a team, even in a list
   const size_t most = ck_max(caches.l2 / 2 / (kc * kernel->a_bytes), kernel->mr);
   split(job, ck_ceil_div(job->m, most), panels, workers);
-  const size_t grain = ck_max(kernel->grain, 1);
-  job->m_block = ck_min(job->m, ck_ceil_div(ck_ceil_div(job->m, grain), job->m_blocks) * grain);
+  job->m_block = tallest(job, job->m_blocks);
   job->own_panels = !job->packed && job->m_blocks == 1;
   job->chunk = panels;
   if (!job->packed && !job->own_panels) {
