@@ -24,6 +24,10 @@ extension Trainer {
         guard corpus.tokens.count > 1 else {
             throw .badSetting("corpus '\(corpus.name)' has nothing to predict: give at least two tokens")
         }
+        // Noted kernels do not look at tokens before they run, and leave out those that there are not.
+        if let token = corpus.tokens.max(), Int(token) >= architecture.vocabulary {
+            throw .vocabularyTooSmall(token: Int(token), vocabulary: architecture.vocabulary)
+        }
         let clock = ContinuousClock()
         let start = clock.now
         for parameter in parameters {
