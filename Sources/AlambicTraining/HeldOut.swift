@@ -18,6 +18,7 @@ extension Trainer {
     public func evaluate(
         on corpus: Corpus, rows: Int, context length: Int, cancellation: Cancellation? = nil
     ) throws(TrainingError) -> Evaluation {
+        precondition(rows > 0, "an evaluation with \(rows) stretches at a time")
         guard length > 0, length <= architecture.context else {
             throw .contextTooLong(context: length, limit: architecture.context)
         }
