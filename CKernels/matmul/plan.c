@@ -11,8 +11,12 @@ enum {
   SHARED_BYTES = 64 << 20, // of panels packed at a time
 };
 
-// Packing one element costs about as much as this many multiply-adds; quantizing it, which takes two passes, this many.
-static const double pack_cost = 10, quantize_cost = 60;
+// Packing one element costs about as much as so many multiply-adds, the more the faster these are; quantizing it, which
+// takes two passes, six times that.
+static double pack_cost(const ck_matmul_kernel *kernel) {
+  const double by_rate = 0.055 * (double)kernel->rate; // ns times multiply-adds per ns
+  return by_rate > 10 ? by_rate : 10;
+}
 
 // Blocks of K of nearly equal depth, whole units, a multiple of 8.
 static void split_k(ck_matmul_job *job, ck_caches caches) {
@@ -28,10 +32,18 @@ static void split_k(ck_matmul_job *job, ck_caches caches) {
   job->k_blocks = ck_max(ck_ceil_div(job->k, job->kc), 1);
 }
 
+// Rows of the tallest of m_blocks blocks.
+static size_t tallest(const ck_matmul_job *job, size_t m_blocks) {
+  const size_t grain = ck_max(job->kernel->grain, 1);
+  return ck_min(job->m, ck_ceil_div(ck_ceil_div(job->m, grain), m_blocks) * grain);
+}
+
 // Chooses m_blocks x n_blocks: the shortest time of the busiest worker, plus some of one task's time, since other work
-// on the machine delays whole tasks.
+// on the machine delays whole tasks. No block of rows is empty.
 static void split(ck_matmul_job *job, size_t m_least, size_t panels, size_t workers) {
   const ck_matmul_kernel *kernel = job->kernel;
+  const size_t m_most = ck_ceil_div(job->m, ck_max(kernel->grain, 1));
+  const double pack = pack_cost(kernel), pack_a = job->quantizes ? 6 * pack : pack;
   double best = 0;
   job->m_blocks = m_least, job->n_blocks = 1;
   if (workers == 1) return;
@@ -40,15 +52,15 @@ static void split(ck_matmul_job *job, size_t m_least, size_t panels, size_t work
   for (size_t n_blocks = 1; n_blocks <= ck_min(panels, 4 * workers); n_blocks += 1 + n_blocks / 4) {
     size_t before = 0;
     for (size_t waves = 1; waves <= most_waves; waves++) {
-      const size_t m_blocks = most_waves == 1 ? m_least : ck_min(ck_max(m_least, waves * workers / n_blocks), job->m);
+      const size_t m_blocks = most_waves == 1 ? m_least : ck_min(ck_max(m_least, waves * workers / n_blocks), m_most);
       if (m_blocks == before || m_blocks == 0) continue;
       before = m_blocks;
-      const double rows = (double)ck_ceil_div(job->m, m_blocks), high = rows < 4 ? 4 : rows;
+      const double rows = (double)tallest(job, m_blocks), high = rows < 4 ? 4 : rows;
       const double columns = (double)ck_ceil_div(panels, n_blocks) * kernel->nr;
-      double task = (high * columns + rows * (job->quantizes ? quantize_cost : pack_cost)) * (double)job->k;
-      if (m_blocks == 1 && !job->packed) task += columns * pack_cost * (double)job->k;
+      double task = (high * columns + rows * pack_a) * (double)job->k;
+      if (m_blocks == 1 && !job->packed) task += columns * pack * (double)job->k;
       double time = task * (double)ck_ceil_div(m_blocks * n_blocks, workers) + 0.1 * task;
-      if (m_blocks > 1 && !job->packed) time += pack_cost * (double)job->n * (double)job->k / (double)workers;
+      if (m_blocks > 1 && !job->packed) time += pack * (double)job->n * (double)job->k / (double)workers;
       if (best == 0 || time < best) best = time, job->m_blocks = m_blocks, job->n_blocks = n_blocks;
     }
   }
@@ -65,8 +77,7 @@ ck_needs ck_matmul_plan(ck_matmul_job *job, ck_caches caches, size_t workers) {
   if (needs.work_ns < 2e3) workers = 1; // too small for a team, even in a list
   const size_t most = ck_max(caches.l2 / 2 / (kc * kernel->a_bytes), kernel->mr);
   split(job, ck_ceil_div(job->m, most), panels, workers);
-  const size_t grain = ck_max(kernel->grain, 1);
-  job->m_block = ck_min(job->m, ck_ceil_div(ck_ceil_div(job->m, grain), job->m_blocks) * grain);
+  job->m_block = tallest(job, job->m_blocks);
   job->own_panels = !job->packed && job->m_blocks == 1;
   job->chunk = panels;
   if (!job->packed && !job->own_panels) {

@@ -1,5 +1,5 @@
 // Packing of A of bf16, and of f32 that is rounded, as tiles of AMX. vcvtne2ps2bf16 takes denormals for zero, which the
-// products do anyway. Include after matmul/amx.inc.h.
+// products do anyway, but for those that would round up to 2^-126. Include after matmul/amx.inc.h.
 #include "matmul/words_avx512.inc.h"
 
 // (low[j], high[j]) rounded, side by side.

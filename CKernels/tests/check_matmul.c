@@ -1,6 +1,7 @@
 // Matrix products of every type on every variant that runs here: against the definition, in memory that ends or begins
 // where it may not be touched, for shapes around the edges of tiles and blocks. And their promise: the bits of a row
 // depend neither on the other rows, nor on threads, nor on packing ahead.
+#include "matmul/driver.h"
 #include "tests/check.h"
 #include "tests/matmul_operands.h"
 #include <math.h>
@@ -251,8 +252,8 @@ static void check_variant(operands *o, ck_variant variant, ck_team *const teams[
   for (unsigned i = 0; i < TEAMS; i++) ck_context_destroy(contexts[i]);
 }
 
-// Around the edges of tiles (rows of 14, 6 and 4, columns of 32, 16 and 8, units of 1 to 128 steps), and of blocks of
-// K.
+// Around the edges of tiles (rows of 32, 16, 14, 6 and 4, columns of 32, 16 and 8, units of 1 to 128 steps), and of
+// blocks of K.
 static size_t near(uint64_t *state, const size_t *edges, size_t count) {
   const size_t edge = edges[draw_below(state, count)], off = draw_below(state, 5);
   return off < 2 ? edge + off : off == 2 && edge > 0 ? edge - 1 : edge;
@@ -264,7 +265,7 @@ static void check_product(ck_product product, ck_team *const teams[TEAMS]) {
   size_t count;
   const ck_variant *variants = ck_matmul_variants(product, &count);
   for (uint64_t seed = 0; seed < SHAPES; seed++) {
-    size_t m = NEAR(&state, 1, 1, 1, 2, 4, 5, 6, 8, 12, 14, 28, 42, 60, 150);
+    size_t m = NEAR(&state, 1, 1, 1, 2, 4, 5, 6, 8, 12, 14, 16, 28, 32, 42, 48, 64, 96, 150);
     size_t n = NEAR(&state, 1, 4, 8, 16, 24, 32, 48, 64, 96, 130);
     size_t k = NEAR(&state, 1, 2, 4, 8, 16, 32, 60, 64, 128, 256, 500, 1024, 2100, 9000);
     if (seed % 16 == 15) *(size_t *[]){&m, &n, &k}[seed / 16 % 3] = 0;
@@ -276,6 +277,23 @@ static void check_product(ck_product product, ck_team *const teams[TEAMS]) {
   }
 }
 
+// Blocks of rows hold whole tiles and together all rows, and no task is empty while another one has too much.
+static void check_plan(ck_product product, size_t workers, size_t m) {
+  ck_isa needs;
+  const ck_caches caches = {.l1d = 48 << 10, .l2 = 2 << 20, .l3 = 32 << 20};
+  ck_matmul_job job = {
+      .kernel = ck_matmul_best(product, ck_isa_detected(), &needs), .m = m, .n = 768, .k = 768, .c_element = 4};
+  ck_matmul_plan(&job, caches, workers);
+  bool sound = ck_matmul_first_row(&job, 0) == 0 && ck_matmul_first_row(&job, job.m_blocks) == m;
+  for (size_t i = 0; i < job.m_blocks; i++) {
+    const size_t first = ck_matmul_first_row(&job, i), end = ck_matmul_first_row(&job, i + 1);
+    sound &= first < end && end - first <= job.m_block && first % ck_max(job.kernel->grain, 1) == 0;
+  }
+  if (sound || ++failures > MOST_LINES) return;
+  printf("FAILED matmul: %s, %zu rows for %zu workers are not cut well into %zu blocks\n", ck_product_name(product), m,
+         workers, job.m_blocks);
+}
+
 void check_matmul(const ck_topology *topology) {
   ck_team *teams[TEAMS];
   for (uint32_t i = 0; i < TEAMS; i++)
@@ -283,7 +301,11 @@ void check_matmul(const ck_topology *topology) {
   signal(SIGSEGV, say_and_end);
   signal(SIGBUS, say_and_end);
   const int before = failures;
-  for (ck_product product = 0; product < CK_PRODUCTS; product++) check_product(product, teams);
+  for (ck_product product = 0; product < CK_PRODUCTS; product++) {
+    check_product(product, teams);
+    for (size_t workers = 1; workers <= 64; workers *= 2)
+      for (size_t m = 1; m <= 1100; m += 1 + m / 8) check_plan(product, workers, m);
+  }
   signal(SIGSEGV, SIG_DFL);
   signal(SIGBUS, SIG_DFL);
   if (failures - before > MOST_LINES) printf("%d failures of matmul in all\n", failures - before);

@@ -18,11 +18,16 @@ extension Trainer {
     public func evaluate(
         on corpus: Corpus, rows: Int, context length: Int, cancellation: Cancellation? = nil
     ) throws(TrainingError) -> Evaluation {
+        precondition(rows > 0, "an evaluation with \(rows) stretches at a time")
         guard length > 0, length <= architecture.context else {
             throw .contextTooLong(context: length, limit: architecture.context)
         }
         guard corpus.tokens.count > 1 else {
             throw .badSetting("corpus '\(corpus.name)' has nothing to predict: give at least two tokens")
+        }
+        // Noted kernels do not look at tokens before they run, and leave out those that there are not.
+        if let token = corpus.tokens.max(), Int(token) >= architecture.vocabulary {
+            throw .vocabularyTooSmall(token: Int(token), vocabulary: architecture.vocabulary)
         }
         let clock = ContinuousClock()
         let start = clock.now

@@ -75,7 +75,7 @@ public final class Trainer {
     ///     stay as they are. Where nobody else holds the model, each of the others is let go of once it is in its new form.
     ///   - dtype: what products compute with. Weights, gradients and moments are f32 in any case.
     ///   - recomputation: what to compute again in the backward pass, to save memory. Results stay the same, but for the last bit of
-    ///     the input of some weight gradients with `.norms` in bf16.
+    ///     the input of some weight gradients with `.norms` in bf16 and f16.
     ///   - seed: the key of the dropout masks.
     ///   - reducer: who computes gradients.
     ///   - context: where kernels run.

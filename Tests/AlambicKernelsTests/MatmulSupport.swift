@@ -94,5 +94,5 @@ struct Product: CustomStringConvertible {
 
 /// Shapes around the tile sides of all kernels, and around blocks of K.
 func productShapes(_ count: Int, most: [Int] = [90, 130, 700], seed: UInt64) -> [[Int]] {
-    drawnShapes(count, tiles: [[4, 6, 14], [8, 16, 32, 64], [4, 16, 192, 240, 256]], most: most, seed: seed)
+    drawnShapes(count, tiles: [[4, 6, 14, 32], [8, 16, 32, 64], [4, 16, 64, 192, 240, 256]], most: most, seed: seed)
 }

@@ -78,6 +78,12 @@ import Testing
             #expect(throws: KernelError.self) {
                 try GroupedTensor(try Tensor([1, 32], [Float](repeating: bad, count: 32)), on: .default)
             }
+            // One among others, wherever it stands.
+            for place in [0, 40, 63] {
+                var weights = [Float](repeating: 0.5, count: 64)
+                weights[place] = bad
+                #expect(throws: KernelError.self) { try GroupedTensor(try Tensor([1, 64], weights), on: .default) }
+            }
         }
         #expect(throws: KernelError.self) { try GroupedTensor(try Tensor([2, 48]), on: .default) }
     }

@@ -75,6 +75,24 @@ import Testing
         }
     }
 
+    /// A block that runs again does what it did: the same masks, the same widened weights, the same bits. Norms that are made
+    /// again are rounded otherwise where values wait in fewer bits.
+    @Test(arguments: FrozenWeight.Form.allCases, TrainingDType.allCases)
+    func recomputationChangesNothing(base: FrozenWeight.Form, dtype: TrainingDType) throws {
+        func gradients(_ recomputation: Recomputation) throws -> [[Double]] {
+            let trainer = try LoRATests.trainer(
+                LoRA(rank: 4, alpha: 8, dropout: 0.25, targets: ["c_attn", "h.1"], base: base),
+                of: try LoRATests.model(dropout: 0.1), dtype: dtype, recomputation: recomputation)
+            try LoRATests.disturb(trainer, by: 0.05)
+            return try Self.gradients(trainer, dtype, try Tiny.batches(), recomputation)
+        }
+        let all = try gradients(.none)
+        #expect(try gradients(.blocks) == all)
+        let norms = try gradients(.norms)
+        let step = dtype == .f32 ? 0 : dtype == .f16 ? 0x1p-11 : 0x1p-8
+        #expect(Self.distance(all, norms) <= 4 * step, "\(Self.distance(all, norms))")
+    }
+
     /// A model of small random weights with large random adapters carries rounding errors on, tenfold and more; gradients in
     /// bf16 are then as far from those in f32 as they are for the merged model's own weights, and as those in f32 are when
     /// no more than the weights has been rounded, which goes down with the step of the rounding.
@@ -120,9 +138,11 @@ import Testing
     }
 
     private static func gradients(
-        _ trainer: Trainer, _ dtype: TrainingDType = .f32, _ batches: Batches? = nil
+        _ trainer: Trainer, _ dtype: TrainingDType = .f32, _ batches: Batches? = nil,
+        _ recomputation: Recomputation = .none
     ) throws -> [[Double]] {
-        let tape = try Tape(trainer.parameters, dtype: dtype, execution: .noted, on: trainer.context)
+        let tape = try Tape(
+            trainer.parameters, dtype: dtype, recomputation: recomputation, execution: .noted, on: trainer.context)
         let part = trainer.cut(try batches?[0] ?? LoRATests.otherBatches()[0])[0]
         try tape.begin(seed: part.seed, stream: part.stream, gradients: .replace)
         _ = try trainer.objective.lossFunction(for: trainer.architecture, on: trainer.context).loss(of: part, on: tape)

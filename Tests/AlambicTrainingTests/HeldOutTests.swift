@@ -46,6 +46,15 @@ import Testing
         #expect(try train(evaluating: true) == train(evaluating: false))
     }
 
+    /// Also a first one, which is no target: noted kernels leave out what they do not find.
+    @Test func tokensBeyondTheVocabularyAreNamed() throws {
+        let model = try Model(.gpt(layers: 1, width: 16, heads: 2, context: 16, vocabulary: 100), seed: 1)
+        let trainer = try Trainer(model, optimizer: .adamW(rate: 1e-3), on: try Context(threads: 1))
+        let corpus = try Corpus(text: [122] + [UInt8](repeating: 32, count: 40), tokenizer: .bytes)
+        let error = #expect(throws: TrainingError.self) { try trainer.evaluate(on: corpus, rows: 2, context: 16) }
+        #expect("\(try #require(error))".contains("122"))
+    }
+
     @Test func metricsHoldWhatWasMeasured() throws {
         let scratch = try Scratch()
         let trainer = try Trainer(try Tiny.model(), optimizer: .adamW(rate: 3e-3), on: try Context(threads: 1))

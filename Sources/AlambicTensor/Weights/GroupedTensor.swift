@@ -43,7 +43,10 @@ public struct GroupedTensor: Sendable {
     private static func greatest(_ weights: Span<Float>, into scales: consuming MutableSpan<Float>) {
         for i in 0..<scales.count {
             var extreme: Float = 0
-            for k in i * group..<(i + 1) * group where !(abs(weights[k]) <= abs(extreme)) { extreme = weights[k] }
+            // A NaN is greater than anything, and stays.
+            for k in i * group..<(i + 1) * group where !extreme.isNaN && !(abs(weights[k]) <= abs(extreme)) {
+                extreme = weights[k]
+            }
             scales[i] = extreme / -8
         }
     }
