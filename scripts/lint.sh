@@ -21,7 +21,7 @@ report "hwloc lives in runtime/topology.c" "$(search 'hwloc_|<hwloc' -- CKernels
 report "no process-wide calls in C" \
     "$(search '(^|[^a-zA-Z_])(exit|abort|getenv|setenv|printf|fprintf|puts|perror)\(' -- 'CKernels/*.c' 'CKernels/*.h' ':!CKernels/tests')"
 report "no intrinsics in drivers" "$(for f in $(git grep -lE 'immintrin.h|arm_neon.h' -- CKernels); do
-    case "$f" in *avx2*|*avx512*|*neon*|*dotprod*|*i8mm*|CKernels/vector/*|CKernels/runtime/isa.c|CKernels/runtime/each_width.inc.h) ;; *) echo "$f" ;; esac; done)"
+    case "$f" in *avx2*|*avx512*|*amx*|*neon*|*dotprod*|*i8mm*|CKernels/vector/*|CKernels/runtime/isa.c|CKernels/runtime/each_width.inc.h) ;; *) echo "$f" ;; esac; done)"
 report "no traps on input" "$(search 'fatalError\(|try!|as!' -- Sources benchmarks)"
 report "unfinished marks" "$(search '\<(TODO|FIXME|XXX|HACK)\>|#if 0' -- CKernels Sources benchmarks Tests)"
 

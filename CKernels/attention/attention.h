@@ -14,6 +14,7 @@ enum {
   CK_QUERY_TILE = 192,    // backward: queries whose probabilities are alive at a time. Part of the numerics
   CK_TILE_ROW = 128 + 16, // distance of their rows: not a power of two, which would meet in few sets of the cache
   CK_BLOCK_ROWS = 6,      // rows of a product in registers
+  CK_TILE_ROWS = 32,      // rows of a product in tile registers
   CK_AHEAD = 16,          // rows from one that is read to the one that is fetched
   CK_PAD = 16,            // scratch rows are padded to the widest vector, so that sizes do not depend on the variant
 };

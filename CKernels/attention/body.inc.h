@@ -10,14 +10,28 @@
 #include "vector/halves.inc.h"
 #endif
 
+// Words of a row of `width` as steps of a sum.
+#if CK_TILES
+#define CK_WORDS(width) ck_round_up(ck_ceil_div(width, CK_GROUP), CK_LANES) // whole tiles
+#else
+#define CK_WORDS(width) ck_ceil_div(width, CK_GROUP)
+#endif
+
 #include "attention/elements.inc.h"
+#if CK_TILES
+#include "attention/product_amx.inc.h"
+#else
 #include "attention/product.inc.h"
+#endif
 #include "attention/tiles.inc.h"
 #include "attention/forward.inc.h"
+#if !CK_TILES
 #include "attention/backward.inc.h"
+#endif
 
 #undef CK_ELEMENT
 #undef CK_STEP
+#undef CK_WORDS
 #undef CK_BLOCK_VECTORS
 #undef CK_LAST
 #undef CK_START_ZERO

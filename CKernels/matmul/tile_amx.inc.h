@@ -5,21 +5,10 @@
 // unit, 16 K-groups of 32 columns, and a tile is every other 64 bytes. Sums of a row depend on that row alone. Include
 // inside CK_TARGET_BEGIN(...), after matmul/columns_avx512.inc.h.
 #include "matmul/types.h"
+#include "runtime/tiles_amx.inc.h"
 #include <immintrin.h>
 
-enum { CK_SIDE = 16, CK_ROWS = 2 * CK_SIDE, CK_TILE_BYTES = CK_SIDE * 64, CK_UNIT_BYTES = 2 * CK_TILE_BYTES };
-
-// The registers are laid out once for a worker's task, which takes 80 ns, and always whole: what lies in memory behind
-// fewer rows is multiplied along with them and falls away.
-static void ck_tiles_enter(void) {
-  const struct {
-    uint8_t palette, start, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-  } layout = {.palette = 1, .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
-  _tile_loadconfig(&layout);
-}
-static void ck_tiles_leave(void) { _tile_release(); }
+enum { CK_ROWS = 2 * CK_SIDE, CK_TILE_BYTES = CK_SIDE * 64, CK_UNIT_BYTES = 2 * CK_TILE_BYTES };
 
 // rows x columns of 32-bit sums.
 CK_INLINE void ck_copy_sums(char *to, size_t to_stride, const char *from, size_t from_stride, size_t rows,
