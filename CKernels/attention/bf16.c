@@ -23,7 +23,6 @@ CK_TARGET_END
 CK_TARGET_BEGIN(CK_TARGET_AMXBF16)
 #include CK_BODY
 CK_TARGET_END
-#define ck_attention_backward_amxbf16 ck_attention_backward_avx512bf16
 #define CK_EACH_VARIANT(X) X(amxbf16) X(avx512bf16) CK_EACH_WIDTH(X)
 #else
 #define CK_EACH_VARIANT(X) CK_EACH_WIDTH(X)

@@ -25,13 +25,19 @@
 #endif
 #include "attention/tiles.inc.h"
 #include "attention/forward.inc.h"
-#if !CK_TILES
+#include "attention/backward_common.inc.h"
+#if CK_TILES
+#include "attention/backward_amx.inc.h"
+#else
 #include "attention/backward.inc.h"
 #endif
 
 #undef CK_ELEMENT
 #undef CK_STEP
 #undef CK_WORDS
+#undef CK_QUERY_STEP
+#undef CK_EXPONENT_SCALE
+#undef CK_EXPONENT_BIAS
 #undef CK_BLOCK_VECTORS
 #undef CK_LAST
 #undef CK_START_ZERO
