@@ -3,7 +3,8 @@
 // Operands of products are packed in words of 32 bits, CK_GROUP neighbouring steps of the sum in each: one f32, or a
 // pair of bf16 (a width's words: ceil(width / CK_GROUP)). What fills up a word is zero.
 // Keys that a row does not see get probability exactly 0, so whole blocks of their scores may be left out or computed
-// alike. The forward product with the values ends at each row's own key, because values may be infinite.
+// alike. The forward product with the values ends at each row's own key, because values may be infinite. With CK_TILES
+// products are those of AMX, which take whole tiles: see forward_amx.inc.h.
 #include "vector/math.inc.h"
 #include "vector/exponent.inc.h"
 #if defined(CK_HALVES)

@@ -95,13 +95,15 @@ CK_VECTOR void CK_NAME(soften)(size_t n, const size_t *seen, bool first, size_t 
 #include "attention/forward_amx.inc.h"
 #else
 #define CK_MEET_ROWS CK_BLOCK_ROWS
+#define CK_FEED_ROWS CK_BLOCK_ROWS // after which some more is fetched
 #define CK_SCORES_ROW CK_PANEL
 
 // The rows r0 ... r0 + n - 1 of a chunk meet a panel of keys; row r0 + i sees the first seen[i] of them.
 static void CK_NAME(meet)(size_t n, const size_t *seen, bool first, bool stairs, const float *query, size_t words,
                           size_t words_row, const float *keys, const float *values, size_t padded, float scale2,
-                          float *scores, CK_NAME(rows) rows) {
+                          float *scores, ck_feed *feed, size_t feed_rows, CK_NAME(rows) rows) {
   const size_t vectors = ck_ceil_div(seen[n - 1], CK_LANES);
+  ck_feed_some(feed, feed_rows);
   CK_NAME(scores)(n, vectors, words, query, words_row, keys, NULL, scores, CK_SCORES_ROW);
   float factor[CK_PAD];
   CK_NAME(soften)(n, seen, first, ck_round_up(vectors, CK_GROUP), scale2, scores, CK_SCORES_ROW, factor, rows);
@@ -203,7 +205,9 @@ static void CK_NAME(ck_attention_forward)(ck_worker *worker, const void *opaque,
     CK_NAME(pack_groups)(here, width, padded, place.value + j0 * shape->value_row, shape->value_row, values);
 #if CK_TILES
     CK_NAME(pad_groups)(ck_ceil_div(here, CK_GROUP), padded, values);
-    const bool careful = causal && !CK_NAME(all_finite)(ck_ceil_div(here, CK_GROUP) * padded, values);
+    // The first row that sees some of the keys may see the fewest.
+    const bool some = ck_seen(job->mask, here, ck_max(offset, j0), j0) < here;
+    const bool careful = some && !CK_NAME(all_finite)(ck_ceil_div(here, CK_GROUP) * padded, values);
 #else
     const bool careful = true;
 #endif
@@ -221,12 +225,11 @@ static void CK_NAME(ck_attention_forward)(ck_worker *worker, const void *opaque,
       }
     }
     const size_t start = causal && j0 > offset ? j0 - offset : 0; // rows before see none of these keys
-    const size_t feed_rows = ck_ceil_div(feed.rows, ck_ceil_div(rows - start, CK_MEET_ROWS));
+    const size_t feed_rows = ck_ceil_div(feed.rows, ck_ceil_div(rows - start, CK_FEED_ROWS));
     for (size_t r0 = start; r0 < rows; r0 += CK_MEET_ROWS) {
       const size_t n = ck_min(CK_MEET_ROWS, rows - r0);
       size_t seen[CK_MEET_ROWS];
       for (size_t r = 0; r < n; r++) seen[r] = ck_seen(job->mask, here, offset + r0 + r, j0);
-      ck_feed_some(&feed, feed_rows);
 #if CK_TILES
       const size_t split = n;
 #else
@@ -237,7 +240,7 @@ static void CK_NAME(ck_attention_forward)(ck_worker *worker, const void *opaque,
         count = from == 0 ? split : n - from;
         const size_t r = r0 + from;
         CK_NAME(meet)(count, seen + from, j0 == 0, careful && seen[from] < here, queries + r * words_row, words,
-                      words_row, keys, values, padded, job->scale2, scores,
+                      words_row, keys, values, padded, job->scale2, scores, &feed, feed_rows,
                       (CK_NAME(rows)){kept.sums + r * padded, kept.total + r * CK_LANES, kept.maximum + r});
       }
     }
@@ -250,4 +253,5 @@ static void CK_NAME(ck_attention_forward)(ck_worker *worker, const void *opaque,
 #endif
 }
 #undef CK_MEET_ROWS
+#undef CK_FEED_ROWS
 #undef CK_SCORES_ROW

@@ -1,6 +1,7 @@
 // How a block of rows meets a panel of keys by tiles of AMX. A block's rows are multiplied by all keys that its last
 // row sees: probabilities of keys that a row does not see are zero, and values that are not finite need care.
 #define CK_MEET_ROWS CK_TILE_ROWS
+#define CK_FEED_ROWS 4 // after which some more is fetched: fetching more at once would have to wait for itself
 #define CK_SCORES_ROW (CK_PANEL + CK_PAD) // not a power of two, which would meet in few sets of the cache
 
 // Zeros behind `groups` packed groups of rows, to the end of a unit.
@@ -57,7 +58,7 @@ static void CK_NAME(meet_apart)(size_t n, const size_t *seen, bool first, const 
 // The rows r0 ... r0 + n - 1 of a chunk meet a panel of keys; row r0 + i sees the first seen[i] of them.
 static void CK_NAME(meet)(size_t n, const size_t *seen, bool first, bool stairs, const float *query, size_t words,
                           size_t words_row, const float *keys, const float *values, size_t padded, float scale2,
-                          float *scores, CK_NAME(rows) rows) {
+                          float *scores, ck_feed *feed, size_t feed_rows, CK_NAME(rows) rows) {
   const size_t columns = ck_ceil_div(seen[n - 1], CK_SIDE), vectors = ck_round_up(columns, CK_GROUP);
   CK_NAME(tiles)
   p = {.m = ck_ceil_div(n, CK_SIDE),
@@ -74,8 +75,9 @@ static void CK_NAME(meet)(size_t n, const size_t *seen, bool first, bool stairs,
     p.b += words * CK_KEY_BLOCK;
     p.c += CK_KEY_BLOCK;
   }
-  for (size_t r = 0; r < n; r += CK_SIDE) {
-    const size_t here = ck_min(n - r, CK_SIDE);
+  for (size_t r = 0; r < n; r += CK_FEED_ROWS) {
+    const size_t here = ck_min(n - r, CK_FEED_ROWS);
+    ck_feed_some(feed, feed_rows);
     float factor[CK_PAD];
     CK_NAME(soften)(here, seen + r, first, vectors, scale2, scores + r * CK_SCORES_ROW, CK_SCORES_ROW, factor,
                     (CK_NAME(rows)){.total = rows.total + r * CK_LANES, .maximum = rows.maximum + r});
