@@ -9,7 +9,7 @@
 enum {
   CK_KEY_BLOCK = 64,      // keys side by side where keys are columns
   CK_PANEL = 256,         // forward: keys of a step of the online softmax. Part of the numerics
-  CK_CHUNK = 480,         // forward: most queries of a task
+  CK_CHUNK = 528,         // forward: most queries of a task, a multiple of 48 just above 512
   CK_KEY_TILE = 128,      // backward: keys whose gradients are summed at a time. Part of the numerics
   CK_QUERY_TILE = 192,    // backward: queries whose probabilities are alive at a time. Part of the numerics
   CK_TILE_ROW = 128 + 16, // distance of their rows: not a power of two, which would meet in few sets of the cache

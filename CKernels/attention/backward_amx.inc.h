@@ -94,7 +94,7 @@ static void CK_NAME(gradients)(const CK_NAME(span) * span, size_t q, size_t end,
 // keys and values gain. Returns the first of the queries that sees one of the keys, rounded down to a unit.
 static size_t CK_NAME(gradients_of_keys)(const ck_attention_job *job, const CK_NAME(head) * head,
                                          const CK_NAME(tile) * tile, size_t k, size_t i0, size_t n, bool first,
-                                         const CK_NAME(work) * work) {
+                                         const CK_NAME(work) * work, CK_NAME(feeds) * feeds) {
   const size_t padded = head->padded, words = head->words, units = words / CK_LANES;
   const size_t end = ck_round_up(n, CK_STEP), offset = job->shape.keys - job->shape.queries + i0;
   CK_NAME(span) span = {.to = (int32_t)n};
@@ -118,6 +118,7 @@ static size_t CK_NAME(gradients_of_keys)(const ck_attention_job *job, const CK_N
                .b_row = CK_KEY_BLOCK,
                .c = work->scores,
                .c_row = CK_SCORES_ROW};
+    CK_NAME(feed)(feeds);
     CK_NAME(tile_product)(&product);
     product.a = tile->values + k * words;
     product.b = head->d_output_columns + column;
@@ -292,9 +293,8 @@ static void CK_NAME(ck_attention_backward)(ck_worker *worker, const void *opaque
         const size_t n = ck_min(CK_QUERY_TILE, queries - i0);
         size_t first[CK_KEY_TILE / CK_TILE_ROWS];
         for (size_t k = 0; k < tile.here; k += CK_TILE_ROWS) {
-          CK_NAME(feed)(&feeds);
           first[k / CK_TILE_ROWS] =
-              CK_NAME(gradients_of_keys)(job, &head, &tile, k, i0, n, g == 0 && i0 == start, &work);
+              CK_NAME(gradients_of_keys)(job, &head, &tile, k, i0, n, g == 0 && i0 == start, &work, &feeds);
         }
         CK_NAME(gradients_of_queries)(&head, &tile, i0, n, first, work.ds_pairs);
       }

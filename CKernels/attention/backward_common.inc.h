@@ -82,7 +82,7 @@ static size_t CK_NAME(portions)(const ck_attention_job *job, size_t j0) {
   const size_t rows = job->shape.queries - CK_NAME(first_query)(job, j0);
   const size_t here = ck_min(CK_KEY_TILE, job->shape.keys - j0);
 #if CK_TILES
-  return ck_ceil_div(rows, CK_QUERY_TILE) * ck_ceil_div(here, CK_TILE_ROWS);
+  return ck_ceil_div(rows, CK_KEY_BLOCK) * ck_ceil_div(here, CK_TILE_ROWS);
 #else
   return ck_ceil_div(rows, CK_BLOCK_ROWS) + ck_ceil_div(rows, CK_QUERY_TILE) * ck_ceil_div(here, CK_BLOCK_ROWS);
 #endif
