@@ -93,8 +93,8 @@ ck_status ck_attention(const ck_context *context, ck_type type, ck_attention_mas
   job.chunk = ck_min(ck_min(chunk, CK_CHUNK), shape.queries);
   job.chunks = ck_ceil_div(shape.queries, job.chunk);
   job.body = choose(context, type)->forward;
-  size_t rows = ck_round_up(job.chunk, CK_PAD), padded = ck_round_up(shape.width, CK_PAD);
-  size_t floats = 2 * rows * padded + (CK_PAD + 1) * rows + 2 * CK_PANEL * padded + CK_BLOCK_ROWS * CK_PANEL;
+  size_t rows = ck_round_up(job.chunk + CK_PAD, CK_PAD), padded = ck_round_up(shape.width, CK_PAD);
+  size_t floats = 2 * rows * padded + (CK_PAD + 1) * rows + 2 * CK_PANEL * padded + CK_TILE_ROWS * (CK_PANEL + CK_PAD);
   ck_needs needs = {.worker_bytes = floats * sizeof(float), .work_ns = 2 * product_ns(type, mask, &shape)};
   return ck_submit(context, run_forward, &job, sizeof job, needs);
 }
@@ -127,9 +127,10 @@ ck_status ck_attention_backward(const ck_context *context, ck_type type, ck_atte
   job.d_value = d_value;
   job.body = choose(context, type)->backward;
   size_t padded = ck_round_up(shape.width, CK_PAD), group = shape.heads / shape.kv_heads;
-  size_t rows = ck_round_up(shape.queries, CK_PAD),
+  // Of the forms of the backward pass the larger one, piece by piece.
+  size_t rows = ck_round_up(shape.queries, CK_KEY_BLOCK),
          sums = group > 1 ? ck_round_up(shape.keys, CK_KEY_TILE) : CK_KEY_TILE;
-  size_t floats = 5 * rows * padded + 2 * (rows + CK_PAD) + 2 * sums * padded + 3 * CK_KEY_TILE * padded +
+  size_t floats = 5 * rows * padded + 2 * (rows + CK_PAD) + 2 * sums * padded + 4 * CK_KEY_TILE * padded +
                   2 * CK_QUERY_TILE * CK_TILE_ROW + 3 * CK_BLOCK_ROWS * CK_KEY_TILE;
   ck_needs needs = {.worker_bytes = floats * sizeof(float), .work_ns = 5 * product_ns(type, mask, &shape)};
   return ck_submit(context, run_backward, &job, sizeof job, needs);

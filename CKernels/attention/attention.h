@@ -9,11 +9,12 @@
 enum {
   CK_KEY_BLOCK = 64,      // keys side by side where keys are columns
   CK_PANEL = 256,         // forward: keys of a step of the online softmax. Part of the numerics
-  CK_CHUNK = 480,         // forward: most queries of a task
+  CK_CHUNK = 528,         // forward: most queries of a task, a multiple of 48 just above 512
   CK_KEY_TILE = 128,      // backward: keys whose gradients are summed at a time. Part of the numerics
   CK_QUERY_TILE = 192,    // backward: queries whose probabilities are alive at a time. Part of the numerics
   CK_TILE_ROW = 128 + 16, // distance of their rows: not a power of two, which would meet in few sets of the cache
   CK_BLOCK_ROWS = 6,      // rows of a product in registers
+  CK_TILE_ROWS = 32,      // rows of a product in tile registers
   CK_AHEAD = 16,          // rows from one that is read to the one that is fetched
   CK_PAD = 16,            // scratch rows are padded to the widest vector, so that sizes do not depend on the variant
 };

@@ -67,37 +67,51 @@ typedef struct CK_NAME(rows) {
   float *sums, *total, *maximum;
 } CK_NAME(rows);
 
-// The rows r0 ... r0 + n - 1 of a chunk meet a panel of keys; row r0 + i sees the first seen[i] of them.
-static void CK_NAME(meet)(size_t n, const size_t *seen, bool first, bool stairs, const float *query, size_t words,
-                          size_t words_row, const float *keys, const float *values, size_t padded, float scale2,
-                          float *scores, CK_NAME(rows) rows) {
-  size_t vectors = ck_ceil_div(seen[n - 1], CK_LANES);
-  CK_NAME(scores)(n, vectors, words, query, words_row, keys, NULL, scores, CK_PANEL);
-  vectors = ck_round_up(vectors, CK_GROUP);
+// n rows of scores of a panel, `vectors` of them, become words of probabilities; row i sees the first seen[i] keys.
+// factor[i]: of what row i has gathered before.
+CK_VECTOR void CK_NAME(soften)(size_t n, const size_t *seen, bool first, size_t vectors, float scale2, float *scores,
+                               size_t scores_row, float *factor, CK_NAME(rows) rows) {
   const size_t whole = seen[0] / CK_STEP * CK_GROUP;
-  float factor[CK_PAD];
   for (size_t r = 0; r < n; r++) {
-    float now = vhighest(CK_NAME(greatest)(whole, vectors, seen[r], scores + r * CK_PANEL)) * scale2;
+    float now = vhighest(CK_NAME(greatest)(whole, vectors, seen[r], scores + r * scores_row)) * scale2;
     const float before = rows.maximum[r];
     if (!first && before > now) now = before;
     factor[r] = first ? 0 : before - now;
     rows.maximum[r] = now;
   }
   if (!first) {
-    for (size_t r = n; r < CK_PAD; r++) factor[r] = 0;
+    for (size_t r = n; r < ck_round_up(n, CK_LANES); r++) factor[r] = 0;
     for (size_t r = 0; r < n; r += CK_LANES) vstore(factor + r, CK_NAME(power2)(vload(factor + r)));
   }
   for (size_t r = 0; r < n; r++) {
-    float *row = scores + r * CK_PANEL;
     float *total = rows.total + r * CK_LANES;
-    const vfloat sum = CK_NAME(probabilities)(whole, vectors, seen[r], row, scale2, rows.maximum[r]);
+    const vfloat sum =
+        CK_NAME(probabilities)(whole, vectors, seen[r], scores + r * scores_row, scale2, rows.maximum[r]);
     vstore(total, first ? sum : vload(total) * factor[r] + sum);
   }
+}
+
+#if CK_TILES
+#include "attention/forward_amx.inc.h"
+#else
+#define CK_MEET_ROWS CK_BLOCK_ROWS
+#define CK_FEED_ROWS CK_BLOCK_ROWS // after which some more is fetched
+#define CK_SCORES_ROW CK_PANEL
+
+// The rows r0 ... r0 + n - 1 of a chunk meet a panel of keys; row r0 + i sees the first seen[i] of them.
+static void CK_NAME(meet)(size_t n, const size_t *seen, bool first, bool stairs, const float *query, size_t words,
+                          size_t words_row, const float *keys, const float *values, size_t padded, float scale2,
+                          float *scores, ck_feed *feed, size_t feed_rows, CK_NAME(rows) rows) {
+  const size_t vectors = ck_ceil_div(seen[n - 1], CK_LANES);
+  ck_feed_some(feed, feed_rows);
+  CK_NAME(scores)(n, vectors, words, query, words_row, keys, NULL, scores, CK_SCORES_ROW);
+  float factor[CK_PAD];
+  CK_NAME(soften)(n, seen, first, ck_round_up(vectors, CK_GROUP), scale2, scores, CK_SCORES_ROW, factor, rows);
   // Steps that all rows see whole, then those at the diagonal.
   CK_NAME(product)
   p = {.steps = stairs ? seen[0] / CK_GROUP : ck_ceil_div(seen[0], CK_GROUP),
        .a = scores,
-       .a_row = CK_PANEL,
+       .a_row = CK_SCORES_ROW,
        .b = values,
        .b_row = padded,
        .c = rows.sums,
@@ -108,6 +122,7 @@ static void CK_NAME(meet)(size_t n, const size_t *seen, bool first, bool stairs,
        .odd = seen[0] % CK_GROUP != 0};
   CK_NAME(product_down)(n, padded / CK_LANES, &p);
 }
+#endif
 
 // After the last panel: o = sums / total, L = maximum ln 2 + log(total).
 static void CK_NAME(finish)(size_t rows, CK_NAME(rows) kept, size_t width, size_t padded, CK_ELEMENT *output,
@@ -168,23 +183,34 @@ static void CK_NAME(ck_attention_forward)(ck_worker *worker, const void *opaque,
   const ck_attention_shape *shape = &job->shape;
   const CK_NAME(place) place = CK_NAME(place_of)(job, task);
   const size_t rows = place.rows, offset = place.offset, limit = place.limit, width = shape->width;
-  const size_t words = ck_ceil_div(width, CK_GROUP), words_row = ck_round_up(words, CK_LANES);
+  const size_t words = CK_WORDS(width), words_row = ck_round_up(words, CK_LANES);
   const size_t padded = ck_round_up(width, CK_LANES);
   const bool causal = job->mask == CK_ATTENTION_CAUSAL;
 
   float *scratch = ck_worker_scratch(worker);
   float *queries = ck_take(&scratch, rows * words_row);
-  const CK_NAME(rows) kept = {.sums = ck_take(&scratch, rows * padded),
+  const CK_NAME(rows) kept = {.sums = ck_take(&scratch, (rows + CK_PAD) * padded),
                               .total = ck_take(&scratch, rows * CK_LANES),
                               .maximum = ck_take(&scratch, rows)};
   float *keys = ck_take(&scratch, CK_PANEL * words), *values = ck_take(&scratch, CK_PANEL / CK_GROUP * padded);
-  float *scores = ck_take(&scratch, CK_BLOCK_ROWS * CK_PANEL);
+  float *scores = scratch;
+#if CK_TILES
+  ck_tiles_enter();
+#endif
   CK_NAME(pack_rows)(rows, width, place.query, shape->query_row, queries, words_row);
 
   for (size_t j0 = 0; j0 < limit; j0 += CK_PANEL) {
     const size_t here = ck_min(CK_PANEL, limit - j0);
     CK_NAME(pack_columns)(here, width, place.key + j0 * shape->key_row, shape->key_row, keys);
     CK_NAME(pack_groups)(here, width, padded, place.value + j0 * shape->value_row, shape->value_row, values);
+#if CK_TILES
+    CK_NAME(pad_groups)(ck_ceil_div(here, CK_GROUP), padded, values);
+    // The first row that sees some of the keys may see the fewest.
+    const bool some = ck_seen(job->mask, here, ck_max(offset, j0), j0) < here;
+    const bool careful = some && !CK_NAME(all_finite)(ck_ceil_div(here, CK_GROUP) * padded, values);
+#else
+    const bool careful = true;
+#endif
     // Meanwhile the next panel, or what the next task starts with, is fetched.
     ck_feed feed = {};
     if (j0 + CK_PANEL < limit) {
@@ -199,19 +225,22 @@ static void CK_NAME(ck_attention_forward)(ck_worker *worker, const void *opaque,
       }
     }
     const size_t start = causal && j0 > offset ? j0 - offset : 0; // rows before see none of these keys
-    const size_t feed_rows = ck_ceil_div(feed.rows, ck_ceil_div(rows - start, CK_BLOCK_ROWS));
-    for (size_t r0 = start; r0 < rows; r0 += CK_BLOCK_ROWS) {
-      const size_t n = ck_min(CK_BLOCK_ROWS, rows - r0);
-      size_t seen[CK_BLOCK_ROWS];
+    const size_t feed_rows = ck_ceil_div(feed.rows, ck_ceil_div(rows - start, CK_FEED_ROWS));
+    for (size_t r0 = start; r0 < rows; r0 += CK_MEET_ROWS) {
+      const size_t n = ck_min(CK_MEET_ROWS, rows - r0);
+      size_t seen[CK_MEET_ROWS];
       for (size_t r = 0; r < n; r++) seen[r] = ck_seen(job->mask, here, offset + r0 + r, j0);
-      ck_feed_some(&feed, feed_rows);
+#if CK_TILES
+      const size_t split = n;
+#else
       // At the diagonal each row sees one key more than the one before, until all of the panel is seen.
       const size_t grow = seen[n - 1] - seen[0], split = grow == 0 ? n : grow + 1;
+#endif
       for (size_t from = 0, count; from < n; from += count) {
         count = from == 0 ? split : n - from;
         const size_t r = r0 + from;
-        CK_NAME(meet)(count, seen + from, j0 == 0, seen[from] < here, queries + r * words_row, words, words_row, keys,
-                      values, padded, job->scale2, scores,
+        CK_NAME(meet)(count, seen + from, j0 == 0, careful && seen[from] < here, queries + r * words_row, words,
+                      words_row, keys, values, padded, job->scale2, scores, &feed, feed_rows,
                       (CK_NAME(rows)){kept.sums + r * padded, kept.total + r * CK_LANES, kept.maximum + r});
       }
     }
@@ -219,4 +248,10 @@ static void CK_NAME(ck_attention_forward)(ck_worker *worker, const void *opaque,
 
   float *log_sum_exp = job->log_sum_exp ? job->log_sum_exp + place.head * shape->queries + place.i0 : NULL;
   CK_NAME(finish)(rows, kept, width, padded, place.output, shape->output_row, log_sum_exp);
+#if CK_TILES
+  ck_tiles_leave();
+#endif
 }
+#undef CK_MEET_ROWS
+#undef CK_FEED_ROWS
+#undef CK_SCORES_ROW

@@ -155,7 +155,7 @@ static void CK_NAME(pack_groups)(size_t rows, size_t width, size_t padded, const
 // keys x width -> blocks of words x CK_KEY_BLOCK, zeros to the right of the last one.
 static void CK_NAME(pack_columns)(size_t keys, size_t width, const CK_ELEMENT *source, size_t source_row,
                                   float *packed) {
-  const size_t words = ck_ceil_div(width, CK_GROUP);
+  const size_t words = CK_WORDS(width);
   for (size_t i = 0; i < keys; i += CK_LANES) {
     const CK_ELEMENT *from = source + i * source_row;
     float *to = packed + i / CK_KEY_BLOCK * words * CK_KEY_BLOCK + i % CK_KEY_BLOCK;
@@ -185,19 +185,25 @@ static void CK_NAME(pack_columns)(size_t keys, size_t width, const CK_ELEMENT *s
   }
 }
 
+// Plus zero: what is nothing but zeros has no sign, however many of them were added.
+CK_VECTOR vfloat CK_NAME(scaled)(const float *source, float scale) {
+  return vfma(vload(source), (vfloat)(scale), (vfloat)(0.0f));
+}
+
 CK_VECTOR void CK_NAME(write_row)(size_t width, const float *source, float scale, CK_ELEMENT *target) {
   size_t d = 0;
 #if CK_GROUP == 2
   for (; d + CK_STEP <= width; d += CK_STEP) {
-    const vfloat words = CK_NAME(narrow_words)(vload(source + d) * scale, vload(source + d + CK_LANES) * scale);
+    const vfloat words =
+        CK_NAME(narrow_words)(CK_NAME(scaled)(source + d, scale), CK_NAME(scaled)(source + d + CK_LANES, scale));
     __builtin_memcpy(target + d, &words, sizeof words);
   }
 #elif defined(CK_HALVES)
   for (; d + 2 * CK_LANES <= width; d += 2 * CK_LANES)
-    vstore_bf16_pair(target + d, vload(source + d) * scale, vload(source + d + CK_LANES) * scale);
+    vstore_bf16_pair(target + d, CK_NAME(scaled)(source + d, scale), CK_NAME(scaled)(source + d + CK_LANES, scale));
 #endif
-  for (; d + CK_LANES <= width; d += CK_LANES) CK_NAME(write)(target + d, vload(source + d) * scale);
-  if (d < width) CK_NAME(write_part)(target + d, width - d, vload(source + d) * scale);
+  for (; d + CK_LANES <= width; d += CK_LANES) CK_NAME(write)(target + d, CK_NAME(scaled)(source + d, scale));
+  if (d < width) CK_NAME(write_part)(target + d, width - d, CK_NAME(scaled)(source + d, scale));
 }
 
 static void CK_NAME(write_rows)(size_t rows, size_t width, size_t padded, const float *source, float scale,

@@ -21,8 +21,8 @@ typedef struct ck_attention_shape {
 } ck_attention_shape;
 
 // type: of query, key, value and output, CK_F32 or CK_BF16; sums, softmax and log_sum_exp are f32. With bf16 and
-// AVX512_BF16 the probabilities are rounded to bf16 before they meet the values, and bf16 denormals count as zero, in
-// operands and results.
+// AVX512_BF16 or AMX the probabilities are rounded to bf16 before they meet the values, and bf16 denormals count as
+// zero, in operands and results (with AMX also those of sums).
 // log_sum_exp [batch, heads, queries] receives L in nats; NULL: not wanted.
 // The bits of row i depend on that row, on the keys it sees and on the variant: not on the other queries in the call,
 // on keys that it does not see (as long as they are finite, values may be anything) or on the number of workers. So
@@ -35,9 +35,9 @@ ck_status ck_attention(const ck_context *context, ck_type type, ck_attention_mas
 //   D_i = do_i . o_i,   ds_ij = p_ij (do_i . v_j - D_i),
 //   dq_i = sum_j ds_ij k_j / sqrt(D),   dk_j = sum_i ds_ij q_i / sqrt(D),   dv_j = sum_i p_ij do_i
 // (Dao et al. 2022, "FlashAttention", algorithm 4); dk and dv are summed over the heads of their group. With bf16 and
-// AVX512_BF16 p is within 2^-13 of itself, p and ds are rounded to bf16 before the last three products, and results
-// that are denormal in bf16 may be zero. One task per sequence and head of keys, in a fixed order inside: the same bits
-// for any number of workers. All operands must be finite.
+// AVX512_BF16 or AMX p is within 2^-13 of itself, p and ds are rounded to bf16 before the last three products, and
+// results that are denormal in bf16 may be zero. One task per sequence and head of keys, in a fixed order inside: the
+// same bits for any number of workers. All operands must be finite.
 ck_status ck_attention_backward(const ck_context *context, ck_type type, ck_attention_mask mask,
                                 ck_attention_shape shape, const void *d_output, const void *query, const void *key,
                                 const void *value, const void *output, const float *log_sum_exp, void *d_query,

@@ -2,30 +2,11 @@
 // bytes of K, its rows' bytes one after the other, so that 16 rows are a tile as they lie.
 // Include inside CK_TARGET_BEGIN(...), after matmul/dwords_avx512.inc.h.
 #include "matmul/types.h"
-#include <immintrin.h>
+#include "runtime/tiles_amx.inc.h"
 
-enum { CK_SIDE = 16, CK_ROWS = 2 * CK_SIDE, CK_TILE_BYTES = CK_SIDE * 64 };
+enum { CK_ROWS = 2 * CK_SIDE, CK_TILE_BYTES = CK_SIDE * 64 };
 
-// Lays the registers out: 0 to 3 for sums and 4 and 5 for A, with so many rows; rows of A of a_bytes; 6 and 7 for B,
-// with b_rows of 64 bytes. It takes 80 ns, so that it is done once for a worker's task, with whole tiles: what lies in
-// memory behind fewer rows is multiplied along with them and falls away.
-CK_INLINE void ck_tiles_lay_out(size_t rows, size_t a_bytes, size_t b_rows) {
-  struct {
-    uint8_t palette, start, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-  } layout = {.palette = 1};
-  for (size_t t = 0; t < 8; t++) {
-    layout.row_bytes[t] = t == 4 || t == 5 ? (uint16_t)a_bytes : 64;
-    layout.rows[t] = (uint8_t)(t < 6 ? rows : b_rows);
-  }
-  _tile_loadconfig(&layout);
-}
-static void ck_tiles_enter(void) { ck_tiles_lay_out(CK_SIDE, 64, CK_SIDE); }
-static void ck_tiles_leave(void) { _tile_release(); }
-
-// What will be needed soon: the result's rows in the next tile, the panel of B that follows, and, with few rows, B
-// itself, which then comes from memory.
+// What will be needed soon: the result's rows in the next tile, and the panel of B that follows.
 typedef struct ck_tile_ahead {
   const char *c, *b;
   size_t c_stride, rows, c_rows, b_bytes;
