@@ -94,7 +94,9 @@ ck_status ck_attention(const ck_context *context, ck_type type, ck_attention_mas
   job.chunks = ck_ceil_div(shape.queries, job.chunk);
   job.body = choose(context, type)->forward;
   size_t rows = ck_round_up(job.chunk + CK_PAD, CK_PAD), padded = ck_round_up(shape.width, CK_PAD);
-  size_t floats = 2 * rows * padded + (CK_PAD + 1) * rows + 2 * CK_PANEL * padded + CK_TILE_ROWS * (CK_PANEL + CK_PAD);
+  // A tile of probabilities is read whole, from whichever row it begins with.
+  size_t floats =
+      2 * rows * padded + (CK_PAD + 1) * rows + 2 * CK_PANEL * padded + (CK_TILE_ROWS + CK_PAD) * (CK_PANEL + CK_PAD);
   ck_needs needs = {.worker_bytes = floats * sizeof(float), .work_ns = 2 * product_ns(type, mask, &shape)};
   return ck_submit(context, run_forward, &job, sizeof job, needs);
 }
