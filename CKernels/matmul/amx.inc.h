@@ -39,3 +39,16 @@ CK_INLINE void ck_pack_a_tiles(char *panel, const char *at, size_t stride, size_
     if (rest) _mm512_store_si512(to, _mm512_maskz_loadu_epi8(mask, at + done));
   }
 }
+
+// The description of a kernel of 32 columns: steps of K in a tile, bytes of A's elements; the rest is its own.
+#define CK_AMX_KERNEL(steps, element, ...)                                                                             \
+  {.mr = CK_ROWS,                                                                                                      \
+   .nr = CK_NR,                                                                                                        \
+   .kgroup = steps,                                                                                                    \
+   .a_bytes = element,                                                                                                 \
+   .grain = CK_ROWS,                                                                                                   \
+   .unit = steps,                                                                                                      \
+   .one_panel = true,                                                                                                  \
+   .enter = ck_tiles_enter,                                                                                            \
+   .leave = ck_tiles_leave,                                                                                            \
+   __VA_ARGS__}

@@ -24,21 +24,7 @@ static void pack_b(void *panel, void *extra, const ck_matmul_source *source, siz
 }
 CK_TARGET_END
 
-const ck_matmul_kernel ck_matmul_bf16_amxbf16 = {
-    .mr = CK_ROWS,
-    .nr = CK_NR,
-    .kgroup = 32,
-    .a_bytes = 2,
-    .grain = CK_ROWS,
-    .unit = 32,
-    .unit_bytes = CK_UNIT_BYTES,
-    .one_panel = true,
-    .sums = CK_F32,
-    .rate = 600,
-    .pack_a = {[CK_BF16] = ck_pack_a_amx, [CK_F32] = ck_pack_a_amx_f32},
-    .pack_b = pack_b,
-    .tile = ck_tile,
-    .enter = ck_tiles_enter,
-    .leave = ck_tiles_leave,
-};
+const ck_matmul_kernel ck_matmul_bf16_amxbf16 = CK_AMX_KERNEL(
+    32, 2, .unit_bytes = CK_UNIT_BYTES, .sums = CK_F32, .rate = 600,
+    .pack_a = {[CK_BF16] = ck_pack_a_amx, [CK_F32] = ck_pack_a_amx_f32}, .pack_b = pack_b, .tile = ck_tile);
 #endif

@@ -71,24 +71,8 @@ static void few_rows(const ck_matmul_tile *tile) {
 CK_TARGET_END
 
 extern const ck_matmul_kernel ck_matmul_bf16_amxbf16;
-const ck_matmul_kernel ck_matmul_bf16s8_amxbf16 = {
-    .mr = CK_ROWS,
-    .nr = CK_NR,
-    .kgroup = 32,
-    .a_bytes = 2,
-    .grain = CK_ROWS,
-    .unit = 32,
-    .unit_bytes = UNIT_QUADS * QUAD_BYTES,
-    .one_panel = true,
-    .sums = CK_F32,
-    .rate = 400,
-    .pack_a = {[CK_BF16] = ck_pack_a_amx, [CK_F32] = ck_pack_a_amx_f32},
-    .pack_b = pack_b_units,
-    .tile = few_rows,
-    .enter = ck_tiles_enter,
-    .leave = ck_tiles_leave,
-    .expand = expand,
-    .expand_rows = CK_ROWS,
-    .dense = &ck_matmul_bf16_amxbf16,
-};
+const ck_matmul_kernel ck_matmul_bf16s8_amxbf16 =
+    CK_AMX_KERNEL(32, 2, .unit_bytes = UNIT_QUADS * QUAD_BYTES, .sums = CK_F32, .rate = 400,
+                  .pack_a = {[CK_BF16] = ck_pack_a_amx, [CK_F32] = ck_pack_a_amx_f32}, .pack_b = pack_b_units,
+                  .tile = few_rows, .expand = expand, .expand_rows = CK_ROWS, .dense = &ck_matmul_bf16_amxbf16);
 #endif

@@ -18,22 +18,8 @@ CK_TARGET_BEGIN(CK_TARGET_AMXINT8)
 static float row_scale(const float *row, size_t k) { return ck_s8_row_scale(row, k); }
 CK_TARGET_END
 
-const ck_matmul_kernel ck_matmul_s8_amxint8 = {
-    .mr = CK_ROWS,
-    .nr = CK_NR,
-    .kgroup = 64,
-    .a_bytes = 1,
-    .grain = CK_ROWS,
-    .unit = 64,
-    .unit_bytes = CK_UNIT_BYTES,
-    .one_panel = true,
-    .sums = CK_S32,
-    .rate = 1200,
-    .pack_a = {[CK_S8] = ck_pack_a_amx, [CK_F32] = ck_quantize_a_amx},
-    .pack_b = ck_pack_b_amx,
-    .row_scale = row_scale,
-    .tile = ck_tile,
-    .enter = ck_tiles_enter,
-    .leave = ck_tiles_leave,
-};
+const ck_matmul_kernel ck_matmul_s8_amxint8 =
+    CK_AMX_KERNEL(64, 1, .unit_bytes = CK_UNIT_BYTES, .sums = CK_S32, .rate = 1200,
+                  .pack_a = {[CK_S8] = ck_pack_a_amx, [CK_F32] = ck_quantize_a_amx}, .pack_b = ck_pack_b_amx,
+                  .row_scale = row_scale, .tile = ck_tile);
 #endif

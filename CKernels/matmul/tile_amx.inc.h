@@ -1,9 +1,8 @@
 // The tile of dense products on AMX: 32 x 32. Four tile registers of sums, two of A and two of B: for each unit of K
 // (64 bytes of a row) four loads feed four products of 16 x 16, 16 cycles each, and a load takes 8 from L1.
 //   CK_DOT_TILES(sum, a, b)   the product of two tile registers; a macro, since registers are named in the instruction
-// A panel of A is, unit by unit, its rows' 64 bytes, so that 16 rows are a tile as they lie; a panel of B, unit by
-// unit, 16 K-groups of 32 columns, and a tile is every other 64 bytes. Sums of a row depend on that row alone. Include
-// inside CK_TARGET_BEGIN(...), after matmul/columns_avx512.inc.h.
+// A panel of B is, unit by unit, 16 K-groups of 32 columns, and a tile is every other 64 bytes. Sums of a row depend on
+// that row alone. Include inside CK_TARGET_BEGIN(...), after matmul/columns_avx512.inc.h.
 #include "matmul/amx.inc.h"
 
 enum { CK_UNIT_BYTES = 2 * CK_TILE_BYTES };

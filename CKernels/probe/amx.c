@@ -5,19 +5,11 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-typedef struct {
-  uint8_t palette, start, reserved[14];
-  uint16_t row_bytes[16];
-  uint8_t rows[16];
-} layout;
-#define ALL(x) {x, x, x, x, x, x, x, x}
-
 // DOT over registers that all hold `bits`, repeated.
 #define LOOP(DOT, bits)                                                                                                \
-  const layout whole = {.palette = 1, .row_bytes = ALL(64), .rows = ALL(16)};                                          \
   int32_t tile[256];                                                                                                   \
   for (int i = 0; i < 256; i++) tile[i] = (bits);                                                                      \
-  _tile_loadconfig(&whole);                                                                                            \
+  ck_tiles_enter();                                                                                                    \
   _tile_loadd(4, tile, 64);                                                                                            \
   _tile_loadd(5, tile, 64);                                                                                            \
   _tile_loadd(6, tile, 64);                                                                                            \
@@ -33,10 +25,12 @@ typedef struct {
     DOT(3, 5, 7);                                                                                                      \
   }                                                                                                                    \
   _tile_stored(0, tile, 64);                                                                                           \
-  _tile_release();                                                                                                     \
+  ck_tiles_leave();                                                                                                    \
   return (float)tile[0]
 
 CK_TARGET_BEGIN(CK_TARGET_AMXBF16)
+#include "runtime/tiles_amx.inc.h"
+
 float ck_probe_bf16_amxbf16(uint64_t iterations, float seed) { LOOP(_tile_dpbf16ps, (int32_t)(seed * 0x3f803f80)); }
 CK_TARGET_END
 
