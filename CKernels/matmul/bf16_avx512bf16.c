@@ -36,7 +36,10 @@ CK_TARGET_BEGIN(CK_TARGET_AVX512BF16 ",avx512vbmi,avx512vbmi2")
 #define CK_MASK_ELEMENT 2
 #define CK_MASK_LOAD(p, bits) _mm512_maskz_expand_epi16(bits, _mm512_loadu_si512(p))
 #define CK_MASK_A(a, g, i, rows) ((a) + ((g) * (rows) + (i)) * 4)
+#define CK_MASKED_CASES CK_MASKED_CASES_14
 #include "matmul/tile_masked_avx512.inc.h"
+
+static void masked(const ck_matmul_tile *tile) { ck_tile_masked(tile); }
 CK_TARGET_END
 
 const ck_matmul_kernel ck_matmul_bf16_avx512bf16 = {
@@ -51,7 +54,7 @@ const ck_matmul_kernel ck_matmul_bf16_avx512bf16 = {
     .pack_a = {[CK_BF16] = pack_a, [CK_F32] = pack_a_f32},
     .pack_b = pack_b,
     .tile = ck_tile,
-    .masked = ck_tile_masked,
+    .masked = masked,
     .masked_rows = CK_MR,
     .masked_needs = CK_ISA_AVX512VBMI2,
 };

@@ -23,7 +23,7 @@ CK_INLINE const char *ck_mask_unit(char *to, const char *from) {
 
 // A unit is multiplied while the one after the next is expanded, piece by piece: what is stored in one turn is loaded
 // in the next but one, since tiles wait until what they load has left the store buffer.
-CK_INLINE void ck_masked_body(const ck_matmul_tile *tile, char *sums, const bool half) {
+CK_INLINE void ck_masked_units(const ck_matmul_tile *tile, char *sums, const bool half) {
   _Alignas(64) char wide[3][CK_UNIT_BYTES];
   const char *a = tile->a, *from = tile->b;
   const size_t units = tile->units, a_bytes = tile->rows * 64;
@@ -54,12 +54,12 @@ CK_INLINE void ck_masked_body(const ck_matmul_tile *tile, char *sums, const bool
   ck_store_sums(sums, CK_NR * 4, half);
 }
 
-static void ck_tile_masked(const ck_matmul_tile *tile) {
+CK_INLINE void ck_tile_masked_amx(const ck_matmul_tile *tile) {
   _Alignas(64) char sums[CK_ROWS * CK_NR * 4];
   if (tile->from) ck_copy_sums(sums, CK_NR * 4, tile->from, tile->from_stride * 4, tile->rows, tile->columns);
   if (tile->rows > CK_SIDE)
-    ck_masked_body(tile, sums, false);
+    ck_masked_units(tile, sums, false);
   else
-    ck_masked_body(tile, sums, true);
+    ck_masked_units(tile, sums, true);
   ck_copy_sums(tile->to, tile->to_stride * 4, sums, CK_NR * 4, tile->rows, tile->columns);
 }

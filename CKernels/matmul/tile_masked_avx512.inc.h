@@ -7,14 +7,18 @@
 //   CK_MASK_A(a, g, i, rows)  K-group g of row i in a chunk's part of A, which has rows x 64 bytes
 //   ck_dot(sum, a, b)         as in tile_avx512.inc.h
 //   CK_ADD_EXTRA(sum, p)      likewise; or undefined
+//   CK_MASK_SIGNED            defined when A has signed bytes, which ck_dot takes as unsigned ones
+//   CK_MASKED_CASES(BODY)     CK_MASKED_CASES_4 or _14: the numbers of rows
 // Include inside CK_TARGET_BEGIN(...), after these and matmul/tile_avx512.inc.h, or what it includes.
 #define CK_MASKED_CASE(BODY, rows)                                                                                     \
   case rows:                                                                                                           \
     BODY(tile, rows);                                                                                                  \
     break;
 // clang-format off: it takes lists of cases for declarations
-#define CK_MASKED_CASES(BODY)                                                                                          \
-  CK_MASKED_CASE(BODY, 1) CK_MASKED_CASE(BODY, 2) CK_MASKED_CASE(BODY, 3) CK_MASKED_CASE(BODY, 4)                      \
+#define CK_MASKED_CASES_4(BODY) \
+  CK_MASKED_CASE(BODY, 1) CK_MASKED_CASE(BODY, 2) CK_MASKED_CASE(BODY, 3) CK_MASKED_CASE(BODY, 4)
+#define CK_MASKED_CASES_14(BODY)                                                                                       \
+  CK_MASKED_CASES_4(BODY)                                                                                              \
   CK_MASKED_CASE(BODY, 5) CK_MASKED_CASE(BODY, 6) CK_MASKED_CASE(BODY, 7) CK_MASKED_CASE(BODY, 8)                      \
   CK_MASKED_CASE(BODY, 9) CK_MASKED_CASE(BODY, 10) CK_MASKED_CASE(BODY, 11) CK_MASKED_CASE(BODY, 12)                   \
   CK_MASKED_CASE(BODY, 13) CK_MASKED_CASE(BODY, 14)
@@ -35,18 +39,32 @@ CK_INLINE __m512i ck_mask_next(ck_mask_stream *stream) {
   return v;
 }
 
-CK_INLINE void ck_masked_group(__m512i *sum, const char *a, ck_mask_stream *stream, const size_t rows, const size_t g) {
+// Signed bytes of A plus 128; `offset` takes 128 times the sums of the columns, to be subtracted at the end.
+CK_INLINE __m512i ck_masked_a(__m512i a) {
+#if defined(CK_MASK_SIGNED)
+  return _mm512_xor_si512(a, _mm512_set1_epi8((char)0x80));
+#else
+  return a;
+#endif
+}
+
+CK_INLINE void ck_masked_group(__m512i *sum, __m512i *offset, const char *a, ck_mask_stream *stream, const size_t rows,
+                               const size_t g) {
   const __m512i low = ck_mask_next(stream), high = ck_mask_next(stream);
+#if defined(CK_MASK_SIGNED)
+  offset[0] = ck_dot(offset[0], _mm512_set1_epi8((char)0x80), low);
+  offset[1] = ck_dot(offset[1], _mm512_set1_epi8((char)0x80), high);
+#endif
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < rows; i++) {
-    const __m512i av = ck_broadcast(CK_MASK_A(a, g, i, rows));
+    const __m512i av = ck_masked_a(ck_broadcast(CK_MASK_A(a, g, i, rows)));
     sum[2 * i] = ck_dot(sum[2 * i], av, low);
     sum[2 * i + 1] = ck_dot(sum[2 * i + 1], av, high);
   }
 }
 
 CK_INLINE void ck_masked_body(const ck_matmul_tile *tile, const size_t rows) {
-  __m512i sum[2 * CK_MR];
+  __m512i sum[2 * CK_MR], offset[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
   const __mmask16 mask[2] = {ck_mask16(tile->columns), ck_mask16(tile->columns > 16 ? tile->columns - 16 : 0)};
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < 2 * rows; i++) {
@@ -68,17 +86,22 @@ CK_INLINE void ck_masked_body(const ck_matmul_tile *tile, const size_t rows) {
 #pragma clang loop unroll(disable)
     for (; g + 4 <= groups; g += 4)
 #pragma clang loop unroll(full)
-      for (size_t s = 0; s < 4; s++) ck_masked_group(sum, a, &stream, rows, g + s);
-    for (; g < groups; g++) ck_masked_group(sum, a, &stream, rows, g);
+      for (size_t s = 0; s < 4; s++) ck_masked_group(sum, offset, a, &stream, rows, g + s);
+    for (; g < groups; g++) ck_masked_group(sum, offset, a, &stream, rows, g);
   }
   char *to = tile->to;
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < rows; i++, to += tile->to_stride * 4) {
-    _mm512_mask_storeu_epi32(to, mask[0], sum[2 * i]);
-    _mm512_mask_storeu_epi32(to + 64, mask[1], sum[2 * i + 1]);
+#pragma clang loop unroll(full)
+    for (size_t v = 0; v < 2; v++) {
+#if defined(CK_MASK_SIGNED)
+      sum[2 * i + v] = _mm512_sub_epi32(sum[2 * i + v], offset[v]);
+#endif
+      _mm512_mask_storeu_epi32(to + 64 * v, mask[v], sum[2 * i + v]);
+    }
   }
 }
 
-static void ck_tile_masked(const ck_matmul_tile *tile) {
+CK_INLINE void ck_tile_masked(const ck_matmul_tile *tile) {
   switch (tile->rows) { CK_MASKED_CASES(ck_masked_body) }
 }
