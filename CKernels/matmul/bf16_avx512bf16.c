@@ -37,6 +37,7 @@ CK_TARGET_BEGIN(CK_TARGET_AVX512BF16 ",avx512vbmi,avx512vbmi2")
 #define CK_MASK_LOAD(p, bits) _mm512_maskz_expand_epi16(bits, _mm512_loadu_si512(p))
 #define CK_MASK_A(a, g, i, rows) ((a) + ((g) * (rows) + (i)) * 4)
 #define CK_MASKED_CASES CK_MASKED_CASES_14
+#define CK_MASK_EXPANDS
 #include "matmul/tile_masked_avx512.inc.h"
 
 static void masked(const ck_matmul_tile *tile) { ck_tile_masked(tile); }
@@ -55,6 +56,7 @@ const ck_matmul_kernel ck_matmul_bf16_avx512bf16 = {
     .pack_b = pack_b,
     .tile = ck_tile,
     .masked = masked,
+    .expanding = ck_tile_expanding,
     .masked_rows = CK_MR,
     .masked_needs = CK_ISA_AVX512VBMI2,
 };

@@ -27,8 +27,9 @@ typedef struct ck_matmul_job {
   size_t m_blocks, n_blocks, m_block, pack_tasks; // tasks are m_blocks x n_blocks; m_block rows at most
   bool own_panels;                                // each task packs its own panels of B, which no other task needs
   bool partials; // C is smaller than the sums, or still needed: between blocks of K these stay in the worker's scratch
-  size_t c_element; // bytes
-  size_t stretch;   // units of panels that are not dense, which are expanded at a time for one panel of A
+  size_t c_element;   // bytes
+  size_t panel_bytes; // room for one panel of B of a block of K, in the worker\'s scratch
+  size_t stretch;     // units of panels that are not dense, which are expanded at a time for one panel of A
   // Where things are in the worker's scratch, after the block of A.
   size_t panels_at, wide_at, sums_at, scales_at, partials_at;
 } ck_matmul_job;

@@ -139,6 +139,7 @@ typedef struct panels {
   const char *b, *extra, *ahead; // ahead: what will be needed after these, or b
   size_t stride, count, ahead_bytes;
   void (*tile)(const ck_matmul_tile *tile); // which multiplies them, or NULL: the kernel's
+  ck_mask_ahead *expand;                    // the panel that follows, expanded meanwhile; or NULL
   const char *masked; // not there yet: to be expanded to b, a stretch at a time, from the worker's copy of all panels
 } panels;
 
@@ -227,6 +228,7 @@ static void multiply(block *block, panels panels, size_t panel) {
                               : block->sums_stride,
       .next_stride = finishes ? result_stride : block->sums_stride * 4,
       .columns = (uint32_t)columns,
+      .expand = panels.expand,
   };
   const size_t share = panels.ahead_bytes / block->count / 64 * 64;
   tile.ahead_step = share * CK_MATMUL_STEP / ck_max(tile.units, 1);
@@ -242,6 +244,7 @@ static void multiply(block *block, panels panels, size_t panel) {
                                      : next + (follows ? columns * (finishes ? job->c_element : 4) : 0);
     tile.ahead = panels.ahead + p * share;
     if (finishes && !holds) fetch_for_epilogue(job, block->row + start, end - start, column, columns);
+    if (panels.expand) panels.expand->share = ck_ceil_div(panels.expand->left, block->count - p);
     if (panels.masked)
       tile_in_stretches(block, tile, &panels, panel);
     else
@@ -253,6 +256,20 @@ static void multiply(block *block, panels panels, size_t panel) {
     }
     start = end;
   }
+}
+
+// To expand a panel, index in the chunk, from a unit on.
+static ck_mask_ahead expand_ahead(const chunk *chunk, size_t panel, char *to, size_t first, size_t units) {
+  const ck_matmul_kernel *kernel = chunk->job->kernel;
+  const ck_masked *masked = &chunk->job->packed->masked;
+  const size_t index = chunk->first + panel, left = units * kernel->unit_bytes / CK_MASK_VECTOR;
+  const size_t now = ck_min(left, CK_MASK_CHUNK / CK_MASK_VECTOR);
+  const char *mask = ck_masked_at(masked, kernel, chunk->masked + masked->panels[index], index, first);
+  return (ck_mask_ahead){.mask = mask,
+                         .values = mask + ck_mask_bytes(now * CK_MASK_VECTOR, masked->element),
+                         .to = to,
+                         .chunk = now,
+                         .left = left};
 }
 
 // One task: rows x panels of C, all of K.
@@ -283,6 +300,9 @@ static void multiply_task(ck_worker *worker, const void *argument, size_t task) 
   const size_t whole = ck_matmul_panel_bytes(kernel, job->k);
   const bool few = chunk->masked && job->own_panels && block.count == 1;
   const bool in_registers = few && job->packed->masked.tile && block.rows <= kernel->masked_rows;
+  const bool expanding =
+      chunk->masked && job->own_panels && block.count > 1 && job->packed->masked.tile && kernel->expanding;
+  ck_mask_ahead ahead;
   const bool in_stretches = few && !in_registers && !ck_matmul_expands(kernel, block.rows);
   const size_t most = block.count == 1 && !in_registers ? ck_matmul_panels(kernel, block.rows) : 1;
   if (kernel->enter) kernel->enter();
@@ -310,6 +330,17 @@ static void multiply_task(ck_worker *worker, const void *argument, size_t task) 
             memcpy(own + (count + p) * panels.stride, extra_of(job, chunk->masked, chunk->first + panel + p),
                    kernel->b_extra);
           panels.extra = own + count * panels.stride;
+        }
+      } else if (expanding) {
+        char *const own = block.scratch + job->panels_at, *const other = own + job->panel_bytes;
+        const bool even = (panel - first) % 2 == 0;
+        panels.b = panels.ahead = even ? own : other;
+        panels.extra = extra_of(job, chunk->masked, chunk->first + panel);
+        if (panel == first) expand_units(job, chunk->masked, own, chunk->first + panel, k / kernel->unit, units);
+        if (panel + 1 < end) {
+          ahead = expand_ahead(chunk, panel + 1, even ? other : own, k / kernel->unit, units);
+          panels.tile = kernel->expanding;
+          panels.expand = &ahead;
         }
       } else if (job->own_panels) {
         panels.stride = ck_matmul_panel_bytes(kernel, block.depth);

@@ -82,7 +82,7 @@ ck_needs ck_matmul_plan(ck_matmul_job *job, ck_caches caches, size_t workers) {
   const size_t most = ck_max(caches.l2 / 2 / (kc * kernel->a_bytes), kernel->mr);
   split(job, ck_ceil_div(job->m, most), panels, workers);
   job->m_block = tallest(job, job->m_blocks);
-  job->own_panels = !job->dense && job->m_blocks == 1;
+  job->own_panels = !job->dense && (job->m_blocks == 1 || job->packed);
   job->chunk = panels;
   if (!job->dense && !job->own_panels) {
     const size_t budget = ck_max(caches.l3 / 2, (size_t)8 << 20) / ck_max(whole, 1);
@@ -105,7 +105,9 @@ ck_needs ck_matmul_plan(ck_matmul_job *job, ck_caches caches, size_t workers) {
   if (job->own_panels) {
     // In stretches: what follows the panels behind them, as far apart.
     const size_t bytes = ck_max(ck_matmul_panel_bytes(kernel, kc), 2 * job->stretch * kernel->unit_bytes);
-    job->wide_at += ck_matmul_panels(kernel, ck_min(job->m, kernel->mr)) * bytes;
+    const size_t count = ck_matmul_panels(kernel, ck_min(job->m, kernel->mr));
+    job->panel_bytes = ck_matmul_panel_bytes(kernel, kc);
+    job->wide_at += (job->packed ? 2 : count) * bytes; // one is expanded while another is multiplied
   }
   job->sums_at = job->wide_at + (kernel->expand ? ck_matmul_panel_bytes(kernel->dense, kc) : 0);
   job->scales_at = job->sums_at + (size_t)CK_MATMUL_BUFFER * 4 + CK_MATMUL_SLACK;

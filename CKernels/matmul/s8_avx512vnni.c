@@ -20,6 +20,7 @@ CK_TARGET_BEGIN(CK_TARGET_AVX512VNNI ",avx512vbmi,avx512vbmi2")
 #define CK_MASK_LOAD(p, bits) _mm512_maskz_expand_epi8(bits, _mm512_loadu_si512(p))
 #define CK_MASK_A(a, g, i, rows) ((a) + ((g) * (rows) + (i)) * 4)
 #define CK_MASKED_CASES CK_MASKED_CASES_14
+#define CK_MASK_EXPANDS
 #include "matmul/tile_masked_avx512.inc.h"
 
 static void masked(const ck_matmul_tile *tile) { ck_tile_masked(tile); }
@@ -40,6 +41,7 @@ const ck_matmul_kernel ck_matmul_s8_avx512vnni = {
     .row_scale = row_scale,
     .tile = ck_tile,
     .masked = masked,
+    .expanding = ck_tile_expanding,
     .masked_rows = CK_MR,
     .masked_needs = CK_ISA_AVX512VBMI2,
 };

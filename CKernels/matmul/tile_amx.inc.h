@@ -75,23 +75,27 @@ CK_INLINE void ck_tile_body(const ck_matmul_tile *tile, const char *from, size_t
   ck_store_sums(to, to_bytes, half);
 }
 
-static inline void ck_tile(const ck_matmul_tile *tile) {
-  const char *from = tile->from;
-  char *to = tile->to;
-  size_t from_bytes = tile->from_stride * 4, to_bytes = tile->to_stride * 4;
-  const size_t rows = tile->rows, columns = tile->columns;
-  const bool whole = rows == CK_ROWS && columns == CK_NR;
-  _Alignas(64) char sums[CK_ROWS * CK_NR * 4];
-  if (!whole) {
-    if (from) ck_copy_sums(sums, CK_NR * 4, from, from_bytes, rows, columns), from = sums, from_bytes = CK_NR * 4;
-    to = sums, to_bytes = CK_NR * 4;
-  }
-  if (rows > CK_SIDE)
-    ck_tile_body(tile, from, from_bytes, to, to_bytes, false);
-  else
-    ck_tile_body(tile, from, from_bytes, to, to_bytes, true);
-  if (!whole) ck_copy_sums(tile->to, tile->to_stride * 4, sums, CK_NR * 4, rows, columns);
-}
+// Sums of tiles that are not whole pass through `sums`.
+#define CK_TILE_OF_BODY(tile, BODY)                                                                                    \
+  do {                                                                                                                 \
+    const char *from = (tile)->from;                                                                                   \
+    char *to = (tile)->to;                                                                                             \
+    size_t from_bytes = (tile)->from_stride * 4, to_bytes = (tile)->to_stride * 4;                                     \
+    const size_t rows = (tile)->rows, columns = (tile)->columns;                                                       \
+    const bool whole = rows == CK_ROWS && columns == CK_NR;                                                            \
+    _Alignas(64) char sums[CK_ROWS * CK_NR * 4];                                                                       \
+    if (!whole) {                                                                                                      \
+      if (from) ck_copy_sums(sums, CK_NR * 4, from, from_bytes, rows, columns), from = sums, from_bytes = CK_NR * 4;   \
+      to = sums, to_bytes = CK_NR * 4;                                                                                 \
+    }                                                                                                                  \
+    if (rows > CK_SIDE)                                                                                                \
+      BODY(tile, from, from_bytes, to, to_bytes, false);                                                               \
+    else                                                                                                               \
+      BODY(tile, from, from_bytes, to, to_bytes, true);                                                                \
+    if (!whole) ck_copy_sums((tile)->to, (tile)->to_stride * 4, sums, CK_NR * 4, rows, columns);                       \
+  } while (0)
+
+static inline void ck_tile(const ck_matmul_tile *tile) { CK_TILE_OF_BODY(tile, ck_tile_body); }
 
 // Zeros from `units` K-groups on to the end of the unit.
 CK_INLINE void ck_pad_b_tiles(char *panel, size_t groups) {

@@ -21,6 +21,25 @@ CK_INLINE const char *ck_mask_unit(char *to, const char *from) {
   return ck_mask_piece(to, from, from + 32 * sizeof(CK_MASK_TYPE), 0, 32);
 }
 
+#include "matmul/mask_ahead_avx512.inc.h"
+
+CK_INLINE void ck_expanding_body(const ck_matmul_tile *tile, const char *from, size_t from_bytes, char *to,
+                                 size_t to_bytes, const bool half) {
+  const char *a = tile->a, *b = tile->b;
+  ck_load_sums(from, from_bytes, half);
+  ck_tile_ahead ahead = ck_tile_ahead_of(tile);
+  const size_t a_bytes = tile->rows * 64, some = ck_ceil_div(tile->expand->share, ck_max(tile->units, 1));
+  for (size_t u = 0; u < tile->units; u++, a += a_bytes, b += CK_UNIT_BYTES) {
+    ck_tile_fetch(&ahead);
+    ck_tile_fetch_units(a, b);
+    ck_multiply_unit(a, b, half);
+    ck_mask_some(tile->expand, some);
+  }
+  ck_store_sums(to, to_bytes, half);
+  ck_mask_rest(tile->expand);
+}
+static void ck_tile_expanding(const ck_matmul_tile *tile) { CK_TILE_OF_BODY(tile, ck_expanding_body); }
+
 // A unit is multiplied while the one after the next is expanded, piece by piece: what is stored in one turn is loaded
 // in the next but one, since tiles wait until what they load has left the store buffer.
 CK_INLINE void ck_masked_units(const ck_matmul_tile *tile, char *sums, const bool half) {

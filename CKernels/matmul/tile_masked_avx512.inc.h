@@ -9,10 +9,16 @@
 //   CK_ADD_EXTRA(sum, p)      likewise; or undefined
 //   CK_MASK_SIGNED            defined when A has signed bytes, which ck_dot takes as unsigned ones
 //   CK_MASKED_CASES(BODY)     CK_MASKED_CASES_4 or _14: the numbers of rows
+//   CK_MASK_EXPANDS           defined where tiles of tile_avx512.inc.h, of 7 rows and more (panels of A are of nearly
+//                             equal height), are to expand the next panel, too
 // Include inside CK_TARGET_BEGIN(...), after these and matmul/tile_avx512.inc.h, or what it includes.
 #define CK_MASKED_CASE(BODY, rows)                                                                                     \
   case rows:                                                                                                           \
     BODY(tile, rows);                                                                                                  \
+    break;
+#define CK_EXPANDING_CASE(BODY, rows)                                                                                  \
+  case rows:                                                                                                           \
+    BODY(tile, rows, 1);                                                                                               \
     break;
 // clang-format off: it takes lists of cases for declarations
 #define CK_MASKED_CASES_4(BODY) \
@@ -22,6 +28,9 @@
   CK_MASKED_CASE(BODY, 5) CK_MASKED_CASE(BODY, 6) CK_MASKED_CASE(BODY, 7) CK_MASKED_CASE(BODY, 8)                      \
   CK_MASKED_CASE(BODY, 9) CK_MASKED_CASE(BODY, 10) CK_MASKED_CASE(BODY, 11) CK_MASKED_CASE(BODY, 12)                   \
   CK_MASKED_CASE(BODY, 13) CK_MASKED_CASE(BODY, 14)
+#define CK_EXPANDING_CASES(BODY)                                                                                  \
+  CK_EXPANDING_CASE(BODY, 7) CK_EXPANDING_CASE(BODY, 8) CK_EXPANDING_CASE(BODY, 9) CK_EXPANDING_CASE(BODY, 10)         \
+  CK_EXPANDING_CASE(BODY, 11) CK_EXPANDING_CASE(BODY, 12) CK_EXPANDING_CASE(BODY, 13) CK_EXPANDING_CASE(BODY, 14)
 // clang-format on
 
 enum { CK_CHUNK_GROUPS = CK_MASK_CHUNK / 128 };
@@ -38,6 +47,18 @@ CK_INLINE __m512i ck_mask_next(ck_mask_stream *stream) {
   stream->values += CK_MASK_ELEMENT * (size_t)__builtin_popcountll(bits);
   return v;
 }
+
+#if defined(CK_MASK_EXPANDS)
+#include "matmul/mask_ahead_avx512.inc.h"
+#define CK_TILE_EXPANDS
+#define CK_TILE_BODY ck_expanding_body
+#include "matmul/tile_body_avx512.inc.h"
+#undef CK_TILE_EXPANDS
+static void ck_tile_expanding(const ck_matmul_tile *tile) {
+  switch (tile->rows) { CK_EXPANDING_CASES(ck_expanding_body) }
+  ck_mask_rest(tile->expand);
+}
+#endif
 
 // Signed bytes of A plus 128; `offset` takes 128 times the sums of the columns, to be subtracted at the end.
 CK_INLINE __m512i ck_masked_a(__m512i a) {

@@ -6,6 +6,13 @@
 #include "runtime/isa.h"
 #include "runtime/worker.h"
 
+// A panel that is being expanded from bits and elements (matmul/mask.h) while others are multiplied.
+typedef struct ck_mask_ahead {
+  const char *mask, *values; // of the vectors to come
+  char *to;
+  size_t chunk, left, share; // vectors: left in this chunk, in all, and to be expanded during the next tile
+} ck_mask_ahead;
+
 // One tile of sums: `rows` x `columns`, from a panel of A and one or more neighbouring panels of B. Sums have four
 // bytes (f32, or s32 for exact products).
 typedef struct ck_matmul_tile {
@@ -22,6 +29,7 @@ typedef struct ck_matmul_tile {
   size_t next_stride;     // bytes
   const char *ahead;      // what part of B will be needed soon, to prefetch into L2: from here on,
   size_t ahead_step;      // this many bytes for every CK_MATMUL_STEP units
+  ck_mask_ahead *expand;  // for `expanding` kernels
   uint32_t rows, columns; // columns of all panels; only the last panel may be partial
 } ck_matmul_tile;
 
@@ -60,7 +68,9 @@ typedef struct ck_matmul_kernel {
   // Few rows against a panel in chunks of bits and elements, which tile->b points into (matmul/mask.h), or NULL.
   void (*masked)(const ck_matmul_tile *tile);
   uint8_t masked_rows; // for up to so many
-  ck_isa masked_needs;
+  // The same as tile, of dense panels, and meanwhile expands tile->expand->share vectors; or NULL.
+  void (*expanding)(const ck_matmul_tile *tile);
+  ck_isa masked_needs;                 // of both
   void (*enter)(void), (*leave)(void); // around a worker's tiles: to set up and give back its registers, or NULL
   // Panels that are smaller in memory than in arithmetic: for more than expand_rows rows, units are expanded once into
   // the panel that `dense` multiplies, with the same result; for fewer `tile` does so in registers, each time anew.
