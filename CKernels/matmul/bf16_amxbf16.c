@@ -28,6 +28,7 @@ CK_TARGET_BEGIN(CK_TARGET_AMXBF16 ",avx512vbmi,avx512vbmi2")
 #define CK_MASK_TYPE uint32_t
 #define CK_MASK_ELEMENT 2
 #define CK_MASK_LOAD(p, bits) _mm512_maskz_expand_epi16(bits, _mm512_loadu_si512(p))
+#include "matmul/mask_vector_avx512.inc.h"
 #include "matmul/tile_masked_amx.inc.h"
 
 static void masked(const ck_matmul_tile *tile) { ck_tile_masked_amx(tile); }

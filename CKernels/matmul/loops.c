@@ -228,6 +228,7 @@ static void multiply(block *block, panels panels, size_t panel) {
                               : block->sums_stride,
       .next_stride = finishes ? result_stride : block->sums_stride * 4,
       .columns = (uint32_t)columns,
+      .lines = job->packed ? job->packed->masked.lines : 0,
       .expand = panels.expand,
   };
   const size_t share = panels.ahead_bytes / block->count / 64 * 64;
@@ -268,6 +269,7 @@ static ck_mask_ahead expand_ahead(const chunk *chunk, size_t panel, char *to, si
   return (ck_mask_ahead){.mask = mask,
                          .values = mask + ck_mask_bytes(now * CK_MASK_VECTOR, masked->element),
                          .to = to,
+                         .lines = masked->lines,
                          .chunk = now,
                          .left = left};
 }

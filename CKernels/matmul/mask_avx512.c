@@ -1,21 +1,19 @@
 // Bit masks of floats on AVX-512: vpexpandd.
-#include "matmul/mask_avx2.h"
+#include "matmul/mask_chunks.inc.h"
 #if defined(__x86_64__)
+#include "matmul/mask_avx2.h"
 #include "runtime/target.h"
 #include <immintrin.h>
 CK_TARGET_BEGIN(CK_TARGET_AVX512)
 
-const char *ck_mask_expand4_avx512(char *to, const char *from, size_t bytes) {
-  const char *mask = from, *values = from + ck_mask_bytes(bytes, 4);
-#pragma clang loop unroll_count(4)
-  for (size_t at = 0; at < bytes; at += 64, mask += 2) {
-    uint16_t bits;
-    __builtin_memcpy(&bits, mask, sizeof bits);
-    ck_mask_fetch(values);
-    _mm512_storeu_si512(to + at, _mm512_maskz_expand_epi32(bits, _mm512_loadu_si512(values)));
-    values += 4 * (size_t)__builtin_popcount(bits);
-  }
-  return values;
+CK_INLINE const char *vector4(char *to, const char *mask, const char *values) {
+  uint16_t bits;
+  __builtin_memcpy(&bits, mask, sizeof bits);
+  _mm512_storeu_si512(to, _mm512_maskz_expand_epi32(bits, _mm512_loadu_si512(values)));
+  return values + 4 * (size_t)__builtin_popcountll(bits);
+}
+void ck_mask_expand4_avx512(char *to, const char *from, size_t bytes, size_t lines) {
+  CK_MASK_CHUNKS(to, from, bytes, lines, 4, vector4);
 }
 CK_TARGET_END
 

@@ -85,14 +85,11 @@ static void panel_task(ck_worker *worker, const void *argument, size_t panel) {
   uint32_t *chunks = masked->chunks + panel * (masked->per_panel + 1);
   char *to = job->to ? job->to + masked->panels[panel] : NULL;
   size_t end = 0;
-  for (size_t c = 0; c < masked->per_panel; c++) {
-    const size_t from = c * CK_MASK_CHUNK, count = ck_min(CK_MASK_CHUNK, bytes - from);
-    if (to) {
-      write_chunk(to + chunks[c], dense + from, count, masked->element);
-      continue;
-    }
-    chunks[c] = (uint32_t)end;
-    end += ck_mask_bytes(count, masked->element) + count_chunk(dense + from, count, masked->element) * masked->element;
+  for (size_t at = 0; at < bytes; at += CK_MASK_CHUNK) {
+    const size_t count = ck_min(CK_MASK_CHUNK, bytes - at);
+    if (!to && at % CK_MASK_SEEK == 0) chunks[at / CK_MASK_SEEK] = (uint32_t)end;
+    if (to) write_chunk(to + end, dense + at, count, masked->element);
+    end += ck_mask_bytes(count, masked->element) + count_chunk(dense + at, count, masked->element) * masked->element;
   }
   if (!to) {
     chunks[masked->per_panel] = (uint32_t)ck_round_up(end, CK_MASK_VECTOR);
@@ -122,7 +119,7 @@ ck_status ck_masked_pack(const ck_context *context, ck_packed *packed, ck_weight
   masked->element = element;
   masked->tile = tile ? kernel->masked : NULL;
   masked->expand = mask->expand[element / 2];
-  masked->per_panel = ck_ceil_div(bytes, CK_MASK_CHUNK);
+  masked->per_panel = ck_ceil_div(bytes, CK_MASK_SEEK);
   masked->panels = calloc(count + 1, sizeof *masked->panels);
   masked->chunks = calloc(ck_max(count, 1) * (masked->per_panel + 1), sizeof *masked->chunks);
   if (!masked->panels || !masked->chunks) return CK_NO_MEMORY;
@@ -147,6 +144,7 @@ ck_status ck_masked_pack(const ck_context *context, ck_packed *packed, ck_weight
     total += size;
   }
   masked->panels[count] = total;
+  masked->lines = ck_max(ck_ceil_div(total / CK_MASK_VECTOR, ck_max(count, 1) * ck_max(bytes / CK_MASK_CHUNK, 1)), 1);
   packed->bytes = total + CK_MASK_SLACK;
   const size_t part = ck_round_up(ck_max(ck_ceil_div(total, ck_max(count, 1)), 64), 64);
   status = ck_placed_create(context, packed->bytes, part, placement, 0, &packed->panels);
@@ -163,14 +161,11 @@ void ck_masked_destroy(ck_masked *masked) {
 
 const char *ck_masked_at(const ck_masked *masked, const ck_matmul_kernel *kernel, const char *panel, size_t index,
                          size_t unit) {
-  return panel + masked->chunks[index * (masked->per_panel + 1) + unit * kernel->unit_bytes / CK_MASK_CHUNK];
+  return panel + masked->chunks[index * (masked->per_panel + 1) + unit * kernel->unit_bytes / CK_MASK_SEEK];
 }
 
 void ck_masked_expand(const ck_masked *masked, const ck_matmul_kernel *kernel, const char *panel, size_t index,
                       char *to, size_t first, size_t count) {
-  const size_t bytes = count * kernel->unit_bytes;
-  const char *from = ck_masked_at(masked, kernel, panel, index, first);
-  size_t at = 0;
-  for (; at + CK_MASK_CHUNK <= bytes; at += CK_MASK_CHUNK) from = masked->expand(to + at, from, CK_MASK_CHUNK);
-  if (at < bytes) masked->expand(to + at, from, ck_round_up(bytes - at, CK_MASK_VECTOR));
+  const size_t bytes = ck_round_up(count * kernel->unit_bytes, CK_MASK_VECTOR);
+  masked->expand(to, ck_masked_at(masked, kernel, panel, index, first), bytes, masked->lines);
 }

@@ -8,8 +8,9 @@ typedef struct ck_masked {
   size_t element;                           // bytes
   void (*tile)(const ck_matmul_tile *tile); // of the kernel, where the instruction sets allow it
   size_t *panels;                           // where each panel starts; then, where the last one ends
-  uint32_t *chunks; // for every panel, where its chunks start in it, and last what follows them (b_extra)
-  size_t per_panel; // chunks of a panel
+  uint32_t *chunks; // for every panel, where it can be entered (CK_MASK_SEEK), and last what follows it (b_extra)
+  size_t per_panel; // such places of a panel
+  size_t lines;     // of 64 bytes that a chunk has, on average
 } ck_masked;
 
 // Bytes of an element of the panels of B, 0 where they have no such form.

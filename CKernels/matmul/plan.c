@@ -5,11 +5,11 @@
 #include "matmul/packed.h"
 
 enum {
-  FEW_PANELS = 2,                    // of A
-  BLOCK_PANELS = 9,                  // of A in a block: the fewer, the deeper, and the fewer passes over C
-  PARTIAL_BYTES = 4 << 20,           // of a task's sums, when C cannot hold them between blocks of K
-  STRETCH_BYTES = 4 * CK_MASK_CHUNK, // of a panel: it stays in L1 beside A
-  SHARED_BYTES = 64 << 20,           // of panels packed at a time
+  FEW_PANELS = 2,                   // of A
+  BLOCK_PANELS = 9,                 // of A in a block: the fewer, the deeper, and the fewer passes over C
+  PARTIAL_BYTES = 4 << 20,          // of a task's sums, when C cannot hold them between blocks of K
+  STRETCH_BYTES = 4 * CK_MASK_SEEK, // of a panel: it stays in L1 beside A
+  SHARED_BYTES = 64 << 20,          // of panels packed at a time
 };
 
 // Packing one element costs about as much as so many multiply-adds, the more the faster these are; quantizing it, which
@@ -23,7 +23,7 @@ static double pack_cost(const ck_matmul_kernel *kernel) {
 static void split_k(ck_matmul_job *job, ck_caches caches) {
   const ck_matmul_kernel *kernel = job->kernel;
   // What is not dense is entered where a chunk of it starts.
-  const size_t chunk = job->packed && !job->dense ? CK_MASK_CHUNK / kernel->unit_bytes * kernel->unit : 0;
+  const size_t chunk = job->packed && !job->dense ? CK_MASK_SEEK / kernel->unit_bytes * kernel->unit : 0;
   const size_t grain = ck_max(ck_max(kernel->unit, 8), chunk);
   size_t most = caches.l2 / 2 / (BLOCK_PANELS * kernel->mr * kernel->a_bytes);
   // Few panels of A may fill half of L2: B comes from memory then, and is faster in one go. Not where it is expanded

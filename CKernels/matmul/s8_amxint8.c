@@ -23,9 +23,12 @@ CK_TARGET_BEGIN(CK_TARGET_AMXINT8 ",avx512vbmi,avx512vbmi2")
 #define CK_MASK_ELEMENT 1
 #define CK_MASK_LOAD(p, bits) _mm512_maskz_expand_epi8(bits, _mm512_loadu_si512(p))
 #define CK_MASK_SIGNED
-#define CK_MASK_A(a, g, i, rows) ((a) + (i) * 64 + (g) * 4)
+#define CK_MASK_A(a, c, rows) ((a) + (c) / 4 * ((rows) * 64) + (c) % 4 * 16)
+#define CK_MASK_A_GROUP(rows) 4
+#define CK_MASK_A_ROW 64
 #define CK_MASKED_CASES CK_MASKED_CASES_4
 CK_INLINE __m512i ck_dot(__m512i sum, __m512i a, __m512i b) { return _mm512_dpbusd_epi32(sum, a, b); }
+#include "matmul/mask_vector_avx512.inc.h"
 #include "matmul/tile_masked_amx.inc.h"
 #include "matmul/tile_masked_avx512.inc.h"
 

@@ -1,17 +1,16 @@
 // Few rows of A against a panel in chunks of a bit mask and elements (matmul/mask.h), on AVX-512: 32 columns, expanded
 // in registers. The port of vpexpand and of what loads a mask is the limit, three cycles a vector on Intel; what
 // multiplies shares it with one other from three rows on.
-//   CK_MASK_LOAD(p, bits)     the elements at p at the places of the bits, zero elsewhere
-//   CK_MASK_TYPE              unsigned integer of as many bits as a vector has elements
-//   CK_MASK_ELEMENT           bytes
-//   CK_MASK_A(a, g, i, rows)  K-group g of row i in a chunk's part of A, which has rows x 64 bytes
+//   CK_MASK_A(a, c, rows)     where the part of A of chunk c of a panel starts
+//   CK_MASK_A_GROUP(rows)     bytes from a K-group of A to the next of the same chunk
+//   CK_MASK_A_ROW             bytes from one row to the next
 //   ck_dot(sum, a, b)         as in tile_avx512.inc.h
 //   CK_ADD_EXTRA(sum, p)      likewise; or undefined
 //   CK_MASK_SIGNED            defined when A has signed bytes, which ck_dot takes as unsigned ones
 //   CK_MASKED_CASES(BODY)     CK_MASKED_CASES_4 or _14: the numbers of rows
 //   CK_MASK_EXPANDS           defined where tiles of tile_avx512.inc.h, of 7 rows and more (panels of A are of nearly
 //                             equal height), are to expand the next panel, too
-// Include inside CK_TARGET_BEGIN(...), after these and matmul/tile_avx512.inc.h, or what it includes.
+// Include inside CK_TARGET_BEGIN(...), after these, matmul/mask_vector_avx512.inc.h and matmul/tile_avx512.inc.h, or what it includes.
 #define CK_MASKED_CASE(BODY, rows)                                                                                     \
   case rows:                                                                                                           \
     BODY(tile, rows);                                                                                                  \
@@ -33,20 +32,6 @@
   CK_EXPANDING_CASE(BODY, 11) CK_EXPANDING_CASE(BODY, 12) CK_EXPANDING_CASE(BODY, 13) CK_EXPANDING_CASE(BODY, 14)
 // clang-format on
 
-enum { CK_CHUNK_GROUPS = CK_MASK_CHUNK / 128 };
-
-typedef struct ck_mask_stream {
-  const char *mask, *values;
-} ck_mask_stream;
-CK_INLINE __m512i ck_mask_next(ck_mask_stream *stream) {
-  CK_MASK_TYPE bits;
-  __builtin_memcpy(&bits, stream->mask, sizeof bits);
-  ck_mask_fetch(stream->values);
-  const __m512i v = CK_MASK_LOAD(stream->values, bits);
-  stream->mask += sizeof bits;
-  stream->values += CK_MASK_ELEMENT * (size_t)__builtin_popcountll(bits);
-  return v;
-}
 
 #if defined(CK_MASK_EXPANDS)
 #include "matmul/mask_ahead_avx512.inc.h"
@@ -69,16 +54,16 @@ CK_INLINE __m512i ck_masked_a(__m512i a) {
 #endif
 }
 
-CK_INLINE void ck_masked_group(__m512i *sum, __m512i *offset, const char *a, ck_mask_stream *stream, const size_t rows,
-                               const size_t g) {
-  const __m512i low = ck_mask_next(stream), high = ck_mask_next(stream);
+CK_INLINE void ck_masked_group(__m512i *sum, __m512i *offset, const char *a, const char *mask, const char **values,
+                               const size_t rows, const size_t g) {
+  const __m512i low = ck_mask_take(mask, values), high = ck_mask_take(mask + sizeof(CK_MASK_TYPE), values);
 #if defined(CK_MASK_SIGNED)
   offset[0] = ck_dot(offset[0], _mm512_set1_epi8((char)0x80), low);
   offset[1] = ck_dot(offset[1], _mm512_set1_epi8((char)0x80), high);
 #endif
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < rows; i++) {
-    const __m512i av = ck_masked_a(ck_broadcast(CK_MASK_A(a, g, i, rows)));
+    const __m512i av = ck_masked_a(ck_broadcast(a + g * CK_MASK_A_GROUP(rows) + i * CK_MASK_A_ROW));
     sum[2 * i] = ck_dot(sum[2 * i], av, low);
     sum[2 * i + 1] = ck_dot(sum[2 * i + 1], av, high);
   }
@@ -95,20 +80,22 @@ CK_INLINE void ck_masked_body(const ck_matmul_tile *tile, const size_t rows) {
     if (tile->extra) sum[i] = CK_ADD_EXTRA(sum[i], (const char *)tile->extra + i % 2 * 64);
 #endif
   }
-  const char *a = tile->a;
-  ck_mask_stream stream = {.values = tile->b};
+  const char *a = tile->a, *from = tile->b;
 #pragma clang loop unroll(disable)
-  for (size_t left = tile->units * (CK_UNIT_BYTES / 128); left > 0; a += rows * 64) {
-    const size_t groups = ck_min(left, CK_CHUNK_GROUPS);
-    stream.mask = stream.values;
-    stream.values += groups * 2 * sizeof(CK_MASK_TYPE);
+  for (size_t c = 0, left = tile->units * (CK_UNIT_BYTES / 128); left > 0; c++) {
+    const size_t groups = ck_min(left, CK_MASK_CHUNK / 128);
+    const char *mask = from, *values = from + groups * 2 * sizeof(CK_MASK_TYPE), *at = CK_MASK_A(a, c, rows);
+    ck_mask_fetch(mask, tile->lines);
     left -= groups;
-    size_t g = 0;
-#pragma clang loop unroll(disable)
-    for (; g + 4 <= groups; g += 4)
+    if (groups == 4) {
 #pragma clang loop unroll(full)
-      for (size_t s = 0; s < 4; s++) ck_masked_group(sum, offset, a, &stream, rows, g + s);
-    for (; g < groups; g++) ck_masked_group(sum, offset, a, &stream, rows, g);
+      for (size_t g = 0; g < 4; g++, mask += 2 * sizeof(CK_MASK_TYPE))
+        ck_masked_group(sum, offset, at, mask, &values, rows, g);
+    } else {
+      for (size_t g = 0; g < groups; g++, mask += 2 * sizeof(CK_MASK_TYPE))
+        ck_masked_group(sum, offset, at, mask, &values, rows, g);
+    }
+    from = values;
   }
   char *to = tile->to;
 #pragma clang loop unroll(full)

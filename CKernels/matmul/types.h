@@ -10,6 +10,7 @@
 typedef struct ck_mask_ahead {
   const char *mask, *values; // of the vectors to come
   char *to;
+  size_t lines;              // of 64 bytes that a chunk has, on average
   size_t chunk, left, share; // vectors: left in this chunk, in all, and to be expanded during the next tile
 } ck_mask_ahead;
 
@@ -29,6 +30,7 @@ typedef struct ck_matmul_tile {
   size_t next_stride;     // bytes
   const char *ahead;      // what part of B will be needed soon, to prefetch into L2: from here on,
   size_t ahead_step;      // this many bytes for every CK_MATMUL_STEP units
+  size_t lines;           // for `masked` kernels: of 64 bytes that a chunk has, on average
   ck_mask_ahead *expand;  // for `expanding` kernels
   uint32_t rows, columns; // columns of all panels; only the last panel may be partial
 } ck_matmul_tile;
