@@ -4,6 +4,7 @@
 #include "matmul/packed.h"
 #include <string.h>
 
+enum { CHUNK_VECTORS = CK_MASK_CHUNK / CK_MASK_VECTOR };
 enum { PACK_STEPS = 128 }; // of K at a time, a multiple of every unit
 
 // A B of f32 is rounded a piece at a time, which stays in the first cache until it is packed: in long pieces of rows,
@@ -245,7 +246,8 @@ static void multiply(block *block, panels panels, size_t panel) {
                                      : next + (follows ? columns * (finishes ? job->c_element : 4) : 0);
     tile.ahead = panels.ahead + p * share;
     if (finishes && !holds) fetch_for_epilogue(job, block->row + start, end - start, column, columns);
-    if (panels.expand) panels.expand->share = ck_ceil_div(panels.expand->left, block->count - p);
+    if (panels.expand)
+      panels.expand->share = ck_ceil_div(ck_ceil_div(panels.expand->left, CHUNK_VECTORS), block->count - p);
     if (panels.masked)
       tile_in_stretches(block, tile, &panels, panel);
     else
@@ -263,15 +265,11 @@ static void multiply(block *block, panels panels, size_t panel) {
 static ck_mask_ahead expand_ahead(const chunk *chunk, size_t panel, char *to, size_t first, size_t units) {
   const ck_matmul_kernel *kernel = chunk->job->kernel;
   const ck_masked *masked = &chunk->job->packed->masked;
-  const size_t index = chunk->first + panel, left = units * kernel->unit_bytes / CK_MASK_VECTOR;
-  const size_t now = ck_min(left, CK_MASK_CHUNK / CK_MASK_VECTOR);
-  const char *mask = ck_masked_at(masked, kernel, chunk->masked + masked->panels[index], index, first);
-  return (ck_mask_ahead){.mask = mask,
-                         .values = mask + ck_mask_bytes(now * CK_MASK_VECTOR, masked->element),
+  const size_t index = chunk->first + panel;
+  return (ck_mask_ahead){.from = ck_masked_at(masked, kernel, chunk->masked + masked->panels[index], index, first),
                          .to = to,
                          .lines = masked->lines,
-                         .chunk = now,
-                         .left = left};
+                         .left = units * kernel->unit_bytes / CK_MASK_VECTOR};
 }
 
 // One task: rows x panels of C, all of K.

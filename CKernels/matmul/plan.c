@@ -28,6 +28,8 @@ static void split_k(ck_matmul_job *job, ck_caches caches) {
   size_t most = caches.l2 / 2 / (BLOCK_PANELS * kernel->mr * kernel->a_bytes);
   // Few panels of A may fill half of L2: B comes from memory then, and is faster in one go. Not where it is expanded
   // for them, into L2 as well.
+  // Two expanded panels share L2 with the block of A.
+  if (chunk) most = ck_min(most, caches.l2 / 16 * kernel->unit / kernel->unit_bytes);
   const size_t few = chunk ? 1 : FEW_PANELS;
   if (job->m <= few * kernel->mr && !ck_matmul_expands(kernel, job->m))
     most = ck_max(most, caches.l2 / 2 / (ck_max(job->m, 1) * kernel->a_bytes));

@@ -29,7 +29,7 @@ CK_INLINE void CK_TILE_BODY(const ck_matmul_tile *tile, const size_t rows, const
 #endif
   ck_prefetch prefetch = ck_prefetch_start(tile);
 #if defined(CK_TILE_EXPANDS)
-  const size_t expand = ck_ceil_div(tile->expand->share, ck_max(tile->units / CK_MATMUL_STEP, 1));
+  ck_mask_pace pace = ck_mask_pace_of(tile->expand, tile->units / CK_MATMUL_STEP);
 #endif
   // With few rows B comes from memory, and the stores are few.
   const bool apart = CK_UNIT_GROUPS == 1 && panels == 1 && rows > 5 && tile->columns == CK_NR && tile->units >= CK_LAST;
@@ -39,7 +39,7 @@ CK_INLINE void CK_TILE_BODY(const ck_matmul_tile *tile, const size_t rows, const
   for (; u + CK_MATMUL_STEP <= units; u += CK_MATMUL_STEP) {
     ck_prefetch_step(&prefetch);
 #if defined(CK_TILE_EXPANDS)
-    ck_mask_some(tile->expand, expand);
+    ck_mask_step(&pace, tile->expand);
 #endif
 #pragma clang loop unroll_count(CK_MATMUL_STEP / CK_UNIT_GROUPS)
     for (size_t s = 0; s < CK_MATMUL_STEP; s++, a += CK_UNIT_GROUPS * rows * 4, b += CK_UNIT_BYTES)

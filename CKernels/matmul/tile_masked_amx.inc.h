@@ -26,12 +26,13 @@ CK_INLINE void ck_expanding_body(const ck_matmul_tile *tile, const char *from, s
   const char *a = tile->a, *b = tile->b;
   ck_load_sums(from, from_bytes, half);
   ck_tile_ahead ahead = ck_tile_ahead_of(tile);
-  const size_t a_bytes = tile->rows * 64, some = ck_ceil_div(tile->expand->share, ck_max(tile->units, 1));
+  const size_t a_bytes = tile->rows * 64;
+  ck_mask_pace pace = ck_mask_pace_of(tile->expand, tile->units);
   for (size_t u = 0; u < tile->units; u++, a += a_bytes, b += CK_UNIT_BYTES) {
     ck_tile_fetch(&ahead);
     ck_tile_fetch_units(a, b);
     ck_multiply_unit(a, b, half);
-    ck_mask_some(tile->expand, some);
+    ck_mask_step(&pace, tile->expand);
   }
   ck_store_sums(to, to_bytes, half);
   ck_mask_rest(tile->expand);

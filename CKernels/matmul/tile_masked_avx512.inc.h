@@ -10,7 +10,8 @@
 //   CK_MASKED_CASES(BODY)     CK_MASKED_CASES_4 or _14: the numbers of rows
 //   CK_MASK_EXPANDS           defined where tiles of tile_avx512.inc.h, of 7 rows and more (panels of A are of nearly
 //                             equal height), are to expand the next panel, too
-// Include inside CK_TARGET_BEGIN(...), after these, matmul/mask_vector_avx512.inc.h and matmul/tile_avx512.inc.h, or what it includes.
+// Include inside CK_TARGET_BEGIN(...), after these, matmul/mask_vector_avx512.inc.h and matmul/tile_avx512.inc.h, or
+// what it includes.
 #define CK_MASKED_CASE(BODY, rows)                                                                                     \
   case rows:                                                                                                           \
     BODY(tile, rows);                                                                                                  \
@@ -31,7 +32,6 @@
   CK_EXPANDING_CASE(BODY, 7) CK_EXPANDING_CASE(BODY, 8) CK_EXPANDING_CASE(BODY, 9) CK_EXPANDING_CASE(BODY, 10)         \
   CK_EXPANDING_CASE(BODY, 11) CK_EXPANDING_CASE(BODY, 12) CK_EXPANDING_CASE(BODY, 13) CK_EXPANDING_CASE(BODY, 14)
 // clang-format on
-
 
 #if defined(CK_MASK_EXPANDS)
 #include "matmul/mask_ahead_avx512.inc.h"

@@ -8,10 +8,11 @@
 
 // A panel that is being expanded from bits and elements (matmul/mask.h) while others are multiplied.
 typedef struct ck_mask_ahead {
-  const char *mask, *values; // of the vectors to come
+  const char *from; // the next chunk
   char *to;
-  size_t lines;              // of 64 bytes that a chunk has, on average
-  size_t chunk, left, share; // vectors: left in this chunk, in all, and to be expanded during the next tile
+  size_t lines; // of 64 bytes that a chunk has, on average
+  size_t left;  // vectors
+  size_t share; // chunks to be expanded during the next tile
 } ck_mask_ahead;
 
 // One tile of sums: `rows` x `columns`, from a panel of A and one or more neighbouring panels of B. Sums have four
@@ -70,7 +71,7 @@ typedef struct ck_matmul_kernel {
   // Few rows against a panel in chunks of bits and elements, which tile->b points into (matmul/mask.h), or NULL.
   void (*masked)(const ck_matmul_tile *tile);
   uint8_t masked_rows; // for up to so many
-  // The same as tile, of dense panels, and meanwhile expands tile->expand->share vectors; or NULL.
+  // The same as tile, of dense panels, and meanwhile expands the share of tile->expand; or NULL.
   void (*expanding)(const ck_matmul_tile *tile);
   ck_isa masked_needs;                 // of both
   void (*enter)(void), (*leave)(void); // around a worker's tiles: to set up and give back its registers, or NULL
