@@ -80,6 +80,7 @@ CK_VECTOR void CK_NAME(csr_multiply_vectors)(const csr_groups *groups, const cha
                                              const int vectors) {
   const csr_step *step = groups->steps;
   const uint16_t *outputs = groups->outputs;
+  const char *ahead = groups->ahead;
   for (size_t g = 0; g < groups->count; g++, outputs += CSR_OUTPUTS) {
     vfloat s[CSR_OUTPUTS][2];
 #pragma clang loop unroll(full)
@@ -94,6 +95,8 @@ CK_VECTOR void CK_NAME(csr_multiply_vectors)(const csr_groups *groups, const cha
         for (int v = 0; v < vectors; v++)
           __builtin_prefetch(sums + outputs[CSR_AHEAD * CSR_OUTPUTS + i] * CSR_TOKENS + v * CK_LANES, 1);
     }
+    for (size_t line = 0; line < groups->ahead_step; line += 64) __builtin_prefetch(ahead + line, 0, 2);
+    ahead += groups->ahead_step;
     for (size_t length = groups->lengths[g]; length; length--, step++) {
       uint64_t offsets; // one load for four addresses
       __builtin_memcpy(&offsets, step->offsets, sizeof offsets);

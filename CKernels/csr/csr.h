@@ -16,7 +16,7 @@ enum {
   CSR_TOKENS = 32,                 // rows of A side by side in a panel
   CSR_ROW = CSR_TOKENS * 4,        // bytes of a row of a panel
   CSR_OUTPUTS = 4,                 // in a group
-  CSR_RANGE = 512,                 // outputs in a range, at most
+  CSR_RANGE = 1024,                // outputs in a range, at most
   CSR_MAX_DEPTH = 65535 / CSR_ROW, // offsets have 16 bits; row `depth` is zeros
 };
 
@@ -48,6 +48,8 @@ struct ck_csr {
 static inline size_t csr_first_output(const ck_csr *csr, size_t range) {
   return csr->n / csr->ranges * range + ck_min(csr->n % csr->ranges, range);
 }
+// In the sums of a panel: one more than a range has, and whole squares of vectors.
+static inline size_t csr_sum_rows(const ck_csr *csr) { return ck_round_up(ck_ceil_div(csr->n, csr->ranges) + 1, 16); }
 static inline size_t csr_step_bytes(ck_type type) { return type == CK_BF16 ? sizeof(csr_step_bf16) : sizeof(csr_step); }
 static inline size_t csr_group_bytes(void) { return (CSR_OUTPUTS + 1) * sizeof(uint16_t); }
 
@@ -56,5 +58,7 @@ typedef struct csr_groups {
   const csr_step *steps;
   const uint16_t *outputs, *lengths;
   size_t count;
+  const char *ahead; // what to fetch into the second-level cache on the way, `ahead_step` bytes for each group
+  size_t ahead_step; // whole lines
 } csr_groups;
 #endif

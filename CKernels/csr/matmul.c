@@ -31,11 +31,10 @@ static const csr_kernels *const kernels[] = {
 };
 
 enum {
-  MOST_TOKENS = 512,                 // of A that are packed at a time: W is read once for them
-  MOST_PACKED = 64 << 20,            // bytes of them
-  FINISH_OUTPUTS = 128,              // that are turned into rows at a time
-  FINISH_STRIDE = 128 + 16,          // of the rows: a power of two would put all of them into a few sets of the cache
-  SUM_ROWS = CSR_RANGE + CSR_TOKENS, // outputs in the sums of a panel: one more than a range, whole squares
+  MOST_TOKENS = 512,        // of A that are packed at a time: W is read once for them
+  MOST_PACKED = 64 << 20,   // bytes of them
+  FINISH_OUTPUTS = 128,     // that are turned into rows at a time
+  FINISH_STRIDE = 128 + 16, // of the rows: a power of two would put all of them into a few sets of the cache
 };
 
 typedef struct {
@@ -75,7 +74,10 @@ static void pack_task(ck_worker *worker, const void *argument, size_t task) {
 static csr_groups slice_groups(const ck_csr *csr, const csr_slice *slice, const char *storage, csr_step *widened) {
   const char *steps = storage + slice->at;
   const uint16_t *outputs = (const uint16_t *)(steps + slice->steps * csr_step_bytes(csr->type));
-  csr_groups groups = {(const csr_step *)steps, outputs, outputs + slice->groups * CSR_OUTPUTS, slice->groups};
+  csr_groups groups = {.steps = (const csr_step *)steps,
+                       .outputs = outputs,
+                       .lengths = outputs + slice->groups * CSR_OUTPUTS,
+                       .count = slice->groups};
   if (csr->type != CK_BF16) return groups;
   const csr_step_bf16 *narrow = (const csr_step_bf16 *)steps;
   for (size_t s = 0; s < slice->steps; s++) {
@@ -109,15 +111,19 @@ static void multiply_task(ck_worker *worker, const void *argument, size_t task) 
   const size_t column = csr_first_output(csr, range), outputs = csr_first_output(csr, range + 1) - column;
   char *scratch = ck_worker_scratch(worker);
   float *sums = (float *)scratch;
-  const size_t stride = SUM_ROWS * CSR_TOKENS;
+  const size_t stride = csr_sum_rows(csr) * CSR_TOKENS;
   memset(sums, 0, (end - first) * stride * sizeof *sums);
   for (size_t block = 0; block < csr->blocks; block++) {
     const csr_slice *slice = &csr->slices[range * csr->blocks + block];
     const char *storage = ck_placed_at(csr->storage, ck_worker_node(worker));
-    const csr_groups groups = slice_groups(csr, slice, storage, (csr_step *)(scratch + job->widened_at));
-    for (size_t p = first; p < end; p++)
-      job->kernels->multiply(&groups, part->packed + (block * part->panels + p) * panel_floats(csr),
-                             sums + (p - first) * stride, tokens_of(part, p));
+    csr_groups groups = slice_groups(csr, slice, storage, (csr_step *)(scratch + job->widened_at));
+    groups.ahead_step = ck_round_up(panel_floats(csr) * sizeof(float) / ck_max(groups.count, 1), 64);
+    for (size_t p = first; p < end; p++) {
+      const float *panel = part->packed + (block * part->panels + p) * panel_floats(csr);
+      // The panel that comes next; past the last one that is no harm.
+      groups.ahead = (const char *)(panel + (p + 1 < end ? 1 : part->panels - p + first) * panel_floats(csr));
+      job->kernels->multiply(&groups, panel, sums + (p - first) * stride, tokens_of(part, p));
+    }
   }
   for (size_t p = first; p < end; p++)
     finish(job, sums + (p - first) * stride, (float *)(scratch + job->rows_at), part->row + p * CSR_TOKENS,
@@ -143,7 +149,7 @@ static void program(ck_worker *worker, const void *argument) {
 static ck_needs plan(csr_job *job, const ck_context *context) {
   const ck_csr *csr = job->csr;
   const size_t panel = csr->blocks * panel_floats(csr) * sizeof(float);
-  const size_t sums = SUM_ROWS * CSR_ROW, cache = ck_context_caches(context).l2 / 8 * 5;
+  const size_t sums = csr_sum_rows(csr) * CSR_ROW, cache = ck_context_caches(context).l2 / 8 * 5;
   job->chunk = ck_max(ck_min(MOST_TOKENS / CSR_TOKENS, MOST_PACKED / panel), 1);
   job->chunk = ck_min(job->chunk, ck_ceil_div(job->m, CSR_TOKENS));
   job->most_panels = ck_min(ck_max(cache / sums, 1), job->chunk);
