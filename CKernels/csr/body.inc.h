@@ -74,6 +74,21 @@ static void CK_NAME(csr_pack)(const csr_left *a, size_t rows, size_t depth, size
   for (size_t i = 0; i < CSR_TOKENS; i += CK_LANES) vstore(panel + zeros * CSR_TOKENS + i, (vfloat)(0.0f));
 }
 
+// The four values of a step, each in all lanes. With AVX-512 from one load by shuffles, which have a port to spare:
+// loads have none. The compiler would make four loads of it.
+CK_VECTOR void CK_NAME(csr_values)(const csr_step *step, vfloat values[CSR_OUTPUTS]) {
+#if CK_LANES == 16
+  __m512 all = _mm512_broadcast_f32x4(_mm_loadu_ps(step->values));
+  __asm__("" : "+v"(all));
+  values[0] = (vfloat)_mm512_permute_ps(all, 0x00);
+  values[1] = (vfloat)_mm512_permute_ps(all, 0x55);
+  values[2] = (vfloat)_mm512_permute_ps(all, 0xaa);
+  values[3] = (vfloat)_mm512_permute_ps(all, 0xff);
+#else
+  for (int i = 0; i < CSR_OUTPUTS; i++) values[i] = step->values[i];
+#endif
+}
+
 // sums[output][token] += a slice of W times a panel, for `vectors` (1 or 2) neighbouring vectors of tokens: chains of
 // four outputs. What bounds it is loads: one of A for each multiply-add, one of W for each vectors of them.
 CK_VECTOR void CK_NAME(csr_multiply_vectors)(const csr_groups *groups, const char *panel, float *sums,
@@ -98,14 +113,15 @@ CK_VECTOR void CK_NAME(csr_multiply_vectors)(const csr_groups *groups, const cha
     for (size_t line = 0; line < groups->ahead_step; line += 64) __builtin_prefetch(ahead + line, 0, 2);
     ahead += groups->ahead_step;
     for (size_t length = groups->lengths[g]; length; length--, step++) {
+      vfloat values[CSR_OUTPUTS];
+      CK_NAME(csr_values)(step, values);
       uint64_t offsets; // one load for four addresses
       __builtin_memcpy(&offsets, step->offsets, sizeof offsets);
 #pragma clang loop unroll(full)
       for (int i = 0; i < CSR_OUTPUTS; i++, offsets >>= 16) {
         const float *a = (const float *)(panel + (uint16_t)offsets);
-        const vfloat value = step->values[i];
 #pragma clang loop unroll(full)
-        for (int v = 0; v < vectors; v++) s[i][v] = vfma(value, vload(a + v * CK_LANES), s[i][v]);
+        for (int v = 0; v < vectors; v++) s[i][v] = vfma(values[i], vload(a + v * CK_LANES), s[i][v]);
       }
     }
 #pragma clang loop unroll(full)

@@ -63,11 +63,11 @@ static void pack_task(ck_worker *worker, const void *argument, size_t task) {
   const part *part = argument;
   const csr_job *job = part->job;
   const ck_csr *csr = job->csr;
-  const size_t panel = task % part->panels, k = task / part->panels * csr->depth;
+  const size_t panel = task / csr->blocks, block = task % csr->blocks, k = block * csr->depth;
   csr_left a = job->a;
   a.data += ((part->row + panel * CSR_TOKENS) * a.stride + k) * ck_type_bytes(a.type);
   job->kernels->pack(&a, tokens_of(part, panel), ck_min(csr->depth, csr->k - k), csr->depth,
-                     part->packed + task * panel_floats(csr));
+                     part->packed + (block * part->panels + panel) * panel_floats(csr));
 }
 
 // The steps of a slice as the kernels take them. Values of bf16 are widened once for all panels of the task.
