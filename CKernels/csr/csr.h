@@ -16,7 +16,7 @@ enum {
   CSR_TOKENS = 32,                 // rows of A side by side in a panel
   CSR_ROW = CSR_TOKENS * 4,        // bytes of a row of a panel
   CSR_OUTPUTS = 4,                 // in a group
-  CSR_RANGE = 1024,                // outputs in a range, at most
+  CSR_RANGE = 512,                 // outputs in a range, at most
   CSR_MAX_DEPTH = 65535 / CSR_ROW, // offsets have 16 bits; row `depth` is zeros
 };
 

@@ -151,7 +151,7 @@ ck_status ck_csr_create(const ck_context *context, size_t n, size_t k, ck_csr_ar
   const size_t most = ck_min(ck_max(ck_context_caches(context).l1d * 2 / 3 / CSR_ROW, 32), CSR_MAX_DEPTH);
   csr->blocks = ck_max(ck_ceil_div(k, most), 1);
   csr->depth = ck_max(ck_ceil_div(k, csr->blocks), 1);
-  const size_t fair = ck_ceil_div(n, 2 * (size_t)ck_context_workers(context)); // outputs, that every worker has ranges
+  const size_t fair = ck_ceil_div(n, 4 * (size_t)ck_context_workers(context)); // outputs, that every worker has ranges
   const size_t outputs = ck_min(ck_max(fair, 128), CSR_RANGE);
   csr->ranges = ck_max(ck_ceil_div(n, outputs), 1);
   csr->slices = calloc(csr->ranges * csr->blocks, sizeof *csr->slices);
