@@ -29,20 +29,19 @@ public func compressRows(
     precondition(holds(x.count, rows, columns), "compressing \(rows) x \(columns): \(x.count) elements")
     precondition(!context.isRecording, "compressed rows are made at once, not by a list of operations")
     let what = "compressing \(rows) x \(columns)"
-    var result = CompressedRows<Float>(
-        rowOffsets: [Int64](repeating: 0, count: rows + 1), columns: [], values: [])
-    var offsets = result.rowOffsets.mutableSpan
+    var rowOffsets = [Int64](repeating: 0, count: rows + 1)
+    var offsets = rowOffsets.mutableSpan
     try check(ck_csr_count_f32(context.handle, rows, columns, x.base, offsets.base), what)
-    let count = Int(result.rowOffsets[rows])
-    result.columns = [Int32](repeating: 0, count: count)
-    result.values = [Float](repeating: 0, count: count)
-    var newColumns = result.columns.mutableSpan
-    var newValues = result.values.mutableSpan
+    let count = Int(rowOffsets[rows])
+    var columnIndices = [Int32](repeating: 0, count: count)
+    var values = [Float](repeating: 0, count: count)
+    var newColumns = columnIndices.mutableSpan
+    var newValues = values.mutableSpan
     try check(
         ck_csr_fill_f32(
-            context.handle, rows, columns, x.base, result.rowOffsets.span.base, count, newColumns.base,
-            newValues.base), what)
-    return result
+            context.handle, rows, columns, x.base, rowOffsets.span.base, count, newColumns.base, newValues.base),
+        what)
+    return CompressedRows(rowOffsets: rowOffsets, columns: columnIndices, values: values)
 }
 
 /// The dense matrix of f32: +0 where there is no element.
