@@ -113,6 +113,8 @@ CK_VECTOR void CK_NAME(csr_multiply_vectors)(const csr_groups *groups, const cha
     for (size_t line = 0; line < groups->ahead_step; line += 64) __builtin_prefetch(ahead + line, 0, 2);
     ahead += groups->ahead_step;
     for (size_t length = groups->lengths[g]; length; length--, step++) {
+      // Few tokens: the steps come from memory. With more there is no load to spare, and they mostly come from a cache.
+      if (vectors == 1) __builtin_prefetch((const char *)step + CSR_STEPS_AHEAD);
       vfloat values[CSR_OUTPUTS];
       CK_NAME(csr_values)(step, values);
       uint64_t offsets; // one load for four addresses

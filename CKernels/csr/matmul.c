@@ -16,7 +16,10 @@ typedef struct csr_kernels {
   void (*multiply)(const csr_groups *groups, const float *panel, float *sums, size_t tokens);
   void (*turn)(const float *sums, size_t tokens, size_t outputs, float *rows, size_t stride);
 } csr_kernels;
-enum { CSR_AHEAD = 2 }; // groups whose sums are fetched before they are needed
+enum {
+  CSR_AHEAD = 2,          // groups whose sums are fetched before they are needed
+  CSR_STEPS_AHEAD = 2048, // bytes of steps that are
+};
 
 #define CK_BODY "csr/body.inc.h"
 #include "runtime/each_width.inc.h"
