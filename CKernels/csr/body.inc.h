@@ -90,7 +90,7 @@ CK_VECTOR void CK_NAME(csr_values)(const csr_step *step, vfloat values[CSR_OUTPU
 }
 
 // sums[output][token] += a slice of W times a panel, for `vectors` (1 or 2) neighbouring vectors of tokens: chains of
-// four outputs. What bounds it is loads: one of A for each multiply-add, one of W for each vectors of them.
+// four outputs. What bounds it is loads: one of A for each multiply-add.
 CK_VECTOR void CK_NAME(csr_multiply_vectors)(const csr_groups *groups, const char *panel, float *sums,
                                              const int vectors) {
   const csr_step *step = groups->steps;
