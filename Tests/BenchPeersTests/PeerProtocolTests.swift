@@ -19,6 +19,7 @@ import Testing
             ("matmul-decode", "s8", .s8), ("matmul-nt", "f32", .f32NT), ("matmul-tn", "f32", .f32TN),
             ("matmul-packed", "s4g32", .int4Groups32), ("matmul-decode", "s4g128", .int4Groups128),
             ("matmul-weights", "s8", .w8), ("dropout", "f32", nil), ("matmul", "f64", nil),
+            ("csr-90", "f32", .csr90), ("csr-90", "bf16", nil), ("csr-50", "f32", nil),
         ]
         for (name, dtype, work) in expected {
             #expect(PeerWork(case: name, dtype: dtype) == work, "\(name) \(dtype)")

@@ -30,9 +30,17 @@ enum PeerWork: String, CaseIterable, Sendable {
     case w8
     case int4Groups32 = "int4-g32"
     case int4Groups128 = "int4-g128"
+    /// Weights of f32 of which 80, 90 or 95 % are zero, as compressed sparse rows.
+    case csr80 = "csr-80"
+    case csr90 = "csr-90"
+    case csr95 = "csr-95"
 
     /// The work that a case's name and type stand for, nil when no peer does it.
     init?(case name: String, dtype: String) {
+        if name.hasPrefix("csr-") && dtype == "f32" {
+            self.init(rawValue: name)
+            return
+        }
         guard name.hasPrefix("matmul") else { return nil }
         let text = "\(name) \(dtype)".lowercased()
         let isPlain = !text.contains("packed") && !text.contains("decode") && !text.contains("linear")

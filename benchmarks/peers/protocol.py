@@ -13,6 +13,7 @@ import numpy as np
 
 WORKS = (
     "f32", "f32-nn", "f32-nt", "f32-tn", "bf16", "f16", "s8", "dynamic-s8", "w8", "int4-g32", "int4-g128",
+    "csr-80", "csr-90", "csr-95",
 )
 SMALL = (7, 48, 128)
 MINIMUM_SAMPLE = 20_000  # nanoseconds; shorter runs are timed in batches
@@ -44,6 +45,8 @@ class Operands:
             self.w = drawn.integers(-127, 128, (N, K), dtype=np.int8)
             scaled = work in ("dynamic-s8", "w8")
             self.scales = ((8 + drawn.integers(0, 8, N)) / 1024).astype(np.float32) if scaled else None
+            if work.startswith("csr-"):
+                self.w[drawn.random((N, K), dtype=np.float32) < int(work[4:]) / 100] = 0
 
     def weight_rows(self, rows):
         w = self.w[rows].astype(np.float64)

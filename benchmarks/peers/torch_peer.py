@@ -134,10 +134,23 @@ def weight_only_4(operands):
     )
 
 
+def compressed(operands):
+    """W in compressed sparse rows: as the left operand of a product with Aᵀ, and as the layer's weights."""
+    x = torch.from_numpy(operands.a).to(torch.float32) / 128
+    w = (torch.from_numpy(operands.w).to(torch.float32) / 128).to_sparse_csr()
+    turned = x.t().contiguous()
+    outputs = lambda last: last["output"].t().numpy()
+    sets = lambda copies: copied(w, copies)
+    yield way("sparse_csr W Aᵀ, operands turned ahead", turned, sets, lambda x, w: w @ x, outputs)
+    yield way("sparse_csr linear", x, sets, torch.nn.functional.linear)
+
+
 def candidates(operands):
     work = operands.work
     if work in FLOATS:
         return list(floats(operands, FLOATS[work]))
+    if work.startswith("csr-"):
+        return list(compressed(operands))
     if work.startswith("f32-"):
         return list(plain(operands, work[4:]))
     return list({"s8": integers, "dynamic-s8": dynamic, "w8": weight_only_8}.get(work, weight_only_4)(operands))

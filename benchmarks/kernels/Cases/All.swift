@@ -11,4 +11,4 @@ let allCases: [BenchCase] =
         .convertToBF16, .convertFromBF16, .convertToF16, .convertFromF16,
         .adamW, .adamWPacked, .adamW8bit, .momentum, .lion, .repack, .gradientNorm, .quantizeRowsToInt8, .widenFourBits,
         .bitmaskExpand,
-    ] + BenchCase.elements
+    ] + BenchCase.elements + BenchCase.sparseProducts
