@@ -9,7 +9,7 @@
 // A panel of A has a K-group more than K, which is zeros: what padding is multiplied with.
 #ifndef CK_MATMUL_BLOCKS_H
 #define CK_MATMUL_BLOCKS_H
-#include "matmul/types.h"
+#include "matmul/driver.h"
 
 enum { CK_BLOCK_COLUMNS = 16, CK_BLOCK_BYTES = 64, CK_BLOCKS_AHEAD = 32, CK_BLOCKS_MOST_GROUPS = UINT16_MAX };
 
@@ -49,4 +49,12 @@ static inline size_t ck_blocks_a_bytes(const ck_matmul_kernel *kernel, size_t ro
 
 // blocks_variants.c. NULL when none fits; needs is set to the instruction sets of the one returned.
 const ck_matmul_kernel *ck_blocks_best(ck_product product, ck_isa allowed, ck_isa *needs);
+
+// blocks_loops.c
+ck_needs ck_blocks_plan(ck_matmul_job *job, ck_caches caches, size_t workers);
+void ck_blocks_program(ck_worker *worker, const void *job);
+
+// blocks_pack.c. Fills `packed`, whose kernel, product and extents are set, from the weights.
+ck_status ck_blocks_pack(const ck_context *context, ck_packed *packed, ck_weights weights, ck_placement placement);
+void ck_blocks_destroy(ck_blocks *blocks);
 #endif
