@@ -27,10 +27,9 @@ CK_INLINE void ck_blocks_body(const ck_matmul_tile *tile, const size_t rows) {
     sum[i] = CK_ADD_EXTRA(sum[i], tile->extra);
 #endif
   }
-  const char *a = tile->a, *b = tile->b, *next = tile->next;
+  const char *a = tile->a, *b = tile->b;
   const uint16_t *index = tile->index;
   const char *ahead[CK_FETCH];
-  size_t left = tile->rows;
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < CK_FETCH; i++) ahead[i] = a + index[i] * group;
 #pragma clang loop unroll_count(4)
@@ -45,7 +44,6 @@ CK_INLINE void ck_blocks_body(const ck_matmul_tile *tile, const size_t rows) {
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < rows; i++) sum[i] = ck_dot(sum[i], ck_block_broadcast(here + i * 4), bv);
   }
-  (void)next, (void)left;
   char *to = tile->to;
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < rows; i++, to += tile->to_stride * 4) _mm512_mask_storeu_epi32(to, mask, sum[i]);

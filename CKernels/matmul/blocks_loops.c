@@ -84,14 +84,22 @@ static void multiply(const block *block, size_t panel, size_t p, size_t start, s
       .units = kept->kept,
       .from = job->accumulate ? c : NULL,
       .from_stride = job->n,
-      .to = job->finish_tile ? (char *)to : c,
-      .to_stride = job->finish_tile ? stride : job->n,
+      .to = to,
+      .to_stride = stride,
       .next = c,
       .next_stride = job->n * job->c_element,
       .rows = (uint32_t)rows,
       .columns = (uint32_t)ck_min(CK_BLOCK_COLUMNS, job->n - column),
   };
   kernel->tile(&tile);
+}
+
+// Sums that are C as they are. Through the buffer too: a tile has one line of each row, and memory takes several at
+// once better.
+static void copy_out(const block *block, size_t row, size_t rows, size_t column, size_t columns, size_t stride) {
+  const ck_matmul_job *job = block->job;
+  for (size_t i = 0; i < rows; i++)
+    __builtin_memcpy(job->c + ((row + i) * job->n + column) * 4, block->buffer + i * stride, columns * 4);
 }
 
 static void multiply_task(ck_worker *worker, const void *argument, size_t task) {
@@ -125,9 +133,11 @@ static void multiply_task(ck_worker *worker, const void *argument, size_t task) 
         multiply(&block, q, p, start, rows, block.buffer + (q - panel) * CK_BLOCK_COLUMNS, stride);
       const float *scales = job->finish.epilogue.row_scales;
       scales = block.scales ? block.scales + start : scales ? scales + row : NULL;
+      const size_t columns = ck_min(last * CK_BLOCK_COLUMNS, job->n) - column;
       if (job->finish_tile)
-        job->finish_tile(&job->finish, block.buffer, stride, scales, row, rows, column,
-                         ck_min(last * CK_BLOCK_COLUMNS, job->n) - column);
+        job->finish_tile(&job->finish, block.buffer, stride, scales, row, rows, column, columns);
+      else
+        copy_out(&block, row, rows, column, columns, stride);
       start += rows;
     }
   }
