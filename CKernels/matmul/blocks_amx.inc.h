@@ -1,14 +1,14 @@
 // The tile of blocks on AMX: 16 columns of C, turned over, by up to 64 rows in four tile registers of sums. 16 kept
-// vectors of B are a tile whichever K-groups they are of; of A their K-groups are copied from the panel, 16 rows' are
-// 64 bytes, into a small ring that the tile registers are loaded from. Two chunks ahead: what has just been stored
-// holds up a load of a tile. A product of 16 x 16 takes 16 cycles, the copying of what it needs 16 loads that come from
-// L2 and 16 stores, which compete for L1: 35 to 40 cycles.
+// vectors of B are a tile whichever K-groups they are of. Of A their K-groups, 64 bytes for 16 rows, are copied from
+// the panel into a small ring that tile registers are loaded from, while the chunk before is multiplied. A product of
+// 16 x 16 takes 16 cycles, and its copying 16 loads from L2 and 16 stores, which compete for L1: about 40 cycles. A
+// longer ring, in which stores have more time to settle, is slower, since it takes more of L1.
 //   CK_DOT_TILES(sum, a, b)   the product of two tile registers
 // Sums of a row depend on that row alone. Include inside CK_TARGET_BEGIN(...), after matmul/dwords_avx512.inc.h.
 #include "matmul/blocks_pack_avx512.inc.h"
 #include "runtime/tiles_amx.inc.h"
 
-enum { CK_RING = 4, CK_GATHER_AHEAD = 2, CK_TILE = CK_SIDE * 64, CK_BLOCKS_DISTANCE = 4 * CK_TILE };
+enum { CK_RING = 2, CK_TILE = CK_SIDE * 64, CK_BLOCKS_DISTANCE = 4 * CK_TILE };
 
 // K-groups `first` ..< `end` of a chunk, of `quarters` x 16 rows each.
 CK_INLINE void ck_gather(char *to, const char *a, const uint16_t *index, const size_t first, const size_t end,
@@ -49,14 +49,14 @@ CK_INLINE void ck_blocks_multiply(const ck_matmul_tile *tile, char *ring, const 
   size_t lines = tile->rows;
   const size_t lines_each = ck_ceil_div(lines, ck_max(chunks, 1));
   const size_t step = 16 / quarters;
-  for (size_t c = 0; c < CK_GATHER_AHEAD; c++) ck_gather(ring + c * 4 * CK_TILE, a, index + c * 16, 0, 16, quarters);
+  ck_gather(ring, a, index, 0, CK_SIDE, quarters);
   for (size_t c = 0; c < chunks; c++, b += CK_TILE, index += CK_SIDE) {
     const char *here = ring + c % CK_RING * 4 * CK_TILE;
-    char *then = ring + (c + CK_GATHER_AHEAD) % CK_RING * 4 * CK_TILE;
+    char *then = ring + (c + 1) % CK_RING * 4 * CK_TILE;
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < CK_SIDE; i++) __builtin_prefetch(b + CK_BLOCKS_DISTANCE + i * 64, 0, 3);
     for (size_t i = 0; i < lines_each && lines; i++, lines--, next += tile->next_stride) __builtin_prefetch(next, 1, 3);
-    const uint16_t *coming = index + CK_GATHER_AHEAD * CK_SIDE;
+    const uint16_t *coming = index + CK_SIDE;
     _tile_loadd(4, b, 64);
     _tile_loadd(5, here, 64);
     CK_DOT_TILES(0, 4, 5);
