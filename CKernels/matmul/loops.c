@@ -138,6 +138,7 @@ static void pack_block(const block *block) {
 typedef struct panels {
   const char *b, *extra, *ahead; // ahead: what will be needed after these, or b
   size_t stride, count, ahead_bytes;
+  void (*tile)(const ck_matmul_tile *tile); // which multiplies them, or NULL: the kernel's
   const char *masked; // not there yet: to be expanded to b, a stretch at a time, from the worker's copy of all panels
 } panels;
 
@@ -244,7 +245,7 @@ static void multiply(block *block, panels panels, size_t panel) {
     if (panels.masked)
       tile_in_stretches(block, tile, &panels, panel);
     else
-      kernel->tile(&tile);
+      (panels.tile ? panels.tile : kernel->tile)(&tile);
     if (finishes && !holds) {
       const float *scales = block->scales ? block->scales + start : job->finish.epilogue.row_scales;
       if (scales && !block->scales) scales += block->row + start;
@@ -279,10 +280,11 @@ static void multiply_task(ck_worker *worker, const void *argument, size_t task) 
     block.scales = (float *)(block.scratch + job->scales_at);
     measure_rows(&block);
   }
-  const size_t most = block.count == 1 ? ck_matmul_panels(kernel, block.rows) : 1;
   const size_t whole = ck_matmul_panel_bytes(kernel, job->k);
-  const bool in_stretches =
-      job->packed && job->own_panels && block.count == 1 && !ck_matmul_expands(kernel, block.rows);
+  const bool few = chunk->masked && job->own_panels && block.count == 1;
+  const bool in_registers = few && job->packed->masked.tile && block.rows <= kernel->masked_rows;
+  const bool in_stretches = few && !in_registers && !ck_matmul_expands(kernel, block.rows);
+  const size_t most = block.count == 1 && !in_registers ? ck_matmul_panels(kernel, block.rows) : 1;
   if (kernel->enter) kernel->enter();
   for (; block.k_block < job->k_blocks; block.k_block++) {
     block.depth = ck_matmul_depth(job, block.k_block);
@@ -291,7 +293,13 @@ static void multiply_task(ck_worker *worker, const void *argument, size_t task) 
     for (size_t panel = first, count = most; panel < end; panel += count) {
       while (count > end - panel) count /= 2;
       panels panels = {.count = count};
-      if (in_stretches) {
+      if (in_registers) {
+        const size_t index = chunk->first + panel;
+        const char *start = chunk->masked + job->packed->masked.panels[index];
+        panels.tile = job->packed->masked.tile;
+        panels.b = panels.ahead = ck_masked_at(&job->packed->masked, kernel, start, index, k / kernel->unit);
+        panels.extra = ck_masked_extra(&job->packed->masked, start, index);
+      } else if (in_stretches) {
         char *own = block.scratch + job->panels_at;
         panels.masked = chunk->masked;
         panels.stride = job->stretch * kernel->unit_bytes;

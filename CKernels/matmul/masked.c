@@ -116,8 +116,11 @@ ck_status ck_masked_pack(const ck_context *context, ck_packed *packed, ck_weight
   if (element == 0) return CK_BAD_ARGUMENT;
   if (bytes > UINT32_MAX / 2) return CK_BAD_SHAPE;
   packed->needs |= needs;
+  const bool tile = kernel->masked && (kernel->masked_needs & ~ck_context_isa(context)) == 0;
+  if (tile) packed->needs |= kernel->masked_needs;
   ck_masked *masked = &packed->masked;
   masked->element = element;
+  masked->tile = tile ? kernel->masked : NULL;
   masked->expand = mask->expand[element / 2];
   masked->per_panel = ck_ceil_div(bytes, CK_MASK_CHUNK);
   masked->panels = calloc(count + 1, sizeof *masked->panels);
@@ -158,10 +161,15 @@ void ck_masked_destroy(ck_masked *masked) {
   free(masked->chunks);
 }
 
+const char *ck_masked_at(const ck_masked *masked, const ck_matmul_kernel *kernel, const char *panel, size_t index,
+                         size_t unit) {
+  return panel + masked->chunks[index * (masked->per_panel + 1) + unit * kernel->unit_bytes / CK_MASK_CHUNK];
+}
+
 void ck_masked_expand(const ck_masked *masked, const ck_matmul_kernel *kernel, const char *panel, size_t index,
                       char *to, size_t first, size_t count) {
-  const size_t start = first * kernel->unit_bytes, bytes = count * kernel->unit_bytes;
-  const char *from = panel + masked->chunks[index * (masked->per_panel + 1) + start / CK_MASK_CHUNK];
+  const size_t bytes = count * kernel->unit_bytes;
+  const char *from = ck_masked_at(masked, kernel, panel, index, first);
   size_t at = 0;
   for (; at + CK_MASK_CHUNK <= bytes; at += CK_MASK_CHUNK) from = masked->expand(to + at, from, CK_MASK_CHUNK);
   if (at < bytes) masked->expand(to + at, from, ck_round_up(bytes - at, CK_MASK_VECTOR));

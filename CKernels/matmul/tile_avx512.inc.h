@@ -23,18 +23,6 @@
 #define CK_STREAM_AHEAD ck_stream_ahead
 #endif
 
-// A K-group of A in all lanes. Compilers make vbroadcastss of the intrinsic when floats are multiplied, which on Zen 4
-// takes a turn of an arithmetic port besides the load; vpbroadcastd does not. It matters as soon as B is converted on
-// the way: bf16 x s8 gains a quarter at 8 rows.
-CK_INLINE __m512i ck_broadcast(const char *a) {
-  typedef struct __attribute__((packed)) {
-    int32_t bits;
-  } group;
-  __m512i lanes;
-  __asm__("vpbroadcastd %1, %0" : "=v"(lanes) : "m"(*(const group *)a));
-  return lanes;
-}
-
 // One K-group of a unit: 2 * panels vectors of B against `rows` groups of A.
 CK_INLINE void ck_tile_step(__m512i *sum, const char *a, const char *b, const size_t b_stride, const size_t rows,
                             const size_t panels, const size_t group) {

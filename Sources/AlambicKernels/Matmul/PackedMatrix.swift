@@ -180,9 +180,10 @@ public final class PackedMatrix: @unchecked Sendable {
 
     /// Replaces everything by an f32 matrix of K x N elements, rounded to the product's type (to nearest, ties to even).
     ///
-    /// The form must be dense, and the product `.f32`, `.bf16` or `.f16`, and the matrix without column scales; or `.s8` with them, which then
+    /// The form must be dense, and the product `.f32`, `.bf16` or `.f16` without column scales; or `.s8` with them, which then
     /// take new values: each column of the product's B (row of `[N, K]`) is quantized as
-    /// ``quantizeRows(_:rows:columns:into:scales:on:)`` does (otherwise `.badArgument`). Can be noted in an ``OperationList``, which keeps this matrix; the memory of `w` must stay in place.
+    /// ``quantizeRows(_:rows:columns:into:scales:on:)`` does (otherwise `.badArgument`). Can be noted in an
+    /// ``OperationList``, which keeps this matrix; the memory of `w` must stay in place.
     ///
     /// - Parameters:
     ///   - w: stored as `[N, K]` when transposed (a linear layer's weights), else as `[K, N]`.
