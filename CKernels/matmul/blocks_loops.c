@@ -62,7 +62,7 @@ static void pack_rows(const block *block) {
     const size_t group = ck_blocks_group_bytes(kernel, rows);
     char *panel = block->a + p * block->a_bytes;
     source.scales = block->scales ? block->scales + start : NULL;
-    job->pack_a(panel, NULL, &source, block->row + start, rows, 0, job->k);
+    if (job->k) job->pack_a(panel, NULL, &source, block->row + start, rows, 0, job->k);
     __builtin_memset(panel + ck_blocks_groups(kernel, job->k) * group, 0, group);
     start += rows;
   }

@@ -25,7 +25,9 @@ import Testing
             for n in stride(from: 0, to: N, by: 16) {
                 for k in stride(from: 0, to: K, by: steps) where Double.random(in: 0..<1, using: &random) >= sparsity {
                     for i in n..<min(n + 16, N) {
-                        for j in k..<min(k + steps, K) { w[i * K + j] = Float(Int.random(in: -127...127, using: &random)) }
+                        for j in k..<min(k + steps, K) {
+                            w[i * K + j] = Float(Int.random(in: -127...127, using: &random))
+                        }
                     }
                 }
             }
@@ -42,7 +44,8 @@ import Testing
             switch product {
             case .s8:
                 let bytes = stored.map { Int8($0) }
-                return try PackedMatrix(product, bytes.span, N: N, K: K, orientation: orientation, form: form, on: context)
+                return try PackedMatrix(
+                    product, bytes.span, N: N, K: K, orientation: orientation, form: form, on: context)
             case .bf16:
                 let halves = stored.map { UInt16($0.bitPattern >> 16) }
                 return try PackedMatrix(
@@ -115,13 +118,16 @@ import Testing
             let orientation: Orientation = i % 3 == 0 ? .asIs : .transposed
             try Self.compare(
                 Case(
-                    M: shape[0], N: shape[1], K: shape[2], product, orientation, sparsity: [0, 0.2, 0.5, 0.9, 1][i % 5],
+                    M: shape[0], N: shape[1], K: shape[2], product, orientation,
+                    sparsity: [0, 0.2, 0.5, 0.9, 1][i % 5],
                     seed: UInt64(i)))
         }
     }
 
     @Test(arguments: products) func allRowsUpToTwoPanels(_ product: AlambicKernels.Product) throws {
-        for M in 1...66 { try Self.compare(Case(M: M, N: 33, K: 37, product, sparsity: 0.5, seed: UInt64(M)), threads: [1]) }
+        for M in 1...66 {
+            try Self.compare(Case(M: M, N: 33, K: 37, product, sparsity: 0.5, seed: UInt64(M)), threads: [1])
+        }
     }
 
     @Test(arguments: products) func nothing(_ product: AlambicKernels.Product) throws {
@@ -171,6 +177,27 @@ import Testing
             for e in 0..<doubled.count where Double(doubled[e]) != 2 * expected[e] {
                 Issue.record("accumulated on \(label): element \(e)")
                 return
+            }
+        }
+    }
+
+    /// A of f32, which is quantized or rounded on the way as it is for the dense form.
+    @Test(arguments: [AlambicKernels.Product.bf16, .s8]) func convertedRows(_ product: AlambicKernels.Product) throws {
+        let c = Case(M: 71, N: 40, K: 150, product, sparsity: 0.4, seed: 5)
+        var random = SplitMix(seed: 6)
+        // Whole numbers up to 127 have a scale of 1 as int8 and are themselves as bf16; then numbers that are neither.
+        let whole = c.a.enumerated().map { $0.offset % 150 == 7 ? 127 : $0.element }
+        for (a, exact) in [(whole, true), (random.floats(71 * 150), product == .s8)] {
+            try onEveryVariant(product.variants, threads: [1, 2]) { label, context in
+                let results = try [PackedMatrix.Form.dense, .blocks].map { form in
+                    let y = Guarded(count: 71 * 40)
+                    try matmul(
+                        M: 71, a.span, try c.packed(form, on: context), into: y.mutableSpan, epilogue: Epilogue(),
+                        on: context)
+                    return y.values(label)
+                }
+                if !exact && label.hasPrefix("amxbf16") { return }
+                #expect(firstDifference(results[0], results[1]) == nil, "\(product) on \(label)")
             }
         }
     }
