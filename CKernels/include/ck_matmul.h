@@ -100,10 +100,15 @@ ck_status ck_matmul(const ck_context *context, ck_product product, size_t m, siz
 // steps of optimizers (ck_step.h). Contexts that do not allow that variant cannot use it (CK_NO_KERNEL). Packing is not
 // noted: the context of a list is CK_BAD_ARGUMENT.
 typedef struct ck_packed ck_packed;
-// How the weights lie in memory. Results are the same, bit for bit.
+// How the weights lie in memory. Results are the same, bit for bit, but where `blocks` says otherwise.
 //   dense    all of them
 //   bitmask  a bit for each, and those that are not zero: f32, bf16, f16, s8 and u8s8 products
-typedef CK_ENUM(ck_form){CK_FORM_DENSE = 0, CK_FORM_BITMASK, CK_FORMS} ck_form;
+//   blocks   what is not zero of blocks of 16 columns by 1 step of k in f32, 2 in bf16, 4 in s8 products: whole blocks
+//            of zeros (-0 as well) are neither stored nor multiplied. Block j starts at column 16 * j. So a NaN or an
+//            infinity in A does not meet them. The sums are those of the kept steps in the order of the dense product,
+//            which with f32 and s8 are the same numbers; AMX's bf16 adds 16 pairs of kept steps at a time. k is at
+//            most 65535 blocks, else CK_BAD_SHAPE.
+typedef CK_ENUM(ck_form){CK_FORM_DENSE = 0, CK_FORM_BITMASK, CK_FORM_BLOCKS, CK_FORMS} ck_form;
 typedef struct ck_weights {
   const void *data; // [k, n] or [n, k]; 4-bit: [n, k / 2] bytes, even k in the low half, CK_TRANSPOSED only
   ck_orientation orientation;

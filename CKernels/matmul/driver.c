@@ -99,7 +99,11 @@ static ck_status submit(const ck_context *context, ck_product product, ck_matmul
   if (!c.data || (job->k && (!a.data || (!job->b.data && !job->packed)))) return CK_BAD_ARGUMENT;
   job->c = c.data;
   job->c_element = ck_type_bytes(c.type);
-  const ck_needs needs = ck_matmul_plan(job, ck_context_caches(context), ck_context_workers(context));
+  const ck_caches caches = ck_context_caches(context);
+  const size_t workers = ck_context_workers(context);
+  if (job->packed && job->packed->form == CK_FORM_BLOCKS)
+    return ck_submit(context, ck_blocks_program, job, sizeof *job, ck_blocks_plan(job, caches, workers));
+  const ck_needs needs = ck_matmul_plan(job, caches, workers);
   return ck_submit(context, ck_matmul_program, job, sizeof *job, needs);
 }
 

@@ -20,6 +20,7 @@ static ck_status make_room(const ck_context *context, ck_packed *packed, ck_plac
 
 static ck_status pack(const ck_context *context, ck_packed *packed, ck_weights weights, ck_placement placement) {
   if (weights.form == CK_FORM_BITMASK) return ck_masked_pack(context, packed, weights, placement);
+  if (weights.form == CK_FORM_BLOCKS) return ck_blocks_pack(context, packed, weights, placement);
   const ck_status room = make_room(context, packed, placement);
   if (room != CK_OK || packed->n == 0) return room;
   const ck_matmul_kernel *kernel = packed->kernel;
@@ -47,21 +48,23 @@ static ck_status pack(const ck_context *context, ck_packed *packed, ck_weights w
   return status == CK_OK ? ck_placed_replicate(context, packed->panels) : status;
 }
 
-static ck_status create(const ck_context *context, ck_product product, size_t n, size_t k, ck_placement placement,
-                        ck_packed **out) {
+static ck_status create(const ck_context *context, ck_product product, size_t n, size_t k, ck_form form,
+                        ck_placement placement, ck_packed **out) {
   *out = NULL;
   if (ck_context_notes(context)) return CK_BAD_ARGUMENT; // the panels must be there when this returns
   if ((uint32_t)product >= CK_PRODUCTS || placement == CK_PLACE_NODE) return CK_BAD_ARGUMENT;
   ck_isa needs;
-  const ck_matmul_kernel *kernel = ck_matmul_best(product, ck_context_isa(context), &needs);
-  if (!kernel) return CK_NO_KERNEL;
+  const ck_isa allowed = ck_context_isa(context);
+  const ck_matmul_kernel *kernel =
+      form == CK_FORM_BLOCKS ? ck_blocks_best(product, allowed, &needs) : ck_matmul_best(product, allowed, &needs);
+  if (!kernel) return form == CK_FORM_BLOCKS ? CK_BAD_ARGUMENT : CK_NO_KERNEL; // portable kernels always fit
   // Bounded so that padding to whole panels cannot overflow.
   if (!ck_matmul_fits(n, k) || n > PTRDIFF_MAX / 4096 || k > PTRDIFF_MAX / 4096) return CK_BAD_SHAPE;
   if (!ck_matmul_fits(ck_round_up(n, kernel->nr), ck_round_up(k, 64) + 64)) return CK_BAD_SHAPE;
   if (k % ck_product_group(product) != 0 || k > ck_product_max_k(product)) return CK_BAD_SHAPE;
   ck_packed *packed = calloc(1, sizeof *packed);
   if (!packed) return CK_NO_MEMORY;
-  *packed = (ck_packed){.kernel = kernel, .needs = needs, .product = product, .n = n, .k = k};
+  *packed = (ck_packed){.kernel = kernel, .needs = needs, .product = product, .n = n, .k = k, .form = form};
   *out = packed;
   return CK_OK;
 }
@@ -71,10 +74,9 @@ ck_status ck_packed_create(const ck_context *context, ck_product product, size_t
   ck_packed *packed;
   *out = NULL;
   if (weights.orientation != CK_AS_IS && weights.orientation != CK_TRANSPOSED) return CK_BAD_ARGUMENT;
-  if (weights.form != CK_FORM_DENSE && weights.form != CK_FORM_BITMASK) return CK_BAD_ARGUMENT;
-  ck_status status = create(context, product, n, k, placement, &packed);
+  if (weights.form < CK_FORM_DENSE || weights.form >= CK_FORMS) return CK_BAD_ARGUMENT;
+  ck_status status = create(context, product, n, k, weights.form, placement, &packed);
   if (status != CK_OK) return status;
-  packed->form = weights.form;
   const size_t group = ck_product_group(product);
   if (n && k && !weights.data) status = CK_BAD_ARGUMENT;
   if (group > 1 && n && k) {
@@ -104,7 +106,7 @@ ck_status ck_packed_create_zero(const ck_context *context, ck_product product, s
   *out = NULL;
   if (!is_floating(product) && product != CK_PRODUCT_S8) return CK_BAD_ARGUMENT;
   ck_packed *packed = NULL;
-  ck_status status = create(context, product, n, k, placement, &packed);
+  ck_status status = create(context, product, n, k, CK_FORM_DENSE, placement, &packed);
   if (status == CK_OK) status = make_room(context, packed, placement);
   if (status != CK_OK) return ck_packed_destroy(packed), status;
   if (product == CK_PRODUCT_S8) {
@@ -143,6 +145,7 @@ void ck_packed_destroy(ck_packed *packed) {
   if (!packed) return;
   ck_placed_destroy(packed->panels);
   ck_masked_destroy(&packed->masked);
+  ck_blocks_destroy(&packed->blocks);
   free(packed->column_scales);
   free(packed);
 }

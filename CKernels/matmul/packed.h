@@ -1,5 +1,6 @@
 #ifndef CK_MATMUL_PACKED_H
 #define CK_MATMUL_PACKED_H
+#include "matmul/blocks.h"
 #include "matmul/driver.h"
 #include "matmul/masked.h"
 #include "runtime/placed.h"
@@ -14,6 +15,7 @@ struct ck_packed {
   size_t bytes;         // of one copy of the panels
   ck_form form;
   ck_masked masked; // of CK_FORM_BITMASK
+  ck_blocks blocks; // of CK_FORM_BLOCKS
 };
 
 // packed_s8.c: ck_packed_update and ck_packed_update_both of s8 weights with scales; forward or backward may be NULL.

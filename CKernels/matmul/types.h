@@ -34,6 +34,7 @@ typedef struct ck_matmul_tile {
   size_t lines;           // for `masked` kernels: of 64 bytes that a chunk has, on average
   ck_mask_ahead *expand;  // for `expanding` kernels
   uint32_t rows, columns; // columns of all panels; only the last panel may be partial
+  const uint16_t *index;  // blocks (matmul/blocks.h): of the K-group that each unit of B multiplies
 } ck_matmul_tile;
 
 // An operand in memory: element (x, k) is at data + x * stride + k * k_stride (bytes), x a row of A or a column of B.
@@ -59,6 +60,7 @@ typedef struct ck_matmul_kernel {
   uint8_t grain;                    // rows that cost as much as one: blocks and panels of A are multiples, 0 for 1
   uint16_t unit;                    // steps of K in a unit of B's panels, a multiple of kgroup
   uint16_t unit_bytes;              // of nr columns
+  uint8_t chunk;                    // blocks: so many vectors are stored together, column by column; 0: each apart
   bool one_panel;                   // tiles take one panel of B only, even with few rows
   uint16_t b_extra;                 // bytes that follow a panel of B, such as column sums
   uint16_t a_extra;                 // bytes for each row and unit that follow a panel of A, such as sums over groups

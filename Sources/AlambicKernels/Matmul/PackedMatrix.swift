@@ -30,17 +30,23 @@ public final class PackedMatrix: @unchecked Sendable {
         }
     }
 
-    /// How the weights lie in memory. Results are the same, bit for bit.
+    /// How the weights lie in memory. Results are the same, bit for bit, but where `blocks` says otherwise.
     public enum Form: String, Sendable, CaseIterable {
         /// All of them.
         case dense
         /// A bit for each, and those that are not zero: ⌈1/8 + density · bytes of an element⌉ bytes a weight.
         case bitmask
+        /// What is not zero of blocks of 16 columns (rows of `[N, K]`) by 1 step of K in f32, 2 in bf16, 4 in int8 products:
+        /// blocks of zeros are neither stored nor multiplied. Block j of a row begins at column 16 · j. bf16 sums on AMX are
+        /// rounded in another order than the dense form's (docs/Numerics.md); a NaN or infinity of A does not meet a block
+        /// that is left out. 64 bytes and an index of 2 for each block that is kept.
+        case blocks
 
         var raw: ck_form {
             switch self {
             case .dense: CK_FORM_DENSE
             case .bitmask: CK_FORM_BITMASK
+            case .blocks: CK_FORM_BLOCKS
             }
         }
     }
@@ -79,9 +85,9 @@ public final class PackedMatrix: @unchecked Sendable {
     ///   - b: N x K elements of the product's type for B (`UInt16` for bf16 and f16).
     ///   - orientation: `.transposed` for `[N, K]` (a linear layer's weights), `.asIs` for `[K, N]`.
     ///   - scales: N scales that multiply the columns of the result, copied; nil for none.
-    ///   - form: `.bitmask` for products of f32, bf16, f16 and int8 by the same.
-    /// - Throws: `.badArgument` for a form that the product does not have; `.badShape` when K is over 131071 for `.s8` or 65793 for `.u8s8`, beyond which sums may not fit in 32 bits, and
-    ///   `.noMemory` when there is none left.
+    ///   - form: `.bitmask` for products of f32, bf16, f16 and int8 by the same; `.blocks` for f32, bf16 and s8.
+    /// - Throws: `.badArgument` for a form that the product does not have; `.badShape` when K is over 131071 for `.s8` or 65793 for `.u8s8`, beyond which sums may not fit in 32 bits, or
+    ///   as blocks of more than 65535 along K; and `.noMemory` when there is none left.
     public convenience init<Element: MatrixElement>(
         _ product: Product, _ b: Span<Element>, N: Int, K: Int, orientation: Orientation = .transposed,
         scales: Span<Float>? = nil, form: Form = .dense, location: Location = .partitioned, on context: Context
