@@ -47,7 +47,9 @@ final class CalibrationPass: Graph {
         let hidden = try model.architecture.hidden(tokens, on: self)
         let head = model.architecture.head.index
         if waiting.contains(head) { try replace(head, try hessian(of: hidden)) }
-        precondition(waiting.isEmpty, "parameters \(waiting.sorted()) take no part in products of the forward pass")
+        guard let left = waiting.min() else { return }
+        throw KernelError(
+            .badArgument, "'\(model.architecture.parameters[left].path)' takes no part in a product: leave it out")
     }
 
     func block(

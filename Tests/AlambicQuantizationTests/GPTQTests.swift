@@ -225,7 +225,7 @@ private enum NaiveGPTQ {
             }
             let scale = Double(scales[k / group])
             let ratio = w[k] / scale
-            isClose = isClose || (ratio < 7 && abs(ratio - ratio.rounded(.down) - 0.5) < 1e-3)
+            isClose = isClose || (ratio < 7 && abs(ratio - ratio.rounded(.down) - 0.5) < 2e-4)
             let level = min(max(ratio.rounded(.toNearestOrEven), -8), 7)
             levels.append(Int8(level))
             let error = (w[k] - level * scale) / u[k][k]

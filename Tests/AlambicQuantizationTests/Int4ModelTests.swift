@@ -24,8 +24,9 @@ import Testing
         return Tokens(ids: random.integers(sequences * length, in: Int32(0)...63), batch: sequences, length: length)
     }
 
+    /// On a model that knows its text well: in one that is still learning, the noise of rounding may as well help.
     @Test func gptqIsCloserThanRounding() throws {
-        let (model, context) = (try trained(), try Context(threads: 2))
+        let (model, context) = (try trained(steps: 400), try Context(threads: 2))
         let (text, calibration) = (try corpus(), try Calibration(try corpus(), context: 16, tokens: 2048))
         let before = try model.evaluate(on: text, on: context).loss
         let rounded = try model.quantized(.int4(), on: context)
@@ -34,7 +35,7 @@ import Testing
             try rounded.evaluate(on: text, on: context).loss, try solved.evaluate(on: text, on: context).loss
         )
         #expect(abs(gptq - before) < abs(rtn - before) && gptq <= rtn, "\(before): rtn \(rtn), gptq \(gptq)")
-        #expect(abs(rtn - before) < 0.1)
+        #expect(abs(rtn - before) < 0.3)
         // Both are as small, and quantizing again changes nothing.
         #expect(solved.byteCount == rounded.byteCount && rounded.byteCount < model.byteCount)
         #expect(try rounded.quantized(.int4(), on: context).digest == rounded.digest)

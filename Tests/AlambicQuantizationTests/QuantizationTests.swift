@@ -14,11 +14,11 @@ func corpus() throws -> Corpus {
     return try Corpus(text: (0..<3000).map { line[($0 * ($0 / 83 + 1)) % line.count] }, tokenizer: .bytes)
 }
 
-func trained() throws -> Model {
+func trained(steps: Int = 80) throws -> Model {
     let trainer = try Trainer(
         try Model(.gpt(layers: 2, width: 32, heads: 2, context: 16), seed: 1), optimizer: .adamW(rate: 5e-3),
         on: try Context(threads: 2))
-    try trainer.run(try corpus().batches(of: 4, context: 16, seed: 1), until: 80)
+    try trainer.run(try corpus().batches(of: 4, context: 16, seed: 1), until: steps)
     return try trainer.snapshot()
 }
 

@@ -280,7 +280,7 @@ import Testing
             shape: shape,
             tensor: "x.compressed", "expected shape [\((count + 1) / 2)]")
         expectRefusal(damaged(sparse, "x.weight_scale") { _ in nil }, shape: shape, tensor: "x.weight_scale", "missing")
-        // One bit more than there are elements: the nibble beside the last one is taken for one, or there is none.
+        // One bit more than there are elements: there is no nibble for it, or one that says that nothing is there.
         let mask = try #require(sparse.stored(as: "x.weight").first { $0.name == "x.bitmask" })
         let (place, byte) = try #require(mask.bytes.enumerated().reversed().first { $0.element != 0xff })
         let more = damaged(sparse, "x.bitmask", patched([place: byte | (byte &+ 1)]))

@@ -92,12 +92,13 @@ public struct GroupedTensor: Sendable {
         }
     }
 
-    /// The integers -8...7 in pairs, with 8 added; an odd one out has 0 beside it.
+    /// The integers -8...7 in pairs, with 8 added; an odd one out has 8, a zero, beside it.
     public static func packed(_ levels: Memory<Int8>, count: Int) throws(KernelError) -> Memory<UInt8> {
         let nibbles = try Memory<UInt8>(count: (count + 1) / 2)
         let levels = levels.span
         var target = nibbles.mutableSpan
         for i in 0..<count { target[i / 2] |= UInt8(levels[i] + 8) << UInt8(i % 2 * 4) }
+        if !count.isMultiple(of: 2) { target[count / 2] |= 8 << 4 }
         return nibbles
     }
 

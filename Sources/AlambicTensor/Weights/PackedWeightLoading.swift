@@ -79,8 +79,10 @@ private struct PackedWeightReader {
         case .s8: return .int8(try elements(stored, .s8, [count]), scales: try rowScales())
         case .u8:
             let nibbles: Memory<UInt8> = try elements(stored, .u8, [(count + 1) / 2])
-            guard count.isMultiple(of: 2) || nibbles.span[count / 2] >> 4 == 0 else {
-                throw WeightFormatError(tensor: stored.name, reason: "has bits beyond its \(count) elements")
+            // Elements that are kept are not zero, and an odd one out has a zero beside it: a mask of one element more or less
+            // does not go unnoticed.
+            guard count == 0 || count.isMultiple(of: 2) == (nibbles.span[(count - 1) / 2] >> 4 != 8) else {
+                throw WeightFormatError(tensor: stored.name, reason: "does not end after \(count) elements")
             }
             let (scales, group) = try groupScales()
             return .int4(nibbles, scales: scales, group: group)

@@ -8,8 +8,8 @@ import AlambicKernels
 //   bitmask         x.compressed F32, BF16 or F16 [nonzeros], x.bitmask U8 [N, (K + 7) / 8], x.row_offsets I64 [N],
 //                   x.shape I64 [2]                                                      (format sparse-bitmask)
 //   bitmask int8    the same with x.compressed I8, and x.weight_scale F32 [N, 1]
-//   bitmask int4    the same with x.compressed U8 [(nonzeros + 1) / 2], two in a byte, the first in the low half, and
-//                   x.weight_scale F16 [N, K / group]; compressed-tensors has no such form
+//   bitmask int4    the same with x.compressed U8 [(nonzeros + 1) / 2], two in a byte, the first in the low half, an
+//                   odd one out beside an 8; and x.weight_scale F16 [N, K / group]; compressed-tensors has no such form
 // A word of x.weight_packed holds eight columns, the first in its lowest four bits, each -8...7 with 8 added: in
 // little-endian memory these are the bytes of a `GroupedTensor`.
 extension PackedWeight {
