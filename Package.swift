@@ -50,7 +50,7 @@ let package = Package(
             swiftSettings: lendsSpans + optimised),
         .target(name: "AlambicDistillation", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans),
         .target(name: "AlambicPruning", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans + optimised),
-        .target(name: "AlambicQuantization", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans),
+        .target(name: "AlambicQuantization", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans + optimised),
         .target(name: "AlambicParallel", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans),
         .target(
             name: "Alambic",
@@ -86,7 +86,9 @@ let package = Package(
         .testTarget(name: "AlambicTrainingTests", dependencies: ["AlambicTraining", "AlambicTestSupport"]),
         .testTarget(name: "AlambicDistillationTests", dependencies: ["AlambicDistillation", "AlambicTestSupport"]),
         .testTarget(name: "AlambicPruningTests", dependencies: ["AlambicPruning", "AlambicTestSupport"]),
-        .testTarget(name: "AlambicQuantizationTests", dependencies: ["AlambicQuantization", "AlambicTestSupport"]),
+        .testTarget(
+            name: "AlambicQuantizationTests", dependencies: ["AlambicQuantization", "AlambicTestSupport"],
+            swiftSettings: lendsSpans + optimised),
         .testTarget(name: "AlambicParallelTests", dependencies: ["AlambicParallel", "AlambicTestSupport"]),
         .testTarget(name: "AlambicTests", dependencies: ["Alambic", "AlambicTestSupport"]),
         .testTarget(name: "AlambicCommandTests", dependencies: ["AlambicCommand", "AlambicTestSupport"]),

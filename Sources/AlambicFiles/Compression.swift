@@ -14,10 +14,16 @@
 /// - `int-quantized` (`compressors/quantized_compressors/naive_quantized.py`): `x.weight` I8 [N, K] and
 ///   `x.weight_scale` [N, 1] for the strategy `channel`; a symmetric scheme has no `x.weight_zero_point`.
 ///   weight ≈ scale x integer.
+/// - `pack-quantized` (`compressors/quantized_compressors/pack_quantized.py`): `x.weight_packed` I32 [N, K/8], eight 4-bit
+///   integers in a word, the first column in its lowest bits, -8...7 with 8 added; `x.weight_scale` [N, K/group] for the
+///   strategy `group`; `x.weight_shape` I64 [2]. `input_activations` must be null: what runs the model decides about them.
 /// - `sparse-bitmask` (`compressors/sparse_compressors/sparse_bitmask.py`): `x.compressed` [nonzeros] the values that
 ///   are not zero, row by row; `x.bitmask` U8 [N, ceil(K/8)], bit k mod 8 (least significant first) of byte k/8 tells
 ///   whether column k is stored; `x.row_offsets` I64 [N] where each row begins in `compressed`; `x.shape` I64 [2].
-/// - Both together: the integers are compressed, so `x.compressed` is I8, and `x.weight_scale` stays.
+/// - Sparse and `int-quantized` together: the integers are compressed, so `x.compressed` is I8, and `x.weight_scale` stays.
+/// - Sparse and `pack-quantized` together exist here alone: `x.compressed` is U8, two integers in a byte.
+/// - Groups of several formats: `format` is `mixed-precision`, and each group has its own `format`
+///   (`config/base.py`, `quant_scheme.py`).
 public struct Compression: Sendable, Equatable {
     /// How values of one kind become integers (`QuantizationArgs`).
     public struct Scheme: Sendable, Equatable {
@@ -66,10 +72,12 @@ public struct Compression: Sendable, Equatable {
             ]
         }
 
-        /// Symmetric int8 weights with one scale per output channel, the only kind that is run here so far.
+        /// Symmetric int8 weights with one scale per output channel.
         public static let int8Channel = Scheme(bits: 8, strategy: "channel")
         /// Symmetric int8 activations with one scale per token, found while running.
         public static let int8DynamicToken = Scheme(bits: 8, strategy: "token", dynamic: true)
+        /// Symmetric int4 weights with one scale for each group of a row.
+        public static func int4(group: Int) -> Scheme { Scheme(bits: 4, strategy: "group", groupSize: group) }
     }
 
     /// Modules that are quantized alike (`config_groups`).
@@ -80,12 +88,47 @@ public struct Compression: Sendable, Equatable {
         public var weights: Scheme?
         /// How inputs are quantized before the product; nil where they stay floats.
         public var inputs: Scheme?
+        /// The format of these modules, where others have another one.
+        public var format: String?
 
         /// A group.
-        public init(targets: [String], weights: Scheme?, inputs: Scheme?) {
+        public init(targets: [String], weights: Scheme?, inputs: Scheme?, format: String? = nil) {
             self.targets = targets
             self.weights = weights
             self.inputs = inputs
+            self.format = format
+        }
+
+        var object: JSONObject {
+            var result: JSONObject = [
+                "targets": .array(targets.map { .string($0) }), "weights": weights.map { .object($0.object) } ?? .null,
+                "input_activations": inputs.map { .object($0.object) } ?? .null, "output_activations": .null,
+            ]
+            if let format { result["format"] = .string(format) }
+            return result
+        }
+    }
+
+    /// The integers that this library makes weights of.
+    public enum Form: Hashable, Comparable, Sendable {
+        /// 8 bits, a scale for each output.
+        case int8
+        /// 4 bits, a scale for each group.
+        case int4(group: Int)
+
+        /// The format in files.
+        public var format: String {
+            switch self {
+            case .int8: "int-quantized"
+            case .int4: "pack-quantized"
+            }
+        }
+
+        fileprivate func group(_ targets: [String], format: String?) -> Group {
+            switch self {
+            case .int8: Group(targets: targets, weights: .int8Channel, inputs: .int8DynamicToken, format: format)
+            case .int4(let group): Group(targets: targets, weights: .int4(group: group), inputs: nil, format: format)
+            }
         }
     }
 
@@ -115,7 +158,8 @@ public struct Compression: Sendable, Equatable {
         }
     }
 
-    /// The format of quantized weights (`int-quantized`); nil where nothing is quantized.
+    /// The format of quantized weights (`int-quantized`, `pack-quantized`, `mixed-precision`); nil where nothing is
+    /// quantized.
     public var format: String?
     /// What is quantized how, in the order of the file.
     public var groups: [Group]
@@ -138,9 +182,16 @@ public struct Compression: Sendable, Equatable {
     public static func int8(targets: [String] = ["Linear"], ignored: [String] = [], sparsity: Sparsity? = nil)
         -> Compression
     {
-        Compression(
-            format: "int-quantized",
-            groups: [Group(targets: targets, weights: .int8Channel, inputs: .int8DynamicToken)],
+        Compression(integers: [(.int8, targets)], ignored: ignored, sparsity: sparsity)
+    }
+
+    /// Which modules consist of which integers; one pair at least.
+    public init(integers: [(form: Form, targets: [String])], ignored: [String] = [], sparsity: Sparsity? = nil) {
+        let formats = Set(integers.map(\.form.format))
+        let isMixed = formats.count > 1
+        self.init(
+            format: isMixed ? "mixed-precision" : formats.first,
+            groups: integers.map { $0.form.group($0.targets, format: isMixed ? $0.form.format : nil) },
             ignored: ignored, sparsity: sparsity)
     }
 
@@ -164,7 +215,8 @@ public struct Compression: Sendable, Equatable {
                 groups.append(
                     Group(
                         targets: try group.strings("targets"), weights: try scheme("weights"),
-                        inputs: try scheme("input_activations")))
+                        inputs: try scheme("input_activations"),
+                        format: group.has("format") ? try group.string("format") : nil))
             }
         }
         if reader.has("sparsity_config") {
@@ -186,17 +238,7 @@ public struct Compression: Sendable, Equatable {
             result["quantization_status"] = "compressed"
             result["config_groups"] = .object(
                 JSONObject(
-                    groups.enumerated().map { index, group in
-                        (
-                            "group_\(index)",
-                            [
-                                "targets": .array(group.targets.map { .string($0) }),
-                                "weights": group.weights.map { .object($0.object) } ?? .null,
-                                "input_activations": group.inputs.map { .object($0.object) } ?? .null,
-                                "output_activations": .null,
-                            ]
-                        )
-                    }))
+                    groups.enumerated().map { index, group in ("group_\(index)", .object(group.object)) }))
             result["ignore"] = .array(ignored.map { .string($0) })
         } else {
             for key in ["format", "quantization_status", "config_groups", "ignore"] { result[key] = nil }

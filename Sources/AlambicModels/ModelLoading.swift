@@ -9,7 +9,8 @@ extension Model {
     /// files where there are any that this library knows.
     ///
     /// Every tensor is checked: its type and shape, that none is missing and none left over, that all floats are
-    /// finite. Dense weights may be F32, F16 or BF16; int8 and sparse ones are read in compressed-tensors' layouts.
+    /// finite. Dense weights may be F32, F16 or BF16, and stay what they are; int8, int4 and sparse ones are read in
+    /// compressed-tensors' layouts.
     ///
     /// - Throws: `FileError` that names the file and tensor, `KernelError` for a lack of memory.
     public init(contentsOf directory: URL) throws {
@@ -67,7 +68,11 @@ private struct WeightReader {
     mutating func read(_ description: ParameterDescription) throws -> PackedWeight {
         if let name = fileName(description.path), let info = file[name], Self.floats.contains(info.dtype) {
             used.insert(name)
-            return .f32(try dense(name, info, description))
+            switch info.dtype {
+            case .bf16: return .bf16(try halves(name, .bf16, description))
+            case .f16: return .f16(try halves(name, .f16, description))
+            default: return .f32(try dense(name, description))
+            }
         }
         do {
             return try PackedWeight(description.path, shape: description.shape) { try stored($0) }
@@ -100,31 +105,42 @@ private struct WeightReader {
         return name
     }
 
-    private func dense(
-        _ name: String, _ info: SafeTensors.Info, _ description: ParameterDescription
-    ) throws -> Tensor {
-        let shape = description.shape
-        let transposed = description.storedTransposed
-        try file.require(name, shape: transposed ? shape.dimensions.reversed() : shape.dimensions)
-        let tensor = try Tensor(shape)
-        if info.dtype == .f32 && !transposed {
-            try tensor.withUnsafeMutableBytes { try file.read(name, into: $0) }
-        } else {
-            let elements = try file.floats(name)
-            if transposed {
-                transpose(elements.span, rows: shape.columns, columns: shape.rows, into: tensor.mutableSpan)
-            } else {
-                elements.withUnsafeBytes { bytes in tensor.withUnsafeMutableBytes { $0.copyMemory(from: bytes) } }
-            }
-        }
+    private func dense(_ name: String, _ description: ParameterDescription) throws -> Tensor {
+        let tensor: Tensor = try elements(name, description)
         let values = tensor.span
-        for i in 0..<values.count where !values[i].isFinite {
-            throw FileError(
-                .malformed, path: file.path, tensor: name, "element \(i) is \(values[i])",
-                expected: "finite numbers",
-                fix: "the model is damaged: copy it again, or train it from an older checkpoint")
-        }
+        for i in 0..<values.count where !values[i].isFinite { throw notFinite(name, i, values[i]) }
         return tensor
+    }
+
+    private func halves(_ name: String, _ format: HalfFormat, _ description: ParameterDescription) throws -> HalfTensor
+    {
+        let tensor: HalfTensor = try elements(name, description)
+        if let (place, value) = format.firstNotFinite(in: tensor.span) { throw notFinite(name, place, value) }
+        return tensor
+    }
+
+    /// A dense weight's elements as the file has them, [outputs, inputs].
+    private func elements<Element: BitwiseCopyable & Sendable>(
+        _ name: String, _ description: ParameterDescription
+    ) throws -> DenseTensor<Element> {
+        let shape = description.shape
+        guard description.storedTransposed else {
+            try file.require(name, shape: shape.dimensions)
+            let tensor = try DenseTensor<Element>(shape)
+            try tensor.withUnsafeMutableBytes { try file.read(name, into: $0) }
+            return tensor
+        }
+        try file.require(name, shape: shape.dimensions.reversed())
+        let (stored, tensor) = (try DenseTensor<Element>([shape.columns, shape.rows]), try DenseTensor<Element>(shape))
+        try stored.withUnsafeMutableBytes { try file.read(name, into: $0) }
+        transpose(stored.span, rows: shape.columns, columns: shape.rows, into: tensor.mutableSpan)
+        return tensor
+    }
+
+    private func notFinite(_ name: String, _ place: Int, _ value: Float) -> FileError {
+        FileError(
+            .malformed, path: file.path, tensor: name, "element \(place) is \(value)", expected: "finite numbers",
+            fix: "the model is damaged: copy it again, or train it from an older checkpoint")
     }
 
     private mutating func stored(_ name: String) throws -> StoredTensor? {
@@ -140,7 +156,9 @@ private struct WeightReader {
 }
 
 /// target[c, r] = source[r, c], in tiles that stay in the cache.
-func transpose(_ source: Span<Float>, rows: Int, columns: Int, into target: consuming MutableSpan<Float>) {
+func transpose<Element: BitwiseCopyable>(
+    _ source: Span<Element>, rows: Int, columns: Int, into target: consuming MutableSpan<Element>
+) {
     let tile = 32
     for firstRow in stride(from: 0, to: rows, by: tile) {
         for firstColumn in stride(from: 0, to: columns, by: tile) {

@@ -11,7 +11,7 @@ extension Model {
     /// The directory is written under a temporary name and then exchanged for what is there, as a whole; entries that
     /// do not belong to a model, such as checkpoints, stay.
     ///
-    /// - Parameter floats: what dense weights are written as: `.f32` as they are, `.bf16` rounded to nearest.
+    /// - Parameter floats: what dense f32 weights are written as: `.f32` as they are, `.bf16` rounded to nearest.
     /// - Throws: `FileError`; then what was there is as it was.
     public func save(to directory: URL, floats: DType = .f32) throws {
         try AtomicDirectory.write(to: directory) { try write(into: $0, floats: floats) }
@@ -58,7 +58,12 @@ extension Model {
 
     private func entries(_ floats: DType) -> [SafeTensors.Entry] {
         zip(weights, architecture.parameters).flatMap { weight, description -> [SafeTensors.Entry] in
-            if case .f32(let tensor) = weight { return [Self.entry(description, floats) { tensor }] }
+            switch weight {
+            case .f32(let tensor): return [Self.entry(description, floats) { tensor }]
+            case .bf16(let halves): return [Self.entry(description, .bf16, halves)]
+            case .f16(let halves): return [Self.entry(description, .f16, halves)]
+            default: break
+            }
             return weight.stored(as: description.path).map { stored in
                 SafeTensors.Entry(stored.name, Self.type(stored.type), shape: stored.shape) { sink in
                     try stored.bytes.withUnsafeBytes { try sink($0) }
@@ -71,22 +76,36 @@ extension Model {
         _ description: ParameterDescription, _ floats: DType, weight: @escaping () throws -> Tensor
     ) -> SafeTensors.Entry {
         precondition(floats == .f32 || floats == .bf16, "dense weights are written as f32 or bf16, not as \(floats)")
-        let dimensions = description.shape.dimensions
-        let shape = description.storedTransposed ? dimensions.reversed() : dimensions
-        return SafeTensors.Entry(description.path, type(floats), shape: shape) { sink in
-            let tensor = try weight()
-            var stored = tensor
-            if description.storedTransposed {
-                let transposed = try Tensor(Shape(shape))
-                transpose(tensor.span, rows: tensor.rows, columns: tensor.columns, into: transposed.mutableSpan)
-                stored = transposed
-            }
-            let whole = stored
+        return SafeTensors.Entry(description.path, type(floats), shape: storedShape(description)) { sink in
+            let whole = try stored(try weight(), description)
             guard floats == .bf16 else { return try whole.withUnsafeBytes { try sink($0) } }
             let rounded = try HalfTensor(whole.shape)
             try convert(whole.span, to: .bf16, into: rounded.mutableSpan, on: .default)
             try rounded.withUnsafeBytes { try sink($0) }
         }
+    }
+
+    private static func entry(
+        _ description: ParameterDescription, _ format: DType, _ halves: HalfTensor
+    ) -> SafeTensors.Entry {
+        SafeTensors.Entry(description.path, type(format), shape: storedShape(description)) { sink in
+            try stored(halves, description).withUnsafeBytes { try sink($0) }
+        }
+    }
+
+    private static func storedShape(_ description: ParameterDescription) -> [Int] {
+        let dimensions = description.shape.dimensions
+        return description.storedTransposed ? dimensions.reversed() : dimensions
+    }
+
+    /// A dense weight as files hold it.
+    private static func stored<Element>(
+        _ weight: DenseTensor<Element>, _ description: ParameterDescription
+    ) throws -> DenseTensor<Element> {
+        guard description.storedTransposed else { return weight }
+        let transposed = try DenseTensor<Element>(Shape(storedShape(description)))
+        transpose(weight.span, rows: weight.rows, columns: weight.columns, into: transposed.mutableSpan)
+        return transposed
     }
 
     private static func type(_ type: DType) -> SafeTensors.DType {
@@ -103,26 +122,41 @@ extension Model {
 
     /// What `config.json` says about packed weights; nil when all are dense floats.
     var compression: Compression? {
-        var (quantized, dense, sparse) = ([String](), [String](), [String]())
+        var (integers, dense, sparse) = ([Compression.Form: [String]](), [String](), [String]())
         var (zeros, elements) = (0, 0)
         for (weight, description) in zip(weights, architecture.parameters) where description.kind == .matrix {
             let module = String(description.path.dropLast(".weight".count))
-            switch weight {
-            case .f32: dense.append(module)
-            case .int8: quantized.append(module)
-            case .bitmask(let tensor):
+            if case .bitmask = weight {
                 sparse.append(module)
-                zeros += weight.count - tensor.nonzeroCount
+                zeros += weight.count - weight.nonzeroCount
                 elements += weight.count
-                if case .int8 = tensor.values { quantized.append(module) } else { dense.append(module) }
             }
+            if let form = weight.integers { integers[form, default: []].append(module) } else { dense.append(module) }
         }
-        guard !quantized.isEmpty || !sparse.isEmpty else { return nil }
+        guard !integers.isEmpty || !sparse.isEmpty else { return nil }
         let sparsity =
             sparse.isEmpty
             ? nil
             : Compression.Sparsity(targets: sparse, globalSparsity: Double(zeros) / Double(elements))
-        if quantized.isEmpty { return Compression(sparsity: sparsity) }
-        return .int8(targets: quantized, ignored: dense + ["lm_head"], sparsity: sparsity)
+        if integers.isEmpty { return Compression(sparsity: sparsity) }
+        let groups = integers.sorted { $0.key < $1.key }.map { (form: $0.key, targets: $0.value) }
+        return Compression(integers: groups, ignored: dense + ["lm_head"], sparsity: sparsity)
+    }
+}
+
+extension PackedWeight {
+    /// The integers that the weight consists of, dense or sparse; nil for floats.
+    fileprivate var integers: Compression.Form? {
+        switch self {
+        case .f32, .bf16, .f16: nil
+        case .int8: .int8
+        case .int4(let grouped): .int4(group: grouped.group)
+        case .bitmask(let sparse):
+            switch sparse.values {
+            case .f32, .bf16, .f16: nil
+            case .int8: .int8
+            case .int4(_, _, let group): .int4(group: group)
+            }
+        }
     }
 }

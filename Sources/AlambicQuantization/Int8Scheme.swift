@@ -37,17 +37,8 @@ public struct Int8Scheme: QuantizationScheme {
 
     /// Rounds the weights of each output to multiples of their scale.
     public func quantize(_ weight: PackedWeight, on context: Context) throws(KernelError) -> PackedWeight {
-        switch weight {
-        case .f32(let tensor):
-            return .int8(try QuantizedTensor(tensor, on: context))
-        case .int8:
-            return weight
-        case .bitmask(let sparse):
-            switch try sparse.expanded() {
-            case .f32(let tensor): return .bitmask(try BitmaskTensor(try QuantizedTensor(tensor, on: context)))
-            case .int8: return weight
-            }
-        }
+        if case .int8 = weight { return weight }
+        return .int8(try QuantizedTensor(try weight.dense(), on: context))
     }
 }
 

@@ -3,7 +3,7 @@ import AlambicModels
 import AlambicTensor
 import AlambicTraining
 
-/// How weights become integers.
+/// What weights become: integers or short floats.
 ///
 /// To add a scheme, write one file with a type that conforms, and add it to ``QuantizationSchemes/all``.
 public protocol QuantizationScheme: Sendable {
@@ -13,14 +13,30 @@ public protocol QuantizationScheme: Sendable {
     /// The scheme at its default settings.
     init()
 
-    /// The quantized form of the weight of one linear layer, [outputs, inputs]. A sparse weight stays sparse.
+    /// Whether it is for parameters of this kind. By default for the matrices of linear layers alone.
+    func takes(_ kind: ParameterKind) -> Bool
+
+    /// Throws when a parameter that it takes has a shape that it cannot have.
+    func check(_ description: ParameterDescription) throws(TrainingError)
+
+    /// The form of a dense weight, [outputs, inputs], under this scheme: each element rounded to nearest.
     func quantize(_ weight: PackedWeight, on context: Context) throws(KernelError) -> PackedWeight
+}
+
+extension QuantizationScheme {
+    /// The matrices of linear layers.
+    public func takes(_ kind: ParameterKind) -> Bool { kind == .matrix }
+
+    /// Every shape will do.
+    public func check(_ description: ParameterDescription) throws(TrainingError) {}
 }
 
 /// The quantization schemes that can be asked for by name.
 public enum QuantizationSchemes {
     /// Every scheme there is. A new one is one line here.
-    public static let all: [any QuantizationScheme.Type] = [Int8Scheme.self]
+    public static let all: [any QuantizationScheme.Type] = [
+        Int8Scheme.self, Int4Scheme.self, BF16Scheme.self, F16Scheme.self,
+    ]
 
     /// All names.
     public static var names: [String] { all.map { $0.name } }
@@ -35,11 +51,11 @@ public enum QuantizationSchemes {
 }
 
 extension Model {
-    /// A copy of this model whose linear layers are quantized. Embeddings, positions, gains and biases stay as they
-    /// are.
+    /// A copy of this model whose linear layers are quantized. Positions, gains and biases stay as they are, and so do
+    /// token tables unless the scheme takes them. A sparse weight stays sparse.
     ///
     /// - Parameters:
-    ///   - scheme: how weights become integers.
+    ///   - scheme: what weights become.
     ///   - except: layers to leave alone: `head`, or a part of a path between dots such as `h.0`, `mlp` or `c_proj`.
     ///   - context: where kernels run.
     public func quantized(
@@ -48,9 +64,23 @@ extension Model {
         try quantized(scheme, except: except, on: context)
     }
 
-    /// A copy of this model whose linear layers are quantized, with the exceptions as a list.
+    /// The same with the exceptions as a list.
     public func quantized(
         _ scheme: some QuantizationScheme, except: [String], on context: Context = .default
+    ) throws(TrainingError) -> Model {
+        try quantized(scheme, method: RoundToNearest(), except: except, on: context)
+    }
+
+    /// The same by another method than rounding.
+    ///
+    /// - Parameters:
+    ///   - scheme: what weights become.
+    ///   - method: how the values of their new form are found.
+    ///   - except: layers to leave alone: `head`, or a part of a path between dots such as `h.0`, `mlp` or `c_proj`.
+    ///   - context: where kernels run.
+    public func quantized(
+        _ scheme: some QuantizationScheme, method: some QuantizationMethod, except: [String] = [],
+        on context: Context = .default
     ) throws(TrainingError) -> Model {
         let descriptions = architecture.parameters
         func isMatched(_ index: Int, by name: String) -> Bool {
@@ -61,15 +91,12 @@ extension Model {
             throw .badSetting(
                 "no layer is called '\(name)': use 'head' or a part of a path such as '\(descriptions[0].path)'")
         }
-        var weights = self.weights
-        for (index, description) in descriptions.enumerated() where description.kind == .matrix {
-            if except.contains(where: { isMatched(index, by: $0) }) { continue }
-            do {
-                weights[index] = try scheme.quantize(weights[index], on: context)
-            } catch {
-                throw .kernel(error)
-            }
+        var chosen: [Int] = []
+        for (index, description) in descriptions.enumerated()
+        where scheme.takes(description.kind) && !except.contains(where: { isMatched(index, by: $0) }) {
+            try scheme.check(description)
+            chosen.append(index)
         }
-        return replacing(weights: weights)
+        return replacing(weights: try method.quantize(self, chosen, to: scheme, on: context))
     }
 }

@@ -77,10 +77,10 @@ public struct LoRA: Sendable {
         guard base == .int4 else { return }
         for (index, description) in descriptions.enumerated()
         where description.kind == .matrix && index != architecture.head.index
-            && !description.shape.columns.isMultiple(of: GroupedTensor.group)
+            && !description.shape.columns.isMultiple(of: GroupedTensor.defaultGroup)
         {
             throw .badSetting(
-                "4-bit weights come in groups of \(GroupedTensor.group), which do not divide the "
+                "4-bit weights come in groups of \(GroupedTensor.defaultGroup), which do not divide the "
                     + "\(description.shape.columns) inputs of '\(description.path)': use base int8")
         }
     }

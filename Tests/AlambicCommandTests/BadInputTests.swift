@@ -22,6 +22,14 @@ import Testing
         (["prune", "--model", "x", "--data", "TEXT", "--sparsity", "nan", "--out", "OUT"], "nan"),
         (["prune", "--model", "x", "--method", "magic", "--sparsity", "0.5", "--out", "OUT"], "magic"),
         (["quantize", "--model", "x", "--scheme", "int3", "--out", "OUT"], "int3"),
+        (["quantize", "--model", "x", "--scheme", "int4", "--group", "64", "--out", "OUT"], "32 or 128; found '64'"),
+        (["quantize", "--model", "x", "--group", "32", "--out", "OUT"], "--group is for --scheme int4, not int8"),
+        (["quantize", "--model", "x", "--scheme", "bf16", "--scales", "greatest", "--out", "OUT"], "--scales is for"),
+        (["quantize", "--model", "x", "--scheme", "int4", "--scales", "magic", "--out", "OUT"], "magic"),
+        (["quantize", "--model", "x", "--scheme", "int4", "--method", "magic", "--out", "OUT"], "magic"),
+        (["quantize", "--model", "x", "--scheme", "int4", "--method", "gptq", "--out", "OUT"], "--data is needed"),
+        (["quantize", "--model", "x", "--method", "gptq", "--data", "TEXT", "--out", "OUT"], "needs --scheme int4"),
+        (["quantize", "--model", "x", "--scheme", "int4", "--data", "TEXT", "--out", "OUT"], "--data is for methods"),
         (["distill", "--teacher", "x", "--data", "TEXT", "--mixing", "2", "--out", "OUT"], "--mixing"),
         (["finetune", "--model", "x", "--data", "TEXT", "--base-dtype", "int3", "--out", "OUT"], "int3"),
         (["generate", "--model", "x", "--prompt", "a", "--top-p", "0"], "--top-p"),
@@ -63,6 +71,24 @@ import Testing
             #expect(run.code == 1, "\(run)")
             #expect(run.complaint?.contains(path) == true, "\(run)")
         }
+    }
+
+    @Test func groupsThatDoNotDivide() throws {
+        let scratch = try Scratch()
+        let model = try scratch.model()
+        for extra in [[], ["--method", "gptq", "--data", scratch.text]] {
+            let run = try Run(["quantize", "--model", model, "--scheme", "int4", "--out", scratch.path("out")] + extra)
+            #expect(run.code == 1, "\(run)")
+            #expect(
+                run.complaint?.contains("do not divide the 16 inputs of 'h.0.attn.c_attn.weight'") == true, "\(run)")
+            #expect(!FileManager.default.fileExists(atPath: scratch.path("out")))
+        }
+        try scratch.write(Array("short".utf8), to: "short.txt")
+        let words = ["quantize", "--model", model, "--scheme", "int4", "--except", "h", "--method", "gptq", "--data"]
+        let short = try Run(words + [scratch.path("short.txt"), "--out", scratch.path("out")])
+        #expect(short.code == 1 && short.complaint?.contains("one sequence to calibrate on has 32") == true, "\(short)")
+        let long = try Run(words + [scratch.text, "--context", "33", "--out", scratch.path("out")])
+        #expect(long.code == 1 && long.complaint?.contains("--context 33") == true, "\(long)")
     }
 
     @Test func contextLongerThanTheModels() throws {

@@ -41,6 +41,40 @@ import Testing
         #expect(sizes == sizes.sorted(by: >), "\(sizes)")
     }
 
+    /// Every form that `quantize` makes is smaller than the last, and can be measured and run.
+    @Test func everySchemeCanBeEvaluated() throws {
+        let scratch = try Scratch()
+        let sizes = """
+            {"model_type": "gpt2", "n_layer": 2, "n_embd": 128, "n_head": 2, "n_positions": 16, "vocab_size": 256}
+            """
+        try scratch.write(Array(sizes.utf8), to: "wide.json")
+        let model = scratch.path("model")
+        let trained = try Run([
+            "train", "--data", scratch.text, "--model", scratch.path("wide.json"), "--steps", "2", "--batch", "4",
+            "--out",
+            model,
+        ])
+        #expect(trained.code == 0, "\(trained)")
+        var bytes: [Int] = []
+        for words in [
+            ["bf16"], ["f16"], ["int8"], ["int4"], ["int4", "--group", "128", "--scales", "least-squares"],
+            ["int4", "--group", "128", "--method", "gptq", "--data", scratch.text, "--data-tokens", "256"],
+        ] {
+            let out = scratch.path("out")
+            let made = try Run(["quantize", "--model", model, "--out", out, "--json", "--scheme"] + words)
+            #expect(made.code == 0, "\(made)")
+            let measured = try Run(["evaluate", "--model", out, "--data", scratch.text, "--json"])
+            #expect(measured.code == 0, "\(measured)")
+            let object = try JSONSerialization.jsonObject(with: Data(measured.output.utf8)) as? [String: Any]
+            bytes.append(try #require(object?["bytes"] as? Int))
+            let text = try Run(["generate", "--model", out, "--prompt", "The ", "--tokens", "4", "--json"])
+            #expect(text.code == 0, "\(text)")
+        }
+        #expect(bytes[0] > bytes[2] && bytes[2] > bytes[3] && bytes[3] > bytes[4], "\(bytes)")
+        // The names of the formats differ in length, and the file's header with them.
+        #expect(abs(bytes[0] - bytes[1]) < 200 && bytes[4] == bytes[5], "\(bytes)")
+    }
+
     @Test func equalSeedsGiveEqualTexts() throws {
         let scratch = try Scratch()
         let model = try scratch.model()

@@ -145,7 +145,11 @@ import Testing
                 groups: [
                     .init(targets: ["Linear"], weights: .init(bits: 4, strategy: "group", groupSize: 128), inputs: nil)
                 ]),
+            Compression(integers: [(.int4(group: 32), ["a", "b"])], ignored: ["c"]),
+            Compression(integers: [(.int8, ["a"]), (.int4(group: 32), ["b"]), (.int4(group: 128), ["c"])]),
         ]
+        #expect(all[4].format == "pack-quantized" && all[4].groups[0].format == nil)
+        #expect(all[5].format == "mixed-precision" && all[5].groups[2].format == "pack-quantized")
         for compression in all {
             var configuration = ModelConfiguration(["model_type": "gpt2"])
             configuration.setCompression(compression)

@@ -15,7 +15,8 @@ import Testing
         let configuration = ModelConfiguration.gpt(layers: 2, width: 24, heads: 3, context: 40, vocabulary: 60)
         var random = SplitMix(seed: 1)
         let ids = random.integers(40, in: Int32(0)...59)
-        for (name, model) in try allForms(randomModel(configuration)) {
+        let four = ModelConfiguration.gpt(layers: 1, width: 32, heads: 2, context: 40, vocabulary: 60)
+        for (name, model) in try allForms(randomModel(configuration)) + allForms(randomModel(four)) {
             for isa in isas {
                 let context = try Context(threads: 2, allowing: isa)
                 let weights = try model.runnableWeights(on: context)

@@ -12,7 +12,7 @@ import Testing
 @Suite struct StorageTests {
     @Test func roundTrips() throws {
         let scratch = try ScratchDirectory()
-        for (name, model) in try allForms(randomModel()) {
+        for (name, model) in try allForms(randomModel()) + allForms(randomModel(wide)) {
             let directory = scratch.path(name)
             try model.save(to: directory)
             let again = try Model(contentsOf: directory)
@@ -23,9 +23,11 @@ import Testing
             let file = try SafeTensors(modelDirectory: directory)
             #expect(file.byteCount == model.byteCount, "\(name)")
             let config = try ModelConfiguration(modelDirectory: directory)
-            #expect((try config.compression != nil) == (name != "f32"))
+            let isFloats = ["f32", "bf16", "f16"].contains(name)
+            #expect((try config.compression != nil) == !isFloats)
             #expect((try config.compression?.sparsity != nil) == name.hasPrefix("bitmask"))
             #expect((try config.compression?.format == "int-quantized") == name.hasSuffix("int8"))
+            #expect((try config.compression?.format == "pack-quantized") == name.hasSuffix("int4"))
             // Saved again over itself, with the same bytes.
             let before = try Data(contentsOf: directory.appendingPathComponent("model.safetensors"))
             try again.save(to: directory.path)
@@ -95,7 +97,18 @@ import Testing
                 }
             }, to: directory)
         let halved = try bits(model).map { $0.map { $0 & 0xffff_0000 } }
-        #expect(try bits(Model(contentsOf: directory)) == halved)
+        let loaded = try Model(contentsOf: directory)
+        #expect(try bits(loaded) == halved)
+        // They stay halves, and are written as they were read.
+        #expect(loaded.weights.allSatisfy { $0.formName == "bf16" })
+        let before = try SafeTensors(modelDirectory: directory)
+        try loaded.save(to: scratch.path("again"))
+        let after = try SafeTensors(modelDirectory: scratch.path("again"))
+        #expect(before.names.sorted() == after.names.sorted())
+        for name in before.names {
+            #expect(try after.info(name).dtype == .bf16 && after.info(name).shape == before.info(name).shape)
+            #expect(try after.withBytes(of: name) { [UInt8]($0) } == before.withBytes(of: name) { [UInt8]($0) })
+        }
     }
 
     @Test func untiedHeads() throws {
@@ -153,6 +166,18 @@ import Testing
         values[17] = .nan
         try replaced("wte.weight", by: SafeTensors.Entry("wte.weight", shape: [11, 8], values))
         expectRefusal(directory, .malformed, tensor: "wte.weight", "element 17 is nan")
+        for (format, infinity) in [(SafeTensors.DType.bf16, UInt16(0x7f80)), (.f16, 0x7c00)] {
+            var halves = [UInt16](repeating: 0, count: 8 * 24)
+            halves[24] = infinity
+            let bytes = halves
+            // The first weight of the second input is that of the first output.
+            try replaced(
+                "h.0.attn.c_attn.weight",
+                by: SafeTensors.Entry("h.0.attn.c_attn.weight", format, shape: [8, 24]) { sink in
+                    try bytes.withUnsafeBytes { try sink($0) }
+                })
+            expectRefusal(directory, .malformed, tensor: "h.0.attn.c_attn.weight", "element 1 is inf")
+        }
         values[17] = .infinity
         try replaced("wte.weight", by: SafeTensors.Entry("wte.weight", shape: [11, 8], values))
         expectRefusal(directory, .malformed, tensor: "wte.weight", "element 17 is inf")

@@ -9,21 +9,21 @@ import Testing
 
 @testable import AlambicQuantization
 
-private func corpus() throws -> Corpus {
+func corpus() throws -> Corpus {
     let line = Array("how much wood would a woodchuck chuck; ".utf8)
     return try Corpus(text: (0..<3000).map { line[($0 * ($0 / 83 + 1)) % line.count] }, tokenizer: .bytes)
 }
 
-private func trained() throws -> Model {
+func trained(steps: Int = 80) throws -> Model {
     let trainer = try Trainer(
         try Model(.gpt(layers: 2, width: 32, heads: 2, context: 16), seed: 1), optimizer: .adamW(rate: 5e-3),
         on: try Context(threads: 2))
-    try trainer.run(try corpus().batches(of: 4, context: 16, seed: 1), until: 80)
+    try trainer.run(try corpus().batches(of: 4, context: 16, seed: 1), until: steps)
     return try trainer.snapshot()
 }
 
 /// The same model with four fifths of every matrix set to zero and stored sparse.
-private func sparse(_ model: Model) throws -> Model {
+func sparse(_ model: Model) throws -> Model {
     var weights = model.weights
     for (index, description) in model.architecture.parameters.enumerated() where description.kind == .matrix {
         var elements = try weights[index].dense().elements
@@ -106,6 +106,8 @@ private func sparse(_ model: Model) throws -> Model {
 
     @Test func schemesAreFoundByName() throws {
         #expect(try QuantizationSchemes.named("int8") is Int8Scheme)
+        #expect(QuantizationSchemes.names == ["int8", "int4", "bf16", "f16"])
+        #expect(QuantizationMethods.names == ["rtn", "gptq"])
         let error = #expect(throws: TrainingError.self) { try QuantizationSchemes.named("int3") }
         let message = "\(try #require(error))"
         #expect(message.contains("'int3'"))

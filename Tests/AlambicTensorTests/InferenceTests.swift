@@ -119,4 +119,51 @@ import Testing
             }
         }
     }
+
+    /// Each form against its dense self in double precision; a row alone, and any number of threads, give the same bits.
+    @Test(arguments: instructionSets) func shortFormsRunWithinTheirRounding(isa: ISA) throws {
+        var random = SplitMix(seed: 6)
+        let (rows, outputs, inputs) = (5, 37, 128)
+        let tensor = try Tensor([outputs, inputs], random.normals(outputs * inputs))
+        let bias = try Tensor([outputs], random.floats(outputs))
+        let x = try Tensor([1, rows, inputs], random.normals(rows * inputs))
+        let (bf16, f16) = (try HalfTensor(tensor.shape), try HalfTensor(tensor.shape))
+        try convert(tensor.span, to: .bf16, into: bf16.mutableSpan, on: .default)
+        try convert(tensor.span, to: .f16, into: f16.mutableSpan, on: .default)
+        // What an activation's rounding may be off by: relative to itself, or (int4) to the row's greatest.
+        let forms: [(PackedWeight, relative: Double, ofGreatest: Double)] = [
+            (.bf16(bf16), 0x1p-9, 0), (.f16(f16), 0x1p-11, 0),
+            (.int4(try GroupedTensor(tensor, on: .default)), 0, 0.501 / 127),
+            (.int4(try GroupedTensor(tensor, group: 128, on: .default)), 0, 0.501 / 127),
+        ]
+        for (weight, relative, ofGreatest) in forms {
+            func run(_ weight: PackedWeight, _ x: Tensor, threads: Int) throws -> [Float] {
+                let context = try context(isa, threads: threads)
+                let inference = Inference(
+                    [
+                        try RunnableWeight(weight, gathers: false, multiplies: true, on: context),
+                        try RunnableWeight(.f32(bias), gathers: true, multiplies: false, on: context),
+                    ], on: context)
+                return try inference.linear(x, weight: id(0), bias: id(1)).elements
+            }
+            let (found, w) = (try run(weight, x, threads: 1), try weight.dense().elements)
+            for threads in 2...4 { #expect(firstDifference(try run(weight, x, threads: threads), found) == nil) }
+            #expect(firstDifference(try run(try weight.sparse(), x, threads: 1), found) == nil)
+            for i in 0..<rows {
+                let alone = try run(weight, x.rows(i..<i + 1), threads: 1)
+                #expect(firstDifference(alone, Array(found[i * outputs..<(i + 1) * outputs])) == nil)
+                let row = x.elements[i * inputs..<(i + 1) * inputs].map(Double.init)
+                let greatest = row.map(abs).max() ?? 0
+                for j in 0..<outputs {
+                    var (exact, bound) = (Double(bias.elements[j]), 1e-5)
+                    for k in 0..<inputs {
+                        let weight = Double(w[j * inputs + k])
+                        exact += row[k] * weight
+                        bound += abs(weight) * (relative * abs(row[k]) + ofGreatest * greatest)
+                    }
+                    #expect(abs(Double(found[i * outputs + j]) - exact) <= bound, "\(weight.formName), \(i), \(j)")
+                }
+            }
+        }
+    }
 }

@@ -44,7 +44,8 @@ public final class Inference: Graph {
         return result
     }
 
-    /// See ``Graph/linear(_:weight:bias:)``. Int8 weights run in the integer kernel, on activations quantized row by row.
+    /// See ``Graph/linear(_:weight:bias:)``. Int8 and int4 weights run in integer kernels, on activations
+    /// quantized row by row; 16-bit ones on activations rounded to the same type.
     public func linear(_ x: Tensor, weight: ParameterID, bias: ParameterID?) throws(KernelError) -> Tensor {
         try linear(x, weight: weight, bias: bias, into: nil)
     }
@@ -72,6 +73,14 @@ public final class Inference: Graph {
             try matmul(
                 M: x.rows, quantized.span, rowScales: scales.span, matrix, into: result.mutableSpan,
                 bias: biases?.span, on: context)
+        case .converting(let matrix):
+            if let biases {
+                try matmul(
+                    M: x.rows, x.span, matrix, into: result.mutableSpan, epilogue: Epilogue().bias(biases.span),
+                    on: context)
+            } else {
+                try matmul(M: x.rows, x.span, matrix, into: result.mutableSpan, epilogue: Epilogue(), on: context)
+            }
         case nil:
             preconditionFailure("parameter \(weight) of shape \(runnable.shape) was not prepared for products")
         }

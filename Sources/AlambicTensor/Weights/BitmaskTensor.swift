@@ -4,14 +4,32 @@ import AlambicKernels
 /// compressed-tensors' sparse-bitmask layout.
 ///
 /// Bit (k mod 8) of byte k / 8 of row n (least significant first) says whether w[n, k] is stored. Dense it takes
-/// 1 bit + density * (4 or 1) bytes for each element.
+/// 1 bit + density * (4, 2, 1 or 1/2) bytes for each element.
 public struct BitmaskTensor: Sendable {
     /// The stored elements.
     public enum Values: Sendable {
         /// 32-bit floats.
         case f32(Memory<Float>)
+        /// bf16.
+        case bf16(Memory<UInt16>)
+        /// f16.
+        case f16(Memory<UInt16>)
         /// 8-bit integers with one scale for each row.
         case int8(Memory<Int8>, scales: Memory<Float>)
+        /// 4-bit integers in pairs, q of an even one in the low half of a byte, w = (q - 8) * scale; and the f16 scales of all
+        /// groups, [rows, columns / group], those without stored elements too.
+        case int4(Memory<UInt8>, scales: Memory<UInt16>, group: Int)
+
+        /// What an element is called.
+        var name: String {
+            switch self {
+            case .f32: "f32"
+            case .bf16: "bf16"
+            case .f16: "f16"
+            case .int8: "int8"
+            case .int4: "int4"
+            }
+        }
     }
 
     /// Number of rows (outputs).
@@ -42,6 +60,25 @@ public struct BitmaskTensor: Sendable {
         let kept = try Memory<Int8>(count: max(1, pattern.nonzeroCount))
         gather(quantized.values.span, into: kept.mutableSpan)
         self.init(pattern, .int8(kept, scales: quantized.scales))
+    }
+
+    /// Keeps the nonzero elements of a matrix of 16-bit floats. A negative zero is one.
+    public init(_ halves: HalfTensor, _ format: HalfFormat) throws(KernelError) {
+        let unsigned = try HalfTensor(halves.shape, halves.elements.map { $0 == 0x8000 ? 0 : $0 })
+        let pattern = try Pattern(rows: halves.rows, columns: halves.columns, elements: unsigned.span)
+        let kept = try Memory<UInt16>(count: max(1, pattern.nonzeroCount))
+        gather(unsigned.span, into: kept.mutableSpan)
+        self.init(pattern, format == .bf16 ? .bf16(kept) : .f16(kept))
+    }
+
+    /// Keeps the nonzero integers of a matrix of 4-bit weights, with all of its scales.
+    public init(_ grouped: GroupedTensor) throws(KernelError) {
+        let levels = try grouped.levels()
+        let pattern = try Pattern(rows: grouped.rows, columns: grouped.columns, elements: levels.span)
+        let kept = try Memory<Int8>(count: max(1, pattern.nonzeroCount))
+        gather(levels.span, into: kept.mutableSpan)
+        let nibbles = try GroupedTensor.packed(kept, count: pattern.nonzeroCount)
+        self.init(pattern, .int4(nibbles, scales: grouped.scales, group: grouped.group))
     }
 
     init(_ pattern: Pattern, _ values: Values) {
@@ -90,24 +127,34 @@ public struct BitmaskTensor: Sendable {
         }
     }
 
-    /// The matrix with its zeros; int8 elements stay integers.
-    public enum Expanded {
-        case f32(Tensor)
-        case int8(QuantizedTensor)
+    /// The matrix with its zeros, dense. Integers stay integers.
+    public func expanded() throws(KernelError) -> PackedWeight {
+        switch values {
+        case .f32(let kept): return .f32(try scattered(kept))
+        case .bf16(let kept): return .bf16(try scattered(kept))
+        case .f16(let kept): return .f16(try scattered(kept))
+        case .int8(let kept, let scales):
+            let dense = try scattered(kept)
+            return .int8(QuantizedTensor(rows: rows, columns: columns, values: dense.storage, scales: scales))
+        case .int4(let kept, let scales, let group):
+            return .int4(try expanded(kept, scales, group))
+        }
     }
 
-    /// Puts the zeros back.
-    public func expanded() throws(KernelError) -> Expanded {
-        switch values {
-        case .f32(let kept):
-            let dense = try Tensor([rows, columns])
-            scatter(kept.span, into: dense.mutableSpan)
-            return .f32(dense)
-        case .int8(let kept, let scales):
-            let dense = try Memory<Int8>(count: max(1, rows * columns))
-            scatter(kept.span, into: dense.mutableSpan)
-            return .int8(QuantizedTensor(rows: rows, columns: columns, values: dense, scales: scales))
-        }
+    private func expanded(
+        _ kept: Memory<UInt8>, _ scales: Memory<UInt16>, _ group: Int
+    ) throws(KernelError) -> GroupedTensor {
+        let levels = try scattered(try GroupedTensor.unpacked(kept, count: nonzeroCount)).storage
+        let nibbles = try GroupedTensor.packed(levels, count: rows * columns)
+        return GroupedTensor(rows: rows, columns: columns, group: group, nibbles: nibbles, scales: scales)
+    }
+
+    private func scattered<Element: BitwiseCopyable & Sendable>(
+        _ kept: Memory<Element>
+    ) throws(KernelError) -> DenseTensor<Element> {
+        let dense = try DenseTensor<Element>([rows, columns])
+        scatter(kept.span, into: dense.mutableSpan)
+        return dense
     }
 
     private func scatter<Element: BitwiseCopyable>(_ kept: Span<Element>, into target: consuming MutableSpan<Element>) {

@@ -12,7 +12,7 @@ public enum FrozenWeight: Sendable {
     case bf16(HalfTensor)
     /// 8-bit integers with one scale for each row.
     case int8(QuantizedTensor)
-    /// 4-bit integers with one scale for each group of 32.
+    /// 4-bit integers with one scale for each group of 32 or 128.
     case int4(GroupedTensor)
 
     /// What the forms are called.
@@ -33,6 +33,14 @@ public enum FrozenWeight: Sendable {
     public init(_ weight: PackedWeight, as form: Form, on context: Context) throws(KernelError) {
         if form == .int8, case .int8(let quantized) = weight {
             self = .int8(quantized)
+            return
+        }
+        if form == .bf16, case .bf16(let rounded) = weight {
+            self = .bf16(rounded)
+            return
+        }
+        if form == .int4, case .int4(let grouped) = weight {
+            self = .int4(grouped)
             return
         }
         let dense = try weight.dense()
@@ -92,7 +100,7 @@ public enum FrozenWeight: Sendable {
             let (nibbles, scales) = (grouped.nibbles, grouped.scales)
             try dequantizeGroups(
                 nibbles.span, scales: scales.span, rows: grouped.rows, columns: grouped.columns,
-                group: GroupedTensor.group, into: target.mutableSpan, on: context)
+                group: grouped.group, into: target.mutableSpan, on: context)
         }
     }
 
