@@ -103,7 +103,7 @@ private func matrix(_ name: String, _ outputs: Int, _ inputs: Int, _ curve: (Dou
         [matrix("a", 10, 10, { $0 * $0 }), matrix("b", 20, 10, { $0 * $0 * 2 })], cost: Linear())
 
     /// A model that measures other than the cost model thinks: something else beside it, and a wrong factor.
-    @Test(arguments: [1.0, 0.7, 1.6], [0.0, 50])
+    @Test(arguments: [1.0, 0.7, 1.6, 0.2, 5], [0.0, 50])
     func measurementsCorrectTheModel(factor: Double, rest: Double) throws {
         func measure(_ s: [Double]) -> Double { factor * allocator.allocation(s).cost + rest }
         let limit = 0.5 * measure([0, 0])

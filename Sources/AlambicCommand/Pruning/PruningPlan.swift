@@ -17,8 +17,8 @@ struct PruningPlan {
         case .bytes(let limit):
             sensitivities = try Self.scan(run)
             let allocator = SparsityAllocator(sensitivities, cost: ByteCost(run.form))
-            // Zeros that quantization makes of small weights change with retraining.
-            let search = TargetSearch(allocator, limit: limit, aim: run.form == .int8 ? 0.98 : 1)
+            // Shares are rounded to whole weights, and zeros that quantization makes of small weights change with retraining.
+            let search = TargetSearch(allocator, limit: limit, aim: run.form == .int8 ? 0.98 : 0.999)
             let outcome = try search.run { try Double(run.size(of: run.deployed(model($0, run)))) }
             try take(outcome) { "\(Int($0)) bytes" }
         case .tokensPerSecond(let rate):
