@@ -100,14 +100,20 @@ ck_status ck_matmul(const ck_context *context, ck_product product, size_t m, siz
 // steps of optimizers (ck_step.h). Contexts that do not allow that variant cannot use it (CK_NO_KERNEL). Packing is not
 // noted: the context of a list is CK_BAD_ARGUMENT.
 typedef struct ck_packed ck_packed;
+// How the weights lie in memory. Results are the same, bit for bit.
+//   dense    all of them
+//   bitmask  a bit for each, and those that are not zero: f32, bf16, f16, s8 and u8s8 products
+typedef CK_ENUM(ck_form){CK_FORM_DENSE = 0, CK_FORM_BITMASK, CK_FORMS} ck_form;
 typedef struct ck_weights {
   const void *data; // [k, n] or [n, k]; 4-bit: [n, k / 2] bytes, even k in the low half, CK_TRANSPOSED only
   ck_orientation orientation;
   const float *column_scales;   // n, copied; NULL: the epilogue's, or none
   const uint16_t *group_scales; // 4-bit: f16 [n, k / group]
   const uint8_t *zero_points;   // u4: [n, k / group], 0 ..< 16, checked; s4: NULL
+  ck_form form;
 } ck_weights;
-// CK_BAD_SHAPE when the group does not divide k, or k is over the bound of exact sums.
+// CK_BAD_SHAPE when the group does not divide k, or k is over the bound of exact sums; CK_BAD_ARGUMENT for a form that
+// the product does not have. Only dense ones can be updated.
 // placement: where the panels go on a machine with several NUMA nodes. Workers of a team like the context's read what
 // is on their own node when it is partitioned or replicated. CK_PLACE_NODE is CK_BAD_ARGUMENT.
 ck_status ck_packed_create(const ck_context *context, ck_product product, size_t n, size_t k, ck_weights weights,

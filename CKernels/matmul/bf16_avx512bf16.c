@@ -1,6 +1,6 @@
 // bf16 with vdpbf16ps: two steps of K at a time, one chain an element. The instruction takes denormal inputs for zero,
 // flushes denormal sums and rounds its own way (docs/Numerics.md).
-#include "matmul/types.h"
+#include "matmul/mask.h"
 #if defined(__x86_64__)
 #include "runtime/target.h"
 #include <immintrin.h>
@@ -31,6 +31,14 @@ static void pack_b(void *panel, void *extra, const ck_matmul_source *source, siz
 }
 CK_TARGET_END
 
+CK_TARGET_BEGIN(CK_TARGET_AVX512BF16 ",avx512vbmi,avx512vbmi2")
+#define CK_MASK_TYPE uint32_t
+#define CK_MASK_ELEMENT 2
+#define CK_MASK_LOAD(p, bits) _mm512_maskz_expand_epi16(bits, _mm512_loadu_si512(p))
+#define CK_MASK_A(a, g, i, rows) ((a) + ((g) * (rows) + (i)) * 4)
+#include "matmul/tile_masked_avx512.inc.h"
+CK_TARGET_END
+
 const ck_matmul_kernel ck_matmul_bf16_avx512bf16 = {
     .mr = CK_MR,
     .nr = CK_NR,
@@ -43,5 +51,8 @@ const ck_matmul_kernel ck_matmul_bf16_avx512bf16 = {
     .pack_a = {[CK_BF16] = pack_a, [CK_F32] = pack_a_f32},
     .pack_b = pack_b,
     .tile = ck_tile,
+    .masked = ck_tile_masked,
+    .masked_rows = CK_MR,
+    .masked_needs = CK_ISA_AVX512VBMI2,
 };
 #endif

@@ -15,6 +15,7 @@ typedef struct ck_matmul_job {
   bool quantizes;          // A is f32 and becomes s8 on the way
   bool accumulate;         // sums start from C
   const ck_packed *packed; // B packed ahead, or NULL
+  bool dense;              // its panels are multiplied as they lie in memory
   char *c;                 // or, from ck_packed_create, where the panels of B go
   size_t m, n, k;
   ck_finish_tile *finish_tile; // NULL: the sums are what goes into C
@@ -27,6 +28,7 @@ typedef struct ck_matmul_job {
   bool own_panels;                                // each task packs its own panels of B, which no other task needs
   bool partials; // C is smaller than the sums, or still needed: between blocks of K these stay in the worker's scratch
   size_t c_element; // bytes
+  size_t stretch;   // units of panels that are not dense, which are expanded at a time for one panel of A
   // Where things are in the worker's scratch, after the block of A.
   size_t panels_at, wide_at, sums_at, scales_at, partials_at;
 } ck_matmul_job;

@@ -1,5 +1,5 @@
 // f32 on AVX-512: one chain of vfmadd231ps an element.
-#include "matmul/types.h"
+#include "matmul/mask.h"
 #if defined(__x86_64__)
 #include "runtime/target.h"
 #include <immintrin.h>
@@ -34,6 +34,11 @@ static void pack_b(void *panel, void *extra, const ck_matmul_source *source, siz
     _mm512_storeu_ps(to + 16, _mm512_maskz_loadu_ps(high, at + 64));
   }
 }
+#define CK_MASK_TYPE uint16_t
+#define CK_MASK_ELEMENT 4
+#define CK_MASK_LOAD(p, bits) _mm512_maskz_expand_epi32(bits, _mm512_loadu_si512(p))
+#define CK_MASK_A(a, g, i, rows) ((a) + ((g) * (rows) + (i)) * 4)
+#include "matmul/tile_masked_avx512.inc.h"
 CK_TARGET_END
 
 const ck_matmul_kernel ck_matmul_f32_avx512 = {
@@ -48,5 +53,8 @@ const ck_matmul_kernel ck_matmul_f32_avx512 = {
     .pack_a = {[CK_F32] = pack_a},
     .pack_b = pack_b,
     .tile = ck_tile,
+    .masked = ck_tile_masked,
+    .masked_rows = CK_MR,
+    .masked_needs = CK_ISA_AVX512,
 };
 #endif

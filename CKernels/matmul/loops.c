@@ -2,6 +2,7 @@
 // is named here. K is never split between workers: an element of C has one chain of sums.
 #include "matmul/driver.h"
 #include "matmul/packed.h"
+#include <string.h>
 
 enum { PACK_STEPS = 128 }; // of K at a time, a multiple of every unit
 
@@ -14,6 +15,7 @@ typedef struct chunk {
   const ck_matmul_job *job;
   size_t first, panels;
   char *packed;
+  const char *masked; // instead, the worker's copy of panels that are not dense
 } chunk;
 
 // count panels from `panel` on, which is an index in all of B, bytes apart; k: where their depth starts.
@@ -43,9 +45,27 @@ static void pack_rounded(const ck_matmul_job *job, char *to, size_t bytes, size_
   }
 }
 
+// Units of a panel that is not dense, from `first` on. all: the worker's copy of the panels.
+static void expand_units(const ck_matmul_job *job, const char *all, char *to, size_t panel, size_t first,
+                         size_t units) {
+  const ck_masked *masked = &job->packed->masked;
+  ck_masked_expand(masked, job->kernel, all + masked->panels[panel], panel, to, first, units);
+}
+static const char *extra_of(const ck_matmul_job *job, const char *all, size_t panel) {
+  const ck_masked *masked = &job->packed->masked;
+  return ck_masked_extra(masked, all + masked->panels[panel], panel);
+}
+
 // panel: index in all of B; k: where its depth starts.
-static void pack_panel(const ck_matmul_job *job, char *to, size_t panel, size_t k, size_t depth) {
+static void pack_panel(const chunk *chunk, char *to, size_t panel, size_t k, size_t depth) {
+  const ck_matmul_job *job = chunk->job;
   const ck_matmul_kernel *kernel = job->kernel;
+  if (chunk->masked) {
+    const size_t units = ck_matmul_units(kernel, depth);
+    expand_units(job, chunk->masked, to, panel, k / kernel->unit, units);
+    if (kernel->b_extra) memcpy(to + units * kernel->unit_bytes, extra_of(job, chunk->masked, panel), kernel->b_extra);
+    return;
+  }
   const size_t column = panel * kernel->nr;
   if (job->narrow) return pack_rounded(job, to, 0, panel, 1, k, depth);
   char *extra = kernel->b_extra ? to + ck_matmul_units(kernel, depth) * kernel->unit_bytes : NULL;
@@ -61,7 +81,7 @@ static void pack_task(ck_worker *worker, const void *argument, size_t task) {
   if (job->narrow)
     return pack_rounded(job, chunk->packed + start * bytes, bytes, chunk->first + start, end - start, 0, job->k);
   for (size_t panel = start; panel < end; panel++)
-    pack_panel(job, chunk->packed + panel * bytes, chunk->first + panel, 0, job->k);
+    pack_panel(chunk, chunk->packed + panel * bytes, chunk->first + panel, 0, job->k);
 }
 
 // What one task works on: rows of A, one block of K after the other, in `count` panels of nearly equal height.
@@ -118,6 +138,8 @@ static void pack_block(const block *block) {
 typedef struct panels {
   const char *b, *extra, *ahead; // ahead: what will be needed after these, or b
   size_t stride, count, ahead_bytes;
+  void (*tile)(const ck_matmul_tile *tile); // which multiplies them, or NULL: the kernel's
+  const char *masked; // not there yet: to be expanded to b, a stretch at a time, from the worker's copy of all panels
 } panels;
 
 static size_t buffer_columns(const block *block) {
@@ -150,6 +172,25 @@ static void fetch_for_epilogue(const ck_matmul_job *job, size_t row, size_t rows
   }
 }
 
+// One panel of A against panels that are expanded on the way.
+static void tile_in_stretches(const block *block, ck_matmul_tile tile, const panels *panels, size_t panel) {
+  const ck_matmul_job *job = block->job;
+  const ck_matmul_kernel *kernel = job->kernel;
+  const size_t units = tile.units, first = block->k_block * job->kc / kernel->unit;
+  const size_t a_bytes = tile.rows * kernel->unit * kernel->a_bytes;
+  for (size_t at = 0; at < units || at == 0; at += job->stretch) {
+    tile.units = ck_min(job->stretch, units - at);
+    for (size_t p = 0; p < panels->count; p++)
+      expand_units(job, panels->masked, (char *)(uintptr_t)panels->b + p * panels->stride, panel + p, first + at,
+                   tile.units);
+    kernel->tile(&tile);
+    tile.a = (const char *)tile.a + a_bytes * tile.units;
+    tile.from = tile.to;
+    tile.from_stride = tile.to_stride;
+    tile.extra = NULL;
+  }
+}
+
 // C[block's rows, panels from `panel` on]. While the panels of A pass, the panel of B that follows is fetched.
 static void multiply(block *block, panels panels, size_t panel) {
   const ck_matmul_job *job = block->job;
@@ -178,7 +219,7 @@ static void multiply(block *block, panels panels, size_t panel) {
   ck_matmul_tile tile = {
       .b = panels.b,
       .b_stride = panels.stride,
-      .extra = first || job->own_panels ? panels.extra : NULL,
+      .extra = first || (job->own_panels && !job->packed) ? panels.extra : NULL,
       .units = ck_matmul_units(kernel, block->depth),
       .from_stride = block->sums_stride,
       .to_stride = holds      ? buffer_columns(block)
@@ -201,7 +242,10 @@ static void multiply(block *block, panels panels, size_t panel) {
                                      : next + (follows ? columns * (finishes ? job->c_element : 4) : 0);
     tile.ahead = panels.ahead + p * share;
     if (finishes && !holds) fetch_for_epilogue(job, block->row + start, end - start, column, columns);
-    kernel->tile(&tile);
+    if (panels.masked)
+      tile_in_stretches(block, tile, &panels, panel);
+    else
+      (panels.tile ? panels.tile : kernel->tile)(&tile);
     if (finishes && !holds) {
       const float *scales = block->scales ? block->scales + start : job->finish.epilogue.row_scales;
       if (scales && !block->scales) scales += block->row + start;
@@ -236,8 +280,11 @@ static void multiply_task(ck_worker *worker, const void *argument, size_t task) 
     block.scales = (float *)(block.scratch + job->scales_at);
     measure_rows(&block);
   }
-  const size_t most = block.count == 1 ? ck_matmul_panels(kernel, block.rows) : 1;
   const size_t whole = ck_matmul_panel_bytes(kernel, job->k);
+  const bool few = chunk->masked && job->own_panels && block.count == 1;
+  const bool in_registers = few && job->packed->masked.tile && block.rows <= kernel->masked_rows;
+  const bool in_stretches = few && !in_registers && !ck_matmul_expands(kernel, block.rows);
+  const size_t most = block.count == 1 && !in_registers ? ck_matmul_panels(kernel, block.rows) : 1;
   if (kernel->enter) kernel->enter();
   for (; block.k_block < job->k_blocks; block.k_block++) {
     block.depth = ck_matmul_depth(job, block.k_block);
@@ -246,11 +293,29 @@ static void multiply_task(ck_worker *worker, const void *argument, size_t task) 
     for (size_t panel = first, count = most; panel < end; panel += count) {
       while (count > end - panel) count /= 2;
       panels panels = {.count = count};
-      if (job->own_panels) {
+      if (in_registers) {
+        const size_t index = chunk->first + panel;
+        const char *start = chunk->masked + job->packed->masked.panels[index];
+        panels.tile = job->packed->masked.tile;
+        panels.b = panels.ahead = ck_masked_at(&job->packed->masked, kernel, start, index, k / kernel->unit);
+        panels.extra = ck_masked_extra(&job->packed->masked, start, index);
+      } else if (in_stretches) {
+        char *own = block.scratch + job->panels_at;
+        panels.masked = chunk->masked;
+        panels.stride = job->stretch * kernel->unit_bytes;
+        panels.b = panels.ahead = own;
+        if (kernel->b_extra) {
+          // As far apart as the panels.
+          for (size_t p = 0; p < count; p++)
+            memcpy(own + (count + p) * panels.stride, extra_of(job, chunk->masked, chunk->first + panel + p),
+                   kernel->b_extra);
+          panels.extra = own + count * panels.stride;
+        }
+      } else if (job->own_panels) {
         panels.stride = ck_matmul_panel_bytes(kernel, block.depth);
         char *own = block.scratch + job->panels_at;
         for (size_t p = 0; p < count; p++)
-          pack_panel(job, own + p * panels.stride, chunk->first + panel + p, k, block.depth);
+          pack_panel(chunk, own + p * panels.stride, chunk->first + panel + p, k, block.depth);
         panels.b = panels.ahead = own;
         panels.extra = own + units * kernel->unit_bytes;
       } else {
@@ -274,13 +339,14 @@ void ck_matmul_program(ck_worker *worker, const void *argument) {
   const size_t panels = ck_ceil_div(job->n, job->kernel->nr);
   for (size_t first = 0; first < panels; first += job->chunk) {
     chunk chunk = {.job = job, .first = first, .panels = ck_min(job->chunk, panels - first)};
-    if (job->packed) {
+    if (job->dense) {
       // Panels packed ahead are only read, and each worker begins with those of its own node.
       chunk.packed = (char *)ck_placed_at(job->packed->panels, ck_worker_node(worker));
       ck_for_parts(worker, job->m_blocks * job->n_blocks, multiply_task, &chunk);
       continue;
     }
     chunk.packed = ck_shared_scratch(worker);
+    if (job->packed) chunk.masked = ck_placed_at(job->packed->panels, ck_worker_node(worker));
     if (!job->own_panels) ck_for(worker, job->pack_tasks, pack_task, &chunk);
     ck_for(worker, job->m_blocks * job->n_blocks, multiply_task, &chunk);
   }

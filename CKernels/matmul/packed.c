@@ -11,7 +11,17 @@ static bool below_16(const uint8_t *points, size_t count) {
   return all < 16;
 }
 
-static ck_status pack(const ck_context *context, ck_packed *packed, ck_weights weights) {
+// Room for dense panels, zeros.
+static ck_status make_room(const ck_context *context, ck_packed *packed, ck_placement placement) {
+  const size_t panel_bytes = ck_max(ck_matmul_panel_bytes(packed->kernel, packed->k), 64);
+  packed->bytes = ck_max(ck_ceil_div(packed->n, packed->kernel->nr), 1) * panel_bytes;
+  return ck_placed_create(context, packed->bytes, panel_bytes, placement, 0, &packed->panels);
+}
+
+static ck_status pack(const ck_context *context, ck_packed *packed, ck_weights weights, ck_placement placement) {
+  if (weights.form == CK_FORM_BITMASK) return ck_masked_pack(context, packed, weights, placement);
+  const ck_status room = make_room(context, packed, placement);
+  if (room != CK_OK || packed->n == 0) return room;
   const ck_matmul_kernel *kernel = packed->kernel;
   const size_t n = packed->n, k = packed->k, group = ck_product_group(packed->product);
   const ck_type type = ck_product_right(packed->product);
@@ -52,10 +62,6 @@ static ck_status create(const ck_context *context, ck_product product, size_t n,
   ck_packed *packed = calloc(1, sizeof *packed);
   if (!packed) return CK_NO_MEMORY;
   *packed = (ck_packed){.kernel = kernel, .needs = needs, .product = product, .n = n, .k = k};
-  const size_t panel_bytes = ck_max(ck_matmul_panel_bytes(kernel, k), 64);
-  packed->bytes = ck_max(ck_ceil_div(n, kernel->nr), 1) * panel_bytes;
-  ck_status status = ck_placed_create(context, packed->bytes, panel_bytes, placement, 0, &packed->panels);
-  if (status != CK_OK) return ck_packed_destroy(packed), status;
   *out = packed;
   return CK_OK;
 }
@@ -65,8 +71,10 @@ ck_status ck_packed_create(const ck_context *context, ck_product product, size_t
   ck_packed *packed;
   *out = NULL;
   if (weights.orientation != CK_AS_IS && weights.orientation != CK_TRANSPOSED) return CK_BAD_ARGUMENT;
+  if (weights.form != CK_FORM_DENSE && weights.form != CK_FORM_BITMASK) return CK_BAD_ARGUMENT;
   ck_status status = create(context, product, n, k, placement, &packed);
   if (status != CK_OK) return status;
+  packed->form = weights.form;
   const size_t group = ck_product_group(product);
   if (n && k && !weights.data) status = CK_BAD_ARGUMENT;
   if (group > 1 && n && k) {
@@ -81,7 +89,7 @@ ck_status ck_packed_create(const ck_context *context, ck_product product, size_t
     else
       status = CK_NO_MEMORY;
   }
-  if (status == CK_OK && n) status = pack(context, packed, weights);
+  if (status == CK_OK) status = pack(context, packed, weights, placement);
   if (status != CK_OK) return ck_packed_destroy(packed), status;
   *out = packed;
   return CK_OK;
@@ -95,9 +103,10 @@ ck_status ck_packed_create_zero(const ck_context *context, ck_product product, s
                                 ck_placement placement, ck_packed **out) {
   *out = NULL;
   if (!is_floating(product) && product != CK_PRODUCT_S8) return CK_BAD_ARGUMENT;
-  ck_packed *packed;
+  ck_packed *packed = NULL;
   ck_status status = create(context, product, n, k, placement, &packed);
-  if (status != CK_OK) return status;
+  if (status == CK_OK) status = make_room(context, packed, placement);
+  if (status != CK_OK) return ck_packed_destroy(packed), status;
   if (product == CK_PRODUCT_S8) {
     packed->column_scales = calloc(ck_max(n, 1), sizeof(float));
     if (!packed->column_scales) return ck_packed_destroy(packed), CK_NO_MEMORY;
@@ -108,6 +117,7 @@ ck_status ck_packed_create_zero(const ck_context *context, ck_product product, s
 
 // A step without a rule only packs.
 static ck_status update(const ck_context *context, ck_packed *forward, ck_packed *backward, const float *w) {
+  if ((forward && forward->form) || (backward && backward->form)) return CK_BAD_ARGUMENT;
   if ((forward ? forward : backward)->product == CK_PRODUCT_S8)
     return ck_packed_requantize(context, forward, backward, w);
   const ck_step_matrix matrix = {
@@ -132,6 +142,7 @@ ck_status ck_packed_update_both(const ck_context *context, ck_packed *forward, c
 void ck_packed_destroy(ck_packed *packed) {
   if (!packed) return;
   ck_placed_destroy(packed->panels);
+  ck_masked_destroy(&packed->masked);
   free(packed->column_scales);
   free(packed);
 }

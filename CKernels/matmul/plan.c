@@ -2,13 +2,14 @@
 // for rapidly instantiating BLAS functionality" (2015), and Low et al., "Analytical modeling is enough for
 // high-performance BLIS" (2016). A block of A takes half of L2, and panels of B stream past it. Unlike there, no panel
 // stays in L1: both come from L2 in a straight line, which costs nothing, and deeper blocks of K save passes over C.
-#include "matmul/driver.h"
+#include "matmul/packed.h"
 
 enum {
-  FEW_PANELS = 2,          // of A
-  BLOCK_PANELS = 9,        // of A in a block: the fewer, the deeper, and the fewer passes over C
-  PARTIAL_BYTES = 4 << 20, // of a task's sums, when C cannot hold them between blocks of K
-  SHARED_BYTES = 64 << 20, // of panels packed at a time
+  FEW_PANELS = 2,                    // of A
+  BLOCK_PANELS = 9,                  // of A in a block: the fewer, the deeper, and the fewer passes over C
+  PARTIAL_BYTES = 4 << 20,           // of a task's sums, when C cannot hold them between blocks of K
+  STRETCH_BYTES = 4 * CK_MASK_CHUNK, // of a panel: it stays in L1 beside A
+  SHARED_BYTES = 64 << 20,           // of panels packed at a time
 };
 
 // Packing one element costs about as much as so many multiply-adds, the more the faster these are; quantizing it, which
@@ -21,11 +22,14 @@ static double pack_cost(const ck_matmul_kernel *kernel) {
 // Blocks of K of nearly equal depth, whole units, a multiple of 8.
 static void split_k(ck_matmul_job *job, ck_caches caches) {
   const ck_matmul_kernel *kernel = job->kernel;
-  const size_t grain = ck_max(kernel->unit, 8);
+  // What is not dense is entered where a chunk of it starts.
+  const size_t chunk = job->packed && !job->dense ? CK_MASK_CHUNK / kernel->unit_bytes * kernel->unit : 0;
+  const size_t grain = ck_max(ck_max(kernel->unit, 8), chunk);
   size_t most = caches.l2 / 2 / (BLOCK_PANELS * kernel->mr * kernel->a_bytes);
   // Few panels of A may fill half of L2: B comes from memory then, and is faster in one go. Not where it is expanded
   // for them, into L2 as well.
-  if (job->m <= FEW_PANELS * kernel->mr && !ck_matmul_expands(kernel, job->m))
+  const size_t few = chunk ? 1 : FEW_PANELS;
+  if (job->m <= few * kernel->mr && !ck_matmul_expands(kernel, job->m))
     most = ck_max(most, caches.l2 / 2 / (ck_max(job->m, 1) * kernel->a_bytes));
   const size_t blocks = ck_max(ck_ceil_div(job->k, ck_max(most, grain)), 1);
   job->kc = ck_max(ck_round_up(ck_ceil_div(job->k, blocks), grain), grain);
@@ -58,9 +62,9 @@ static void split(ck_matmul_job *job, size_t m_least, size_t panels, size_t work
       const double rows = (double)tallest(job, m_blocks), high = rows < 4 ? 4 : rows;
       const double columns = (double)ck_ceil_div(panels, n_blocks) * kernel->nr;
       double task = (high * columns + rows * pack_a) * (double)job->k;
-      if (m_blocks == 1 && !job->packed) task += columns * pack * (double)job->k;
+      if (m_blocks == 1 && !job->dense) task += columns * pack * (double)job->k;
       double time = task * (double)ck_ceil_div(m_blocks * n_blocks, workers) + 0.1 * task;
-      if (m_blocks > 1 && !job->packed) time += pack * (double)job->n * (double)job->k / (double)workers;
+      if (m_blocks > 1 && !job->dense) time += pack * (double)job->n * (double)job->k / (double)workers;
       if (best == 0 || time < best) best = time, job->m_blocks = m_blocks, job->n_blocks = n_blocks;
     }
   }
@@ -78,9 +82,9 @@ ck_needs ck_matmul_plan(ck_matmul_job *job, ck_caches caches, size_t workers) {
   const size_t most = ck_max(caches.l2 / 2 / (kc * kernel->a_bytes), kernel->mr);
   split(job, ck_ceil_div(job->m, most), panels, workers);
   job->m_block = tallest(job, job->m_blocks);
-  job->own_panels = !job->packed && job->m_blocks == 1;
+  job->own_panels = !job->dense && job->m_blocks == 1;
   job->chunk = panels;
-  if (!job->packed && !job->own_panels) {
+  if (!job->dense && !job->own_panels) {
     const size_t budget = ck_max(caches.l3 / 2, (size_t)8 << 20) / ck_max(whole, 1);
     // Some panels for every worker, be they as deep as they may; several, so that none waits long, up to a size.
     const size_t several = ck_max(workers, ck_min(4 * workers, SHARED_BYTES / ck_max(whole, 1)));
@@ -97,8 +101,12 @@ ck_needs ck_matmul_plan(ck_matmul_job *job, ck_caches caches, size_t workers) {
   }
   job->panels_at = ck_matmul_block_bytes(kernel, job->m_block, kc);
   job->wide_at = job->panels_at;
-  if (job->own_panels)
-    job->wide_at += ck_matmul_panels(kernel, ck_min(job->m, kernel->mr)) * ck_matmul_panel_bytes(kernel, kc);
+  if (job->packed && !job->dense) job->stretch = ck_max(STRETCH_BYTES / kernel->unit_bytes, 1);
+  if (job->own_panels) {
+    // In stretches: what follows the panels behind them, as far apart.
+    const size_t bytes = ck_max(ck_matmul_panel_bytes(kernel, kc), 2 * job->stretch * kernel->unit_bytes);
+    job->wide_at += ck_matmul_panels(kernel, ck_min(job->m, kernel->mr)) * bytes;
+  }
   job->sums_at = job->wide_at + (kernel->expand ? ck_matmul_panel_bytes(kernel->dense, kc) : 0);
   job->scales_at = job->sums_at + (size_t)CK_MATMUL_BUFFER * 4 + CK_MATMUL_SLACK;
   job->partials_at = job->scales_at + (job->quantizes ? ck_round_up(job->m_block * 4, 64) : 0);

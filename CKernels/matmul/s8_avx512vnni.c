@@ -1,7 +1,7 @@
 // s8 x s8 -> s32 with vpdpbusd, four steps of K at a time. The instruction multiplies unsigned by signed, so A is
 // packed as a + 128 (one xor), and -128 times the sum of each column of B, which follows its panel, joins the sums
 // once. vpdpbusd does not saturate; intermediate wrap-around cancels, and the end result fits by the bound on K.
-#include "matmul/types.h"
+#include "matmul/mask.h"
 #if defined(__x86_64__)
 #include "runtime/target.h"
 #include <immintrin.h>
@@ -12,6 +12,14 @@ CK_INLINE __m512i ck_dot(__m512i sum, __m512i a, __m512i b) { return _mm512_dpbu
 #define CK_ADD_EXTRA(sum, p) _mm512_add_epi32(sum, _mm512_loadu_si512(p))
 #include "matmul/tile_avx512.inc.h"
 #include "matmul/s8_avx512vnni.inc.h"
+CK_TARGET_END
+
+CK_TARGET_BEGIN(CK_TARGET_AVX512VNNI ",avx512vbmi,avx512vbmi2")
+#define CK_MASK_TYPE uint64_t
+#define CK_MASK_ELEMENT 1
+#define CK_MASK_LOAD(p, bits) _mm512_maskz_expand_epi8(bits, _mm512_loadu_si512(p))
+#define CK_MASK_A(a, g, i, rows) ((a) + ((g) * (rows) + (i)) * 4)
+#include "matmul/tile_masked_avx512.inc.h"
 CK_TARGET_END
 
 const ck_matmul_kernel ck_matmul_s8_avx512vnni = {
@@ -28,5 +36,8 @@ const ck_matmul_kernel ck_matmul_s8_avx512vnni = {
     .pack_b = pack_b,
     .row_scale = row_scale,
     .tile = ck_tile,
+    .masked = ck_tile_masked,
+    .masked_rows = CK_MR,
+    .masked_needs = CK_ISA_AVX512VBMI2,
 };
 #endif

@@ -57,6 +57,10 @@ typedef struct ck_matmul_kernel {
   ck_matmul_pack *pack_b;
   float (*row_scale)(const float *row, size_t k); // for A in f32 that is quantized on the way
   void (*tile)(const ck_matmul_tile *tile);
+  // Few rows against a panel in chunks of bits and elements, which tile->b points into (matmul/mask.h), or NULL.
+  void (*masked)(const ck_matmul_tile *tile);
+  uint8_t masked_rows; // for up to so many
+  ck_isa masked_needs;
   void (*enter)(void), (*leave)(void); // around a worker's tiles: to set up and give back its registers, or NULL
   // Panels that are smaller in memory than in arithmetic: for more than expand_rows rows, units are expanded once into
   // the panel that `dense` multiplies, with the same result; for fewer `tile` does so in registers, each time anew.

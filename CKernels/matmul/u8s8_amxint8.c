@@ -1,5 +1,5 @@
 // u8 x s8 -> s32 with tdpbusd: 64 steps of K at a time, exact.
-#include "matmul/types.h"
+#include "matmul/mask.h"
 #if defined(__x86_64__)
 #include "runtime/target.h"
 #include <immintrin.h>
@@ -16,7 +16,15 @@ CK_TARGET_BEGIN(CK_TARGET_AMXINT8)
 #include "matmul/bytes_b_amx.inc.h"
 CK_TARGET_END
 
+CK_TARGET_BEGIN(CK_TARGET_AMXINT8 ",avx512vbmi,avx512vbmi2")
+#define CK_MASK_TYPE uint64_t
+#define CK_MASK_ELEMENT 1
+#define CK_MASK_LOAD(p, bits) _mm512_maskz_expand_epi8(bits, _mm512_loadu_si512(p))
+#include "matmul/tile_masked_amx.inc.h"
+CK_TARGET_END
+
 const ck_matmul_kernel ck_matmul_u8s8_amxint8 =
     CK_AMX_KERNEL(64, 1, .unit_bytes = CK_UNIT_BYTES, .sums = CK_S32, .rate = 1200, .pack_a = {[CK_U8] = ck_pack_a_amx},
-                  .pack_b = ck_pack_b_amx, .tile = ck_tile);
+                  .pack_b = ck_pack_b_amx, .tile = ck_tile, .masked = ck_tile_masked, .masked_rows = CK_ROWS,
+                  .masked_needs = CK_ISA_AVX512VBMI2);
 #endif

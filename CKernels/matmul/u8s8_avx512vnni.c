@@ -1,5 +1,5 @@
 // u8 x s8 -> s32 with vpdpbusd, which is just that: four steps of K at a time, exact, nothing to compensate.
-#include "matmul/types.h"
+#include "matmul/mask.h"
 #if defined(__x86_64__)
 #include "runtime/target.h"
 #include <immintrin.h>
@@ -22,6 +22,14 @@ static void pack_b(void *panel, void *extra, const ck_matmul_source *source, siz
 }
 CK_TARGET_END
 
+CK_TARGET_BEGIN(CK_TARGET_AVX512VNNI ",avx512vbmi,avx512vbmi2")
+#define CK_MASK_TYPE uint64_t
+#define CK_MASK_ELEMENT 1
+#define CK_MASK_LOAD(p, bits) _mm512_maskz_expand_epi8(bits, _mm512_loadu_si512(p))
+#define CK_MASK_A(a, g, i, rows) ((a) + ((g) * (rows) + (i)) * 4)
+#include "matmul/tile_masked_avx512.inc.h"
+CK_TARGET_END
+
 const ck_matmul_kernel ck_matmul_u8s8_avx512vnni = {
     .mr = CK_MR,
     .nr = CK_NR,
@@ -34,5 +42,8 @@ const ck_matmul_kernel ck_matmul_u8s8_avx512vnni = {
     .pack_a = {[CK_U8] = pack_a},
     .pack_b = pack_b,
     .tile = ck_tile,
+    .masked = ck_tile_masked,
+    .masked_rows = CK_MR,
+    .masked_needs = CK_ISA_AVX512VBMI2,
 };
 #endif

@@ -140,6 +140,7 @@ static ck_status set_form(form *form, const ck_context *context, const ck_packed
   if (packed->needs & ~ck_context_isa(context)) return CK_NO_KERNEL;
   const ck_type type = ck_product_right(packed->product);
   if ((type != CK_F32 && type != CK_BF16 && type != CK_F16) || packed->column_scales) return CK_BAD_ARGUMENT;
+  if (packed->form != CK_FORM_DENSE) return CK_BAD_ARGUMENT;
   if (packed->n != n || packed->k != k) return CK_BAD_SHAPE;
   form->kernel = packed->kernel;
   form->panels = ck_placed_start(packed->panels);

@@ -30,12 +30,29 @@ public final class PackedMatrix: @unchecked Sendable {
         }
     }
 
+    /// How the weights lie in memory. Results are the same, bit for bit.
+    public enum Form: String, Sendable, CaseIterable {
+        /// All of them.
+        case dense
+        /// A bit for each, and those that are not zero: ⌈1/8 + density · bytes of an element⌉ bytes a weight.
+        case bitmask
+
+        var raw: ck_form {
+            switch self {
+            case .dense: CK_FORM_DENSE
+            case .bitmask: CK_FORM_BITMASK
+            }
+        }
+    }
+
     /// Columns of the product: outputs of a linear layer.
     public let N: Int
     /// What is summed over: inputs of a linear layer.
     public let K: Int
     /// The product that it is packed for.
     public let product: Product
+    /// How the weights lie in memory.
+    public let form: Form
     let handle: OpaquePointer
 
     /// Bytes of memory that one copy of the packed form takes.
@@ -44,13 +61,15 @@ public final class PackedMatrix: @unchecked Sendable {
     public var copies: Int { Int(ck_packed_copies(handle)) }
 
     private init(
-        _ product: Product, N: Int, K: Int, _ weights: ck_weights, _ location: Location, _ context: Context
+        _ product: Product, N: Int, K: Int, _ form: Form, _ weights: consuming ck_weights, _ location: Location,
+        _ context: Context
     ) throws(KernelError) {
         precondition(!context.isRecording, "matrices are packed at once, not by a list of operations")
         var packed: OpaquePointer?
+        weights.form = form.raw
         let status = ck_packed_create(context.handle, product.raw, N, K, weights, location.raw, &packed)
-        guard let packed else { throw KernelError(status, "packing of \(N)x\(K) for \(product)") }
-        (self.N, self.K, self.product, handle) = (N, K, product, packed)
+        guard let packed else { throw KernelError(status, "packing of \(N)x\(K) for \(product) as \(form)") }
+        (self.N, self.K, self.product, self.form, handle) = (N, K, product, form, packed)
     }
 
     /// Packs the right-hand side of a product with whole elements.
@@ -60,11 +79,12 @@ public final class PackedMatrix: @unchecked Sendable {
     ///   - b: N x K elements of the product's type for B (`UInt16` for bf16 and f16).
     ///   - orientation: `.transposed` for `[N, K]` (a linear layer's weights), `.asIs` for `[K, N]`.
     ///   - scales: N scales that multiply the columns of the result, copied; nil for none.
-    /// - Throws: `.badShape` when K is over 131071 for `.s8` or 65793 for `.u8s8`, beyond which sums may not fit in 32 bits, and
+    ///   - form: `.bitmask` for products of f32, bf16, f16 and int8 by the same.
+    /// - Throws: `.badArgument` for a form that the product does not have; `.badShape` when K is over 131071 for `.s8` or 65793 for `.u8s8`, beyond which sums may not fit in 32 bits, and
     ///   `.noMemory` when there is none left.
     public convenience init<Element: MatrixElement>(
         _ product: Product, _ b: Span<Element>, N: Int, K: Int, orientation: Orientation = .transposed,
-        scales: Span<Float>? = nil, location: Location = .partitioned, on context: Context
+        scales: Span<Float>? = nil, form: Form = .dense, location: Location = .partitioned, on context: Context
     ) throws(KernelError) {
         precondition(
             holds(b.count, N, K) && holds(scales, N),
@@ -76,7 +96,7 @@ public final class PackedMatrix: @unchecked Sendable {
         weights.data = UnsafeRawPointer(b.base)
         weights.orientation = orientation.value
         weights.column_scales = AlambicKernels.base(scales)
-        try self.init(product, N: N, K: K, weights, location, context)
+        try self.init(product, N: N, K: K, form, weights, location, context)
     }
 
     /// Packs 4-bit weights in groups along K.
@@ -115,7 +135,7 @@ public final class PackedMatrix: @unchecked Sendable {
         weights.orientation = CK_TRANSPOSED
         weights.group_scales = scales.base
         weights.zero_points = AlambicKernels.base(zeroPoints)
-        try self.init(product, N: N, K: K, weights, location, context)
+        try self.init(product, N: N, K: K, .dense, weights, location, context)
     }
 
     /// Packs an f32 matrix of K x N elements, stored as `[N, K]` when transposed (a linear layer's weights), else `[K, N]`.
@@ -149,14 +169,15 @@ public final class PackedMatrix: @unchecked Sendable {
         var packed: OpaquePointer?
         let status = ck_packed_create_zero(context.handle, product.raw, N, K, location.raw, &packed)
         guard let packed else { throw KernelError(status, "packing of \(N)x\(K) for \(product)") }
-        (self.N, self.K, self.product, handle) = (N, K, product, packed)
+        (self.N, self.K, self.product, form, handle) = (N, K, product, .dense, packed)
     }
 
     /// Replaces everything by an f32 matrix of K x N elements, rounded to the product's type (to nearest, ties to even).
     ///
-    /// The product must be `.f32`, `.bf16` or `.f16`, and the matrix without column scales; or `.s8` with them, which then
+    /// The form must be dense, and the product `.f32`, `.bf16` or `.f16` without column scales; or `.s8` with them, which then
     /// take new values: each column of the product's B (row of `[N, K]`) is quantized as
-    /// ``quantizeRows(_:rows:columns:into:scales:on:)`` does (otherwise `.badArgument`). Can be noted in an ``OperationList``, which keeps this matrix; the memory of `w` must stay in place.
+    /// ``quantizeRows(_:rows:columns:into:scales:on:)`` does (otherwise `.badArgument`). Can be noted in an
+    /// ``OperationList``, which keeps this matrix; the memory of `w` must stay in place.
     ///
     /// - Parameters:
     ///   - w: stored as `[N, K]` when transposed (a linear layer's weights), else as `[K, N]`.
