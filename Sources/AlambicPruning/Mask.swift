@@ -41,6 +41,22 @@ public final class Mask: WeightTransform, Sendable {
         return bits.span[row * ((columns + 7) / 8) + column / 8] >> UInt8(column % 8) & 1 == 1
     }
 
+    /// Visits the index row * columns + column of every weight that exists, in order.
+    func forEachKept(_ body: (Int) -> Void) {
+        let bits = self.bits
+        let span = bits.span
+        let rowBytes = (columns + 7) / 8
+        for row in 0..<rows {
+            for byte in 0..<rowBytes {
+                var rest = span[row * rowBytes + byte]
+                while rest != 0 {
+                    body(row * columns + byte * 8 + rest.trailingZeroBitCount)
+                    rest &= rest - 1
+                }
+            }
+        }
+    }
+
     /// The share of weights that do not exist.
     public var sparsity: Double { 1 - Double(kept) / Double(max(rows * columns, 1)) }
 

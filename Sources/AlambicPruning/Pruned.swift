@@ -8,7 +8,7 @@ public struct PruningProgress: Sendable {
     public let round: Int
     /// How many rounds there are.
     public let rounds: Int
-    /// The sparsity of this round.
+    /// The sparsity of this round, over all matrices that are pruned.
     public let sparsity: Double
     /// The retraining step just done.
     public let report: StepReport
@@ -20,7 +20,7 @@ extension Trainer {
     ///
     /// - Parameters:
     ///   - method: which weights to give up.
-    ///   - sparsity: how many, in the end.
+    ///   - sparsity: how many, in the end, of every matrix, and in which pattern.
     ///   - rounds: prune and retrain this many times, sparser each time.
     ///   - steps: retraining steps in all, shared out evenly to the rounds.
     ///   - corpus: what to retrain on, with the trainer's objective.
@@ -41,23 +41,50 @@ extension Trainer {
         progress: (PruningProgress) -> Void = { _ in }
     ) throws -> Model {
         try sparsity.validate()
+        let paths = architecture.prunable(except: except).map { parameters[$0].path }
+        return try pruned(
+            method, to: Dictionary(paths.map { ($0, sparsity) }) { first, _ in first }, rounds: rounds,
+            retraining: steps, on: corpus, schedule: schedule, rate: rate, rows: rows, context: context, seed: seed,
+            cancellation: cancellation, progress: progress)
+    }
+
+    /// The same with a sparsity for each path: a distribution over the layers. Other matrices stay dense.
+    public func pruned(
+        _ method: some PruningMethod = .magnitude, to sparsities: [String: Sparsity], rounds: Int = 4,
+        retraining steps: Int, on corpus: Corpus, schedule: SparsitySchedule = .cubic, rate: Schedule? = nil,
+        rows: Int? = nil, context: Int? = nil, seed: UInt64 = 1, cancellation: Cancellation? = nil,
+        progress: (PruningProgress) -> Void = { _ in }
+    ) throws -> Model {
         guard rounds > 0, steps >= 0 else {
             throw TrainingError.badSetting("\(rounds) rounds with \(steps) retraining steps: use at least one round")
         }
+        try architecture.check(sparsities, prunable: architecture.prunable(except: []))
         var optimizer = self.optimizer
         let peak = optimizer.rate.peak / 2
         optimizer.rate = rate ?? .cosine(peak: peak, warmup: min(20, steps / 10), over: steps, floor: peak / 10)
         let retrainer = try retrainer(optimizer: optimizer)
-        let pruner = Pruner(of: retrainer, by: method, except: except)
+        let pruner = Pruner(of: retrainer, by: method)
         let batches = try corpus.batches(
             of: rows ?? source?.rows ?? 32, context: context ?? source?.context ?? architecture.context, seed: seed)
         for round in 1...rounds {
-            let now = schedule.sparsity(round: round, of: rounds, target: sparsity.fraction)
-            try pruner.prune(to: .unstructured(round == rounds ? sparsity.fraction : now))
+            let now = sparsities.mapValues { schedule.sparsity(round: round, of: rounds, target: $0) }
+            try pruner.prune(to: now)
+            let sparsity = meanFraction(now)
             try retrainer.run(batches, until: steps * round / rounds, cancellation: cancellation) { report in
-                progress(PruningProgress(round: round, rounds: rounds, sparsity: now, report: report))
+                progress(PruningProgress(round: round, rounds: rounds, sparsity: sparsity, report: report))
             }
         }
         return try pruner.model()
+    }
+
+    /// The share that goes of all weights of these matrices.
+    private func meanFraction(_ sparsities: [String: Sparsity]) -> Double {
+        var (gone, total) = (0.0, 0.0)
+        for parameter in parameters {
+            guard let sparsity = sparsities[parameter.path] else { continue }
+            gone += sparsity.fraction * Double(parameter.shape.count)
+            total += Double(parameter.shape.count)
+        }
+        return gone / max(total, 1)
     }
 }

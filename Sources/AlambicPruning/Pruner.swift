@@ -20,40 +20,50 @@ public final class Pruner {
         self.trainer = trainer
         self.method = method
         denseDropout = trainer.dropout
-        prunable = trainer.parameters.indices.filter { index in
-            let parameter = trainer.parameters[index]
-            return parameter.kind == .matrix && !except.contains { parameter.path.contains($0) }
-        }
+        prunable = trainer.architecture.prunable(except: except)
     }
 
-    /// Removes weights until the share `sparsity` of every prunable matrix is gone. What is gone stays so; survivors
-    /// keep their weights and what the optimizer remembers of them (Han et al. 2015, section 3.3).
+    /// The paths of all prunable matrices, in walk order.
+    public var paths: [String] { prunable.map { trainer.parameters[$0].path } }
+
+    /// Removes weights until every prunable matrix has this sparsity. What is gone stays so; survivors keep their weights
+    /// and what the optimizer remembers of them (Han et al. 2015, section 3.3).
     ///
     /// Dropout shrinks with the number of connections: rate * sqrt(C_after / C_before) (section 3.2), C counted over
     /// all prunable matrices, since a model has one rate.
     public func prune(to sparsity: Sparsity) throws(TrainingError) {
         try sparsity.validate()
+        try prune(to: Dictionary(paths.map { ($0, sparsity) }) { first, _ in first })
+    }
+
+    /// The same with a sparsity for each path; other matrices stay as they are.
+    ///
+    /// - Throws: `.badSetting`, before any weight is touched, for a path that is no prunable matrix's, or a pattern that
+    ///   does not tile its matrix.
+    public func prune(to sparsities: [String: Sparsity]) throws(TrainingError) {
+        try trainer.architecture.check(sparsities, prunable: prunable)
         var kept = 0
         var total = 0
         for index in prunable {
             let parameter = trainer.parameters[index]
-            let before = parameter.value.count - (masks[index]?.kept ?? parameter.value.count)
-            let removed = max(Int((sparsity.fraction * Double(parameter.value.count)).rounded()), before)
-            do {
-                let mask = try method.mask(of: parameter.value, removing: removed, after: masks[index])
-                try mask.apply(to: parameter.value, on: trainer.context)
-                parameter.valueChanged()
-                for state in trainer.state.state(ofParameter: index) { try mask.apply(to: state, on: trainer.context) }
-                trainer.state.forgetQuantized(ofParameter: index, whereZero: parameter.value)
-                parameter.transform = mask
-                masks[index] = mask
-                kept += mask.kept
-            } catch {
-                throw .kernel(error)
+            if let sparsity = sparsities[parameter.path] {
+                do { try prune(index, to: sparsity) } catch { throw .kernel(error) }
             }
+            kept += masks[index]?.kept ?? parameter.value.count
             total += parameter.value.count
         }
         trainer.dropout = denseDropout * (Double(kept) / Double(max(total, 1))).squareRoot()
+    }
+
+    private func prune(_ index: Int, to sparsity: Sparsity) throws(KernelError) {
+        let parameter = trainer.parameters[index]
+        let mask = try method.mask(of: parameter.value, to: sparsity, after: masks[index])
+        try mask.apply(to: parameter.value, on: trainer.context)
+        parameter.valueChanged()
+        for state in trainer.state.state(ofParameter: index) { try mask.apply(to: state, on: trainer.context) }
+        trainer.state.forgetQuantized(ofParameter: index, whereZero: parameter.value)
+        parameter.transform = mask
+        masks[index] = mask
     }
 
     /// The share of zeros in every prunable matrix, measured in the weights themselves.
@@ -65,15 +75,48 @@ public final class Pruner {
         }
     }
 
-    /// The model as it is now, with the pruned matrices stored sparse.
+    /// The model as it is now, with the pruned matrices stored sparse where that is smaller.
     public func model() throws(TrainingError) -> Model {
         let model = try trainer.snapshot()
         var weights = model.weights
         do {
-            for index in masks.keys { weights[index] = .bitmask(try BitmaskTensor(try weights[index].dense())) }
+            for index in masks.keys { weights[index] = try .smallest(of: try weights[index].dense()) }
         } catch {
             throw .kernel(error)
         }
         return model.replacing(weights: weights)
+    }
+}
+
+extension PackedWeight {
+    /// Sparse, unless dense is smaller.
+    static func smallest(of dense: Tensor) throws(KernelError) -> PackedWeight {
+        let sparse = PackedWeight.bitmask(try BitmaskTensor(dense))
+        return sparse.byteCount < 4 * dense.count ? sparse : .f32(dense)
+    }
+}
+
+extension Architecture {
+    /// The places in the walk of all matrices but those whose path contains one of `except`.
+    func prunable(except: [String]) -> [Int] {
+        parameters.indices.filter { index in
+            let parameter = parameters[index]
+            return parameter.kind == .matrix && !except.contains { parameter.path.contains($0) }
+        }
+    }
+
+    /// Throws unless every path is a prunable matrix's, and every pattern tiles its matrix.
+    func check(_ sparsities: [String: Sparsity], prunable: [Int]) throws(TrainingError) {
+        var unknown = Set(sparsities.keys)
+        for index in prunable {
+            let parameter = parameters[index]
+            guard unknown.remove(parameter.path) != nil, let sparsity = sparsities[parameter.path] else { continue }
+            try sparsity.check(outputs: parameter.shape.rows, inputs: parameter.shape.columns, path: parameter.path)
+        }
+        if let path = unknown.min() {
+            throw .badSetting(
+                "no matrix that can be pruned is called '\(path)'"
+                    + (prunable.first.map { ": use paths such as '\(parameters[$0].path)'" } ?? ""))
+        }
     }
 }

@@ -4,27 +4,31 @@ import Foundation
 extension Subcommand {
     static let prune = Subcommand(
         name: "prune", summary: "remove weights in rounds and retrain the rest",
-        usage: "--model DIR --sparsity S --data FILE --out DIR [options]",
+        usage: "--model DIR (--sparsity S | --target-bytes X | --target-tokens-per-s X) --data FILE --out DIR",
         options: [
             .value("model", "DIR", "the model to prune"),
             .value("method", "NAME", "\(PruningMethods.names.joined(separator: ", ")) (default magnitude)"),
-            .value("sparsity", "S", "share of each matrix to remove, from 0 to 1"),
+        ] + PruningGoal.options + [
             .value("data", "FILE", "text, or tokens of alambic tokenize, to retrain on; the last tenth is held out"),
             .value("out", "DIR", "where the pruned model goes"),
+            .value("scheme", "NAME", "f32 or int8: what the saved model's weights are (default f32)"),
             .value("rounds", "N", "prune and retrain this many times (default 4)"),
             .value("retrain-steps", "N", "retraining steps in all (default 400)"),
             .value("teacher", "DIR", "retrain on what this model predicts instead of on the text alone"),
             .value("rate", "X", "peak learning rate while retraining (default 5e-4)"),
         ] + TrainingOptions.options.filter { $0.name != "steps" && $0.name != "rate" },
         notes: """
-            Per-layer magnitude pruning and retraining after Han et al. 2015. The result is stored sparse
-            (sparse-bitmask) and computed dense in this version: a smaller file, not a faster model.
+            Magnitude pruning and retraining after Han et al. 2015. With a target, sparsity is dealt out to the layers by what
+            each costs on this machine and by how much the loss rises when it alone is pruned. The losses shown are those of the
+            dense model, of the model cut at once, and of the retrained one. The result is stored sparse (sparse-bitmask),
+            but for matrices that are smaller dense.
             """,
         run: { arguments in
             let context = try arguments.context()
             let method = try PruningMethods.named(
                 try arguments.choice("method", from: PruningMethods.names, default: "magnitude"))
-            let sparsity = try sparsity(arguments)
+            let form = try arguments.choice("scheme", default: ElementForm.f32)
+            let goal = try PruningGoal(arguments, form: form)
             let rounds = try arguments.int("rounds", in: 1...1000) ?? 4
             let steps = try arguments.int("retrain-steps", in: 0...100_000_000) ?? 400
             let model = try arguments.model("model")
@@ -32,43 +36,11 @@ extension Subcommand {
             let options = try TrainingOptions(arguments, model: model, rate: 5e-4)
             let directory = try arguments.outputDirectory()
             let (train, held) = try options.split(corpus)
-            let trainer: Trainer
-            if arguments.string("teacher") != nil {
-                let objective = try Distillation(from: try arguments.model("teacher"), temperature: 2, mixing: 0.7)
-                trainer = try options.trainer(model, objective: objective, on: context)
-            } else {
-                trainer = try options.trainer(model, objective: LanguageModel(), on: context)
-            }
-            let progress = Progress("pruning", total: steps)
-            let pruned = try prune(trainer, method, sparsity, rounds, steps, train, options, progress)
-            try pruned.save(to: directory)
-            let quality = try pruned.evaluate(on: held, on: context, cancellation: Interruption.cancellation)
-            progress.finish(String(format: "held out %.3f bits per byte", quality.bitsPerByte))
-            try Output.show(
-                [
-                    ("model", directory), ("parameters", pruned.parameterCount), ("nonzero", pruned.nonzeroCount),
-                    ("bits_per_byte", quality.bitsPerByte), ("bytes", Output.size(of: directory)),
-                ], as: arguments)
+            let teacher = try arguments.string("teacher").map { _ in try arguments.model("teacher") }
+            let run = PruningRun(
+                model: model, method: method, form: form, rounds: rounds, steps: steps, train: train,
+                held: try held.prefix(PruningRun.heldOutTokens), options: options, directory: directory,
+                context: context)
+            try run.run(to: goal, teacher: teacher, arguments)
         })
-
-    private static func sparsity(_ arguments: Arguments) throws -> Double {
-        _ = try arguments.required("sparsity", "the share of weights to remove, such as 0.8")
-        return try arguments.double("sparsity", in: 0...1) ?? 0
-    }
-
-    private static func prune(
-        _ trainer: Trainer, _ method: some PruningMethod, _ sparsity: Double, _ rounds: Int, _ steps: Int,
-        _ train: Corpus, _ options: TrainingOptions, _ progress: Progress
-    ) throws -> Model {
-        let peak = options.optimizer.rate.peak
-        return try trainer.pruned(
-            method, to: .unstructured(sparsity), rounds: rounds, retraining: steps, on: train,
-            rate: .cosine(peak: peak, warmup: min(20, steps / 10), over: steps, floor: peak / 50), rows: options.rows,
-            context: options.context, seed: options.seed, cancellation: Interruption.cancellation
-        ) { state in
-            progress.update(
-                state.report.step, rate: state.report.tokensPerSecond,
-                note: String(format: "%.0f %% sparse, loss %.3f", state.sparsity * 100, state.report.loss))
-        }
-    }
 }
