@@ -43,6 +43,10 @@ typedef struct ck_attention_table {
 } ck_attention_table;
 extern const ck_attention_table ck_attention_f32_table, ck_attention_bf16_table;
 
+// Checks, and makes a forward job without operands; *needs what it takes. *empty: nothing to do.
+ck_status ck_attention_plan(const ck_context *context, ck_type type, ck_attention_mask mask, ck_attention_shape shape,
+                            ck_attention_job *job, ck_needs *needs, bool *empty);
+
 // Hands out pieces of a worker's scratch, each on a cache line.
 static inline float *ck_take(float **scratch, size_t floats) {
   float *piece = *scratch;

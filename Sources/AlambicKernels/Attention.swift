@@ -198,6 +198,38 @@ public func cachedAttention<Element: FloatElement>(
             nil), "cachedAttention")
 }
 
+/// The next rows of one sequence: their keys and values join its cache, and each row sees those up to its own. Bit-equal to
+/// the same rows of ``attention(qkv:mask:batch:length:heads:kvHeads:headWidth:into:on:)``.
+///
+/// The first `count[0]` rows of the cache are known; the new ones go behind them. `count` itself stays as it is: whoever
+/// owns it counts the rows when all layers have them.
+///
+/// - Parameters:
+///   - qkv: `[queries, (heads + 2 * kvHeads) * headWidth]`: in each row queries, then keys, then values, head by head.
+///   - count: one number. Without room for `queries` rows more it throws `.badArgument`. A list reads it when it runs, and
+///     then does nothing where there is no room.
+///   - keys: `[capacity, kvHeads * headWidth]`.
+///   - values: the same of values.
+///   - kvHeads: heads of keys and values; nil: as many as of queries.
+///   - output: `[queries, heads * headWidth]`.
+public func cachedAttention<Element: FloatElement>(
+    qkv: Span<Element>, after count: Span<Int64>, keys: consuming MutableSpan<Element>,
+    values: consuming MutableSpan<Element>, queries: Int, heads: Int, kvHeads: Int? = nil, headWidth: Int,
+    into output: consuming MutableSpan<Element>, on context: Context
+) throws(KernelError) {
+    let packed = PackedAttention("cachedAttention", 1, queries, heads, kvHeads ?? heads, headWidth)
+    packed.require(qkv: qkv.count, output: output.count)
+    packed.require("count", count.count, 1)
+    let capacity = keys.count / packed.keyColumns
+    packed.require("keys", keys.count, capacity * packed.keyColumns)
+    packed.require("values", values.count, keys.count)
+    let cache = ck_attention_cache(keys: keys.base, values: values.base, capacity: capacity, count: count.base)
+    try check(
+        ck_attention_cached(
+            context.handle, Element.code, queries, heads, packed.kvHeads, headWidth, cache, qkv.base, output.base),
+        "cachedAttention of \(queries) queries with a cache for \(capacity) keys")
+}
+
 extension Kernels {
     /// Variants of attention in f32, forward and backward.
     public static var attention: [Variant] { Variant.list(ck_attention_variants) }

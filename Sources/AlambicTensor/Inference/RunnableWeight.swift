@@ -7,13 +7,12 @@ public struct RunnableWeight: Sendable {
     public let shape: Shape
     /// The floats, where something reads them one by one: gains, biases and tables.
     let dense: Tensor?
-    /// The packed matrix, where products use it.
-    let matrix: Matrix?
+    /// The packed matrix, where products use it. What it is packed for decides what is multiplied: activations are f32,
+    /// and converted on the way where the product takes others.
+    let matrix: PackedMatrix?
 
-    enum Matrix: Sendable {
-        case f32(PackedMatrix)
-        case int8(PackedMatrix)
-    }
+    /// Bytes that a product with it reads; 0 where none does.
+    public var productByteCount: Int { matrix?.bytes ?? 0 }
 
     /// Prepares a weight for its uses.
     ///
@@ -23,31 +22,33 @@ public struct RunnableWeight: Sendable {
     public init(_ weight: PackedWeight, gathers: Bool, multiplies: Bool, on context: Context) throws(KernelError) {
         shape = weight.shape
         dense = gathers ? try weight.dense() : nil
-        matrix = multiplies ? try Self.packed(weight, on: context) : nil
+        matrix = multiplies ? try weight.packed(on: context) : nil
     }
+}
 
-    private static func packed(_ weight: PackedWeight, on context: Context) throws(KernelError) -> Matrix {
-        switch weight {
-        case .f32(let tensor): return try packed(tensor, on: context)
-        case .int8(let quantized): return try packed(quantized, on: context)
+extension PackedWeight {
+    /// The weight of a linear layer, packed for the product that its form runs in.
+    fileprivate func packed(on context: Context) throws(KernelError) -> PackedMatrix {
+        switch self {
+        case .f32(let tensor): try tensor.packed(on: context)
+        case .int8(let quantized): try quantized.packed(on: context)
         case .bitmask(let sparse):
             switch try sparse.expanded() {
-            case .f32(let tensor): return try packed(tensor, on: context)
-            case .int8(let quantized): return try packed(quantized, on: context)
+            case .f32(let tensor): try tensor.packed(on: context)
+            case .int8(let quantized): try quantized.packed(on: context)
             }
         }
     }
+}
 
-    private static func packed(_ tensor: Tensor, on context: Context) throws(KernelError) -> Matrix {
-        .f32(
-            try PackedMatrix(
-                f32: tensor.span, N: tensor.rows, K: tensor.columns, orientation: .transposed, on: context))
+extension Tensor {
+    fileprivate func packed(on context: Context) throws(KernelError) -> PackedMatrix {
+        try PackedMatrix(.f32, span, N: rows, K: columns, on: context)
     }
+}
 
-    private static func packed(_ quantized: QuantizedTensor, on context: Context) throws(KernelError) -> Matrix {
-        .int8(
-            try PackedMatrix(
-                s8: quantized.values.span, N: quantized.rows, K: quantized.columns, scales: quantized.scales.span,
-                on: context))
+extension QuantizedTensor {
+    fileprivate func packed(on context: Context) throws(KernelError) -> PackedMatrix {
+        try PackedMatrix(.s8, values.span, N: rows, K: columns, scales: scales.span, on: context)
     }
 }
