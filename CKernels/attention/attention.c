@@ -64,6 +64,8 @@ static double product_ns(ck_type type, ck_attention_mask mask, const ck_attentio
 static ck_attention_job new_job(ck_attention_mask mask, ck_attention_shape shape) {
   return (ck_attention_job){.shape = shape,
                             .mask = mask,
+                            .key_head = shape.width,
+                            .value_head = shape.width,
                             .scale = (float)(1 / sqrt((double)shape.width)),
                             .scale2 = (float)(1.4426950408889634074 / sqrt((double)shape.width))};
 }

@@ -14,19 +14,46 @@ typedef struct cached_run {
   size_t count;
 } cached_run;
 
+static size_t rows_of(size_t capacity) { return ck_round_up(capacity, CK_KEY_BLOCK); }
+
+size_t ck_attention_cache_elements(size_t capacity, size_t kv_heads, size_t width) {
+  size_t columns, elements;
+  const bool fits = capacity <= SIZE_MAX / 8 && !__builtin_mul_overflow(kv_heads, width, &columns) &&
+                    !__builtin_mul_overflow(columns, rows_of(capacity), &elements) && elements <= SIZE_MAX / 8;
+  return fits ? elements : 0;
+}
+
+// f32 keys go into columns of their blocks.
+static void append_columns(const cached_run *run, const float *key, float *keys) {
+  const ck_attention_shape *shape = &run->attention.shape;
+  for (size_t i = 0; i < shape->queries; i++, key += shape->query_row) {
+    const size_t row = run->count + i;
+    float *to = keys + row / CK_KEY_BLOCK * CK_KEY_BLOCK * shape->width + row % CK_KEY_BLOCK;
+    for (size_t d = 0; d < shape->width; d++) to[d * CK_KEY_BLOCK] = key[d];
+  }
+}
+
+static void append_rows(const cached_run *run, const char *from, char *to) {
+  const ck_attention_shape *shape = &run->attention.shape;
+  const size_t bytes = shape->width * run->job->element, row = shape->query_row * run->job->element;
+  to += run->count * bytes;
+  for (size_t i = 0; i < shape->queries; i++, from += row, to += bytes) memcpy(to, from, bytes);
+}
+
 // The new keys and values of one head.
 static void append_head(ck_worker *worker, const void *opaque, size_t head) {
   const cached_run *run = opaque;
-  const ck_attention_shape *shape = &run->attention.shape;
-  const size_t element = run->job->element, bytes = shape->width * element;
-  const size_t row = shape->query_row * element, cache_row = shape->key_row * element;
-  const char *key = (const char *)run->attention.query + (shape->heads + head) * bytes;
-  const size_t to_values = shape->kv_heads * bytes, at = run->count * cache_row + head * bytes;
-  char *keys = (char *)run->job->cache.keys + at, *values = (char *)run->job->cache.values + at;
-  for (size_t i = 0; i < shape->queries; i++) {
-    memcpy(keys + i * cache_row, key + i * row, bytes);
-    memcpy(values + i * cache_row, key + i * row + to_values, bytes);
-  }
+  const ck_attention_job *attention = &run->attention;
+  const ck_attention_shape *shape = &attention->shape;
+  const size_t element = run->job->element;
+  const char *key = (const char *)attention->query + (shape->heads + head) * shape->width * element;
+  char *keys = (char *)run->job->cache.keys + head * attention->key_head * element;
+  if (attention->key_columns)
+    append_columns(run, (const float *)key, (float *)keys);
+  else
+    append_rows(run, key, keys);
+  append_rows(run, key + shape->kv_heads * shape->width * element,
+              (char *)run->job->cache.values + head * attention->value_head * element);
 }
 
 static void attend(ck_worker *worker, const void *opaque, size_t task) {
@@ -61,7 +88,7 @@ ck_status ck_attention_cached(const ck_context *context, ck_type type, size_t qu
                               size_t width, ck_attention_cache cache, const void *qkv, void *output) {
   if (kv_heads == 0) kv_heads = heads;
   if (!cache.count) return CK_BAD_ARGUMENT;
-  // A list's estimate is for a full cache; a call's, for what is in it.
+  if (cache.capacity > 0 && ck_attention_cache_elements(cache.capacity, kv_heads, width) == 0) return CK_BAD_SHAPE;
   const bool notes = ck_context_notes(context);
   if (notes ? queries > cache.capacity : !has_room(&cache, queries)) return CK_BAD_ARGUMENT;
   const size_t columns = heads * width, kv_columns = kv_heads * width, row = columns + 2 * kv_columns;
@@ -81,9 +108,16 @@ ck_status ck_attention_cached(const ck_context *context, ck_type type, size_t qu
   ck_status status = ck_attention_plan(context, type, CK_ATTENTION_CAUSAL, shape, &job.attention, &needs, &empty);
   if (status != CK_OK || empty) return status;
   if (!cache.keys || !cache.values || !qkv || !output) return CK_BAD_ARGUMENT;
+  // Few queries take the time that reading the cache takes.
+  const double rows = notes ? 0.5 * (double)cache.capacity : (double)shape.keys;
+  const double reading = rows * (double)kv_columns * 2 * (double)job.element / 20;
+  if (needs.work_ns < reading) needs.work_ns = reading;
   job.attention.query = qkv;
   job.attention.key = cache.keys;
   job.attention.value = cache.values;
   job.attention.output = output;
+  job.attention.shape.key_row = job.attention.shape.value_row = width; // head by head
+  job.attention.key_head = job.attention.value_head = rows_of(cache.capacity) * width;
+  job.attention.key_columns = type == CK_F32;
   return ck_submit(context, run_cached, &job, sizeof job, needs);
 }

@@ -184,7 +184,8 @@ public final class Inference: Graph {
         let (position, keys, values) = (cache.position, cache.keys[layer], cache.values[layer])
         try cachedAttention(
             qkv: qkv.span, after: position.span, keys: keys.mutableSpan, values: values.mutableSpan,
-            queries: shape[1], heads: heads, headWidth: width / heads, into: result.mutableSpan, on: context)
+            capacity: cache.capacity, queries: shape[1], heads: heads, headWidth: width / heads,
+            into: result.mutableSpan, on: context)
         return result
     }
 

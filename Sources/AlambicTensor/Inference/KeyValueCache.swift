@@ -1,6 +1,6 @@
 import AlambicKernels
 
-/// The keys and values of the tokens that one sequence has seen, layer by layer: [capacity, width] each.
+/// The keys and values of the tokens that one sequence has seen, layer by layer, in attention's own order.
 /// Used by one thread at a time.
 ///
 /// Kernels read how many tokens there are from memory when they run, so that noted ones can run again further on. Rows
@@ -28,9 +28,11 @@ public final class KeyValueCache {
         position = try Memory(count: 1)
         var keys: [Memory<Float>] = []
         var values: [Memory<Float>] = []
+        // Heads of any width take as much.
+        let elements = attentionCacheElements(capacity: capacity, kvHeads: 1, headWidth: width)
         for _ in 0..<layers {
-            keys.append(try Memory(count: capacity * width))
-            values.append(try Memory(count: capacity * width))
+            keys.append(try Memory(count: elements))
+            values.append(try Memory(count: elements))
         }
         self.keys = keys
         self.values = values
