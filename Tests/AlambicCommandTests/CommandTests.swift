@@ -8,7 +8,10 @@ import Testing
     @Test func everyCommandExplainsItself() throws {
         let overview = try Run(["--help"])
         #expect(overview.code == 0 && overview.error.isEmpty)
-        for name in ["demo", "tokenize", "train", "distill", "prune", "quantize", "evaluate", "generate", "bench-model"] {
+        let names = [
+            "demo", "tokenize", "train", "distill", "prune", "quantize", "evaluate", "generate", "bench-model",
+        ]
+        for name in names {
             #expect(overview.output.contains("  \(name) "), "\(overview)")
             let help = try Run([name, "--help"])
             #expect(help.code == 0 && help.output.contains("--json") && help.output.contains("--threads"), "\(help)")
