@@ -137,7 +137,8 @@ import Testing
             var logits = random.normals(count, deviation: 3)
             // Equal ones, both zeros, both infinities and the smallest numbers.
             for i in logits.indices where i % 3 == 0 { logits[i] = (logits[i] * 2).rounded() / 2 }
-            let special: [Float] = [0, -0.0, .infinity, -.infinity, 1e-45, -1e-45, -0.0]
+            let least = Float.leastNonzeroMagnitude
+            let special: [Float] = [0, -0.0, .infinity, -.infinity, least, -least, -0.0]
             for (i, x) in special.enumerated() where count > 100 { logits[i * 7] = x }
             let sorted = logits.indices.sorted { (logits[$0], $1) > (logits[$1], $0) }
             #expect(Ranking.descending(logits).map(Int.init) == sorted)
