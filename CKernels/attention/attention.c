@@ -64,6 +64,8 @@ static double product_ns(ck_type type, ck_attention_mask mask, const ck_attentio
 static ck_attention_job new_job(ck_attention_mask mask, ck_attention_shape shape) {
   return (ck_attention_job){.shape = shape,
                             .mask = mask,
+                            .key_head = shape.width,
+                            .value_head = shape.width,
                             .scale = (float)(1 / sqrt((double)shape.width)),
                             .scale2 = (float)(1.4426950408889634074 / sqrt((double)shape.width))};
 }
@@ -73,31 +75,41 @@ static void run_forward(ck_worker *worker, const void *opaque) {
   ck_for(worker, job->shape.batch * job->shape.heads * job->chunks, job->body, job);
 }
 
-ck_status ck_attention(const ck_context *context, ck_type type, ck_attention_mask mask, ck_attention_shape shape,
-                       const void *query, const void *key, const void *value, void *output, float *log_sum_exp) {
+ck_status ck_attention_plan(const ck_context *context, ck_type type, ck_attention_mask mask, ck_attention_shape shape,
+                            ck_attention_job *job, ck_needs *needs, bool *empty) {
   ck_status status = complete(type, mask, &shape);
   if (status != CK_OK) return status;
-  if (shape.batch == 0 || shape.queries == 0) return CK_OK;
-  if (!query || !key || !value || !output) return CK_BAD_ARGUMENT;
-
+  *empty = shape.batch == 0 || shape.queries == 0;
+  if (*empty) return CK_OK;
   // Few heads: split the queries too, for each worker to have work, at the price of packing keys more than once.
   size_t tasks = shape.batch * shape.heads, workers = ck_context_workers(context);
   size_t wanted = tasks >= 4 * workers ? 1 : ck_ceil_div(4 * workers, tasks);
   size_t chunk = ck_round_up(ck_max(ck_ceil_div(shape.queries, wanted), 1), 8 * CK_BLOCK_ROWS);
-  ck_attention_job job = new_job(mask, shape);
+  *job = new_job(mask, shape);
+  job->chunk = ck_min(ck_min(chunk, CK_CHUNK), shape.queries);
+  job->chunks = ck_ceil_div(shape.queries, job->chunk);
+  job->body = choose(context, type)->forward;
+  size_t rows = ck_round_up(job->chunk + CK_PAD, CK_PAD), padded = ck_round_up(shape.width, CK_PAD);
+  // A tile of probabilities is read whole, from whichever row it begins with.
+  size_t floats =
+      2 * rows * padded + (CK_PAD + 1) * rows + 2 * CK_PANEL * padded + (CK_TILE_ROWS + CK_PAD) * (CK_PANEL + CK_PAD);
+  *needs = (ck_needs){.worker_bytes = floats * sizeof(float), .work_ns = 2 * product_ns(type, mask, &shape)};
+  return CK_OK;
+}
+
+ck_status ck_attention(const ck_context *context, ck_type type, ck_attention_mask mask, ck_attention_shape shape,
+                       const void *query, const void *key, const void *value, void *output, float *log_sum_exp) {
+  ck_attention_job job;
+  ck_needs needs;
+  bool empty;
+  ck_status status = ck_attention_plan(context, type, mask, shape, &job, &needs, &empty);
+  if (status != CK_OK || empty) return status;
+  if (!query || !key || !value || !output) return CK_BAD_ARGUMENT;
   job.query = query;
   job.key = key;
   job.value = value;
   job.output = output;
   job.log_sum_exp = log_sum_exp;
-  job.chunk = ck_min(ck_min(chunk, CK_CHUNK), shape.queries);
-  job.chunks = ck_ceil_div(shape.queries, job.chunk);
-  job.body = choose(context, type)->forward;
-  size_t rows = ck_round_up(job.chunk + CK_PAD, CK_PAD), padded = ck_round_up(shape.width, CK_PAD);
-  // A tile of probabilities is read whole, from whichever row it begins with.
-  size_t floats =
-      2 * rows * padded + (CK_PAD + 1) * rows + 2 * CK_PANEL * padded + (CK_TILE_ROWS + CK_PAD) * (CK_PANEL + CK_PAD);
-  ck_needs needs = {.worker_bytes = floats * sizeof(float), .work_ns = 2 * product_ns(type, mask, &shape)};
   return ck_submit(context, run_forward, &job, sizeof job, needs);
 }
 

@@ -28,7 +28,11 @@ typedef struct ck_attention_job {
   const void *d_output;
   void *d_query, *d_key, *d_value;
   size_t chunk, chunks; // forward: queries of a task, tasks of a head
-  float scale, scale2;  // of scores: 1 / sqrt(width), and for powers of two: log2(e) / sqrt(width)
+  // Forward: elements from one head of keys or values to the next. Keys in columns (f32) are those of a cache, which
+  // holds what products want: blocks of width x CK_KEY_BLOCK, with any numbers behind the last key.
+  size_t key_head, value_head;
+  bool key_columns;
+  float scale, scale2; // of scores: 1 / sqrt(width), and for powers of two: log2(e) / sqrt(width)
   ck_body *body;
 } ck_attention_job;
 
@@ -42,6 +46,10 @@ typedef struct ck_attention_table {
   size_t count;
 } ck_attention_table;
 extern const ck_attention_table ck_attention_f32_table, ck_attention_bf16_table;
+
+// Checks, and makes a forward job without operands; *needs what it takes. *empty: nothing to do.
+ck_status ck_attention_plan(const ck_context *context, ck_type type, ck_attention_mask mask, ck_attention_shape shape,
+                            ck_attention_job *job, ck_needs *needs, bool *empty);
 
 // Hands out pieces of a worker's scratch, each on a cache line.
 static inline float *ck_take(float **scratch, size_t floats) {

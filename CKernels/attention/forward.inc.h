@@ -100,8 +100,8 @@ CK_VECTOR void CK_NAME(soften)(size_t n, const size_t *seen, bool first, size_t 
 
 // The rows r0 ... r0 + n - 1 of a chunk meet a panel of keys; row r0 + i sees the first seen[i] of them.
 static void CK_NAME(meet)(size_t n, const size_t *seen, bool first, bool stairs, const float *query, size_t words,
-                          size_t words_row, const float *keys, const float *values, size_t padded, float scale2,
-                          float *scores, ck_feed *feed, size_t feed_rows, CK_NAME(rows) rows) {
+                          size_t words_row, const float *keys, const float *values, size_t value_row, size_t padded,
+                          float scale2, float *scores, ck_feed *feed, size_t feed_rows, CK_NAME(rows) rows) {
   const size_t vectors = ck_ceil_div(seen[n - 1], CK_LANES);
   ck_feed_some(feed, feed_rows);
   CK_NAME(scores)(n, vectors, words, query, words_row, keys, NULL, scores, CK_SCORES_ROW);
@@ -113,7 +113,7 @@ static void CK_NAME(meet)(size_t n, const size_t *seen, bool first, bool stairs,
        .a = scores,
        .a_row = CK_SCORES_ROW,
        .b = values,
-       .b_row = padded,
+       .b_row = value_row,
        .c = rows.sums,
        .c_row = padded,
        .start = first ? CK_START_ZERO : CK_START_SCALED,
@@ -155,7 +155,7 @@ static CK_NAME(place) CK_NAME(place_of)(const ck_attention_job *job, size_t task
   const ck_attention_shape *shape = &job->shape;
   const size_t head = task / job->chunks, b = head / shape->heads, h = head % shape->heads;
   const size_t i0 = task % job->chunks * job->chunk, rows = ck_min(job->chunk, shape->queries - i0);
-  const size_t at = h * shape->width, kv_at = h / (shape->heads / shape->kv_heads) * shape->width;
+  const size_t at = h * shape->width, kv_head = h / (shape->heads / shape->kv_heads);
   const size_t offset = shape->keys - shape->queries + i0;
   return (CK_NAME(place)){
       .head = head,
@@ -164,8 +164,8 @@ static CK_NAME(place) CK_NAME(place_of)(const ck_attention_job *job, size_t task
       .offset = offset,
       .limit = job->mask == CK_ATTENTION_CAUSAL ? offset + rows : shape->keys,
       .query = (const CK_ELEMENT *)job->query + b * shape->query_batch + i0 * shape->query_row + at,
-      .key = (const CK_ELEMENT *)job->key + b * shape->key_batch + kv_at,
-      .value = (const CK_ELEMENT *)job->value + b * shape->value_batch + kv_at,
+      .key = (const CK_ELEMENT *)job->key + b * shape->key_batch + kv_head * job->key_head,
+      .value = (const CK_ELEMENT *)job->value + b * shape->value_batch + kv_head * job->value_head,
       .output = (CK_ELEMENT *)job->output + b * shape->output_batch + i0 * shape->output_row + at,
   };
 }
@@ -201,8 +201,17 @@ static void CK_NAME(ck_attention_forward)(ck_worker *worker, const void *opaque,
 
   for (size_t j0 = 0; j0 < limit; j0 += CK_PANEL) {
     const size_t here = ck_min(CK_PANEL, limit - j0);
-    CK_NAME(pack_columns)(here, width, place.key + j0 * shape->key_row, shape->key_row, keys);
-    CK_NAME(pack_groups)(here, width, padded, place.value + j0 * shape->value_row, shape->value_row, values);
+    const float *key_panel = keys, *value_panel = values;
+    size_t value_row = padded;
+#if !defined(CK_HALVES)
+    // What is kept as the products want it is read where it is: whole blocks of keys, whole vectors of values.
+    if (job->key_columns) key_panel = place.key + j0 * width;
+    if (job->key_columns && width == padded)
+      value_panel = place.value + j0 * shape->value_row, value_row = shape->value_row;
+#endif
+    if (key_panel == keys) CK_NAME(pack_columns)(here, width, place.key + j0 * shape->key_row, shape->key_row, keys);
+    if (value_panel == values)
+      CK_NAME(pack_groups)(here, width, padded, place.value + j0 * shape->value_row, shape->value_row, values);
 #if CK_TILES
     CK_NAME(pad_groups)(ck_ceil_div(here, CK_GROUP), padded, values);
     // The first row that sees some of the keys may see the fewest.
@@ -240,7 +249,7 @@ static void CK_NAME(ck_attention_forward)(ck_worker *worker, const void *opaque,
         count = from == 0 ? split : n - from;
         const size_t r = r0 + from;
         CK_NAME(meet)(count, seen + from, j0 == 0, careful && seen[from] < here, queries + r * words_row, words,
-                      words_row, keys, values, padded, job->scale2, scores, &feed, feed_rows,
+                      words_row, key_panel, value_panel, value_row, padded, job->scale2, scores, &feed, feed_rows,
                       (CK_NAME(rows)){kept.sums + r * padded, kept.total + r * CK_LANES, kept.maximum + r});
       }
     }

@@ -57,8 +57,8 @@ static void CK_NAME(meet_apart)(size_t n, const size_t *seen, bool first, const 
 
 // The rows r0 ... r0 + n - 1 of a chunk meet a panel of keys; row r0 + i sees the first seen[i] of them.
 static void CK_NAME(meet)(size_t n, const size_t *seen, bool first, bool stairs, const float *query, size_t words,
-                          size_t words_row, const float *keys, const float *values, size_t padded, float scale2,
-                          float *scores, ck_feed *feed, size_t feed_rows, CK_NAME(rows) rows) {
+                          size_t words_row, const float *keys, const float *values, size_t value_row, size_t padded,
+                          float scale2, float *scores, ck_feed *feed, size_t feed_rows, CK_NAME(rows) rows) {
   const size_t columns = ck_ceil_div(seen[n - 1], CK_SIDE), vectors = ck_round_up(columns, CK_GROUP);
   CK_NAME(tiles)
   p = {.m = ck_ceil_div(n, CK_SIDE),

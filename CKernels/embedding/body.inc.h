@@ -15,12 +15,15 @@ CK_VECTOR void CK_NAME(add_row)(size_t columns, const float *source, float *targ
 static void CK_NAME(ck_embedding_forward)(ck_worker *worker, const void *opaque, size_t task) {
   const ck_embedding_job *job = opaque;
   const size_t columns = job->columns, end = ck_min(job->rows, (task + 1) * CK_EMBEDDING_ROWS);
+  const size_t offset = job->offset_at ? (size_t)*job->offset_at : job->offset;
   for (size_t i = task * CK_EMBEDDING_ROWS; i < end; i++) {
     if ((uint32_t)job->ids[i] >= job->vocabulary) continue;
+    const size_t position = i % job->length;
+    if (job->positions && (offset >= job->position_count || position >= job->position_count - offset)) continue;
     const float *row = job->table + (size_t)job->ids[i] * columns;
     float *y = job->y + i * columns;
     memcpy(y, row, columns * sizeof(float));
-    if (job->positions) CK_NAME(add_row)(columns, job->positions + (job->offset + i % job->length) * columns, y);
+    if (job->positions) CK_NAME(add_row)(columns, job->positions + (offset + position) * columns, y);
   }
 }
 

@@ -41,30 +41,55 @@ static void run_forward(ck_worker *worker, const void *opaque) {
   ck_for(worker, ck_ceil_div(job->rows, CK_EMBEDDING_ROWS), job->body, job);
 }
 
+static ck_status submit_forward(const ck_context *context, ck_embedding_job job) {
+  if (overflows(job.rows, job.vocabulary, job.position_count, job.columns)) return CK_BAD_SHAPE;
+  if (job.rows == 0 || job.columns == 0) return CK_OK;
+  if (!job.ids || !job.table || !job.y || !in_range(context, job.ids, job.rows, job.vocabulary)) return CK_BAD_ARGUMENT;
+  if (job.positions) {
+    if (job.length == 0) return CK_BAD_SHAPE;
+    const size_t used = ck_min(job.length, job.rows);
+    if (used > job.position_count) return CK_BAD_ARGUMENT;
+    // A list does not look at the offset before it runs.
+    const bool known = !job.offset_at || !ck_context_notes(context);
+    const size_t offset = !known ? 0 : job.offset_at ? (size_t)*job.offset_at : job.offset;
+    if (offset > job.position_count - used) return CK_BAD_ARGUMENT;
+  }
+  job.body = kernels[ck_first_allowed(variants, VARIANTS, context)].forward;
+  ck_needs needs = {.work_ns = (double)job.rows * (double)job.columns * 0.5};
+  return ck_submit(context, run_forward, &job, sizeof job, needs);
+}
+
 ck_status ck_embedding_f32(const ck_context *context, const int32_t *ids, size_t rows, size_t columns,
                            const float *table, size_t vocabulary, const float *positions, size_t position_count,
                            size_t length, size_t position_offset, float *y) {
-  if (overflows(rows, vocabulary, position_count, columns)) return CK_BAD_SHAPE;
-  if (rows == 0 || columns == 0) return CK_OK;
-  if (!ids || !table || !y || !in_range(context, ids, rows, vocabulary)) return CK_BAD_ARGUMENT;
-  if (positions) {
-    if (length == 0) return CK_BAD_SHAPE;
-    size_t used = ck_min(length, rows);
-    if (used > position_count || position_offset > position_count - used) return CK_BAD_ARGUMENT;
-  }
-  const ck_embedding_kernels *kernel = &kernels[ck_first_allowed(variants, VARIANTS, context)];
-  ck_embedding_job job = {.ids = ids,
-                          .rows = rows,
-                          .columns = columns,
-                          .vocabulary = vocabulary,
-                          .length = length,
-                          .offset = position_offset,
-                          .table = table,
-                          .positions = positions,
-                          .y = y,
-                          .body = kernel->forward};
-  ck_needs needs = {.work_ns = (double)rows * (double)columns * 0.5};
-  return ck_submit(context, run_forward, &job, sizeof job, needs);
+  const ck_embedding_job job = {.ids = ids,
+                                .rows = rows,
+                                .columns = columns,
+                                .vocabulary = vocabulary,
+                                .length = positions ? length : 1,
+                                .offset = position_offset,
+                                .position_count = position_count,
+                                .table = table,
+                                .positions = positions,
+                                .y = y};
+  return submit_forward(context, job);
+}
+
+ck_status ck_embedding_after_f32(const ck_context *context, const int32_t *ids, size_t rows, size_t columns,
+                                 const float *table, size_t vocabulary, const float *positions, size_t position_count,
+                                 const int64_t *offset, float *y) {
+  if (!positions || !offset) return CK_BAD_ARGUMENT;
+  const ck_embedding_job job = {.ids = ids,
+                                .rows = rows,
+                                .columns = columns,
+                                .vocabulary = vocabulary,
+                                .length = rows,
+                                .offset_at = offset,
+                                .position_count = position_count,
+                                .table = table,
+                                .positions = positions,
+                                .y = y};
+  return submit_forward(context, job);
 }
 
 static void run_backward(ck_worker *worker, const void *opaque) {

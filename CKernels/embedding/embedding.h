@@ -12,6 +12,8 @@ enum {
 typedef struct ck_embedding_job {
   const int32_t *ids;
   size_t rows, columns, vocabulary, length, offset;
+  const int64_t *offset_at; // NULL: the offset is known
+  size_t position_count;
   const float *table, *positions;
   float *y;
   ck_body *body;

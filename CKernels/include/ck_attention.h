@@ -30,6 +30,24 @@ typedef struct ck_attention_shape {
 ck_status ck_attention(const ck_context *context, ck_type type, ck_attention_mask mask, ck_attention_shape shape,
                        const void *query, const void *key, const void *value, void *output, float *log_sum_exp);
 
+// The keys and values of one sequence in one layer, of which the first *count rows are known. How they lie there is
+// nobody's business but ck_attention_cached's: head by head, in the order in which its products read them.
+typedef struct ck_attention_cache {
+  void *keys, *values; // ck_attention_cache_elements of the type each, with any contents
+  size_t capacity;     // rows
+  const int64_t *count;
+} ck_attention_cache;
+// 0 where there are more than can be addressed.
+size_t ck_attention_cache_elements(size_t capacity, size_t kv_heads, size_t width);
+
+// The next rows of that sequence: their keys and values become rows *count, *count + 1, … of the cache, and each sees
+// those up to its own. qkv is [queries, (heads + 2 kv_heads) width], output [queries, heads width]; the bits are those
+// of ck_attention on the whole sequence. *count stays as it is: whoever owns it counts the rows when all layers have
+// them. It is read when the operation runs, so that a list can run again for the rows that follow. A call refuses a
+// count without room for the rows (CK_BAD_ARGUMENT) before anything is written; when a list runs, nothing happens then.
+ck_status ck_attention_cached(const ck_context *context, ck_type type, size_t queries, size_t heads, size_t kv_heads,
+                              size_t width, ck_attention_cache cache, const void *qkv, void *output);
+
 // Replaces d_query, d_key and d_value (of the type of the rest) by the gradients of sum do_i . o_i. With
 // p_ij = exp(s_ij - L_i), output and log_sum_exp as the forward pass left them:
 //   D_i = do_i . o_i,   ds_ij = p_ij (do_i . v_j - D_i),

@@ -16,6 +16,12 @@ ck_status ck_embedding_f32(const ck_context *context, const int32_t *ids, size_t
                            const float *table, size_t vocabulary, const float *positions, size_t position_count,
                            size_t length, size_t position_offset, float *y);
 
+// The same for one sequence that goes on, its first row at position *offset, which is read like the ids: a call refuses
+// positions outside with CK_BAD_ARGUMENT; when a list runs, rows of y whose positions are outside are left as they are.
+ck_status ck_embedding_after_f32(const ck_context *context, const int32_t *ids, size_t rows, size_t columns,
+                                 const float *table, size_t vocabulary, const float *positions, size_t position_count,
+                                 const int64_t *offset, float *y);
+
 // d_table[ids[i], :] += dy[i, :]   and   d_positions[i mod length, :] += dy[i, :], both in increasing i.
 // CK_REPLACE: rows that are named begin with 0 instead of what they hold. In both cases the rows that are not named are
 // neither read nor written, so that the cost is that of the rows of dy, whatever the size of the table.

@@ -72,6 +72,7 @@ ck_status ck_team_create(const ck_topology *topology, ck_team_options options, c
 void ck_team_destroy(ck_team *team);           // waits for jobs already accepted
 uint32_t ck_team_workers(const ck_team *team); // as many as the system granted, which may be fewer than asked
 uint32_t ck_team_queued(ck_team *team);        // callers that wait for their turn at this moment
+uint64_t ck_team_regions(const ck_team *team); // operations and lists it has been given to run so far
 ck_pinning ck_team_pinning(const ck_team *team, uint32_t worker, char *reason, size_t capacity);
 
 // Context: allowed instruction sets, team, cache sizes. Immutable; an argument of every operation.

@@ -208,6 +208,7 @@ static uint32_t seat_here(const ck_team *team) {
 ck_status ck_team_run(ck_team *team, const ck_step *steps, size_t count, ck_needs needs) {
   if (is_working_for(team)) return CK_BAD_ARGUMENT;
   if (count == 0) return CK_OK;
+  atomic_fetch_add_explicit(&team->regions, 1, memory_order_relaxed); // at the end the team may be gone
   request request = {.steps = steps, .count = count, .caller = working, .seat = NO_SEAT, .needs = needs};
   request.alone = !team->has_launcher || is_small(team, needs.work_ns);
   ck_gate_init(&request.state);
@@ -247,6 +248,8 @@ bool ck_team_retire(ck_team *team) {
   }
   return true;
 }
+
+uint64_t ck_team_regions(const ck_team *team) { return atomic_load_explicit(&team->regions, memory_order_relaxed); }
 
 uint32_t ck_team_queued(ck_team *team) {
   uint32_t count = 0;

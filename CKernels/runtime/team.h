@@ -9,7 +9,8 @@ typedef struct ck_step {
   double work_ns; // as in ck_needs
 } ck_step;
 
-// Runs the steps in order, with a barrier between, and returns when the last is done. `needs` covers all of them.
+// Runs the steps in order, none before the one ahead of it is done, and returns when the last is. `needs` covers all of
+// them.
 ck_status ck_team_run(ck_team *team, const ck_step *steps, size_t count, ck_needs needs);
 ck_caches ck_team_caches(const ck_team *team);
 const ck_topology *ck_team_topology(const ck_team *team);

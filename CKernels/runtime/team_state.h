@@ -69,6 +69,7 @@ struct ck_team {
 
   seat *seats;                              // one per worker
   _Alignas(128) _Atomic uint64_t last_done; // when, by ck_now_ns
+  _Atomic uint64_t regions;                 // requests so far
   _Atomic uint32_t unfinished;
   ck_crew crew;
 };

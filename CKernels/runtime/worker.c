@@ -89,12 +89,18 @@ void ck_for_parts(ck_worker *worker, size_t parts, ck_body *body, const void *jo
 }
 
 void ck_worker_run(ck_worker *worker, const ck_step *steps, size_t count) {
+  bool ahead = false; // the first worker alone has run steps since the last barrier
   for (size_t i = 0; i < count; ++i) {
-    if (i > 0) ck_barrier(worker);
     bool alone = count > 1 && steps[i].work_ns > 0 && steps[i].work_ns < ALONE_IN_LIST_NS;
     if (!alone) {
+      if (ahead) ck_barrier(worker);
+      ahead = false;
       steps[i].program(worker, steps[i].job);
-    } else if (worker->index == 0) {
+      continue;
+    }
+    // What was shared ended at a barrier, so that the first worker may go on; the others wait when they are needed.
+    ahead = true;
+    if (worker->index == 0) {
       ck_worker only = *worker;
       only.count = 1;
       steps[i].program(&only, steps[i].job);

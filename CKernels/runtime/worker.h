@@ -19,7 +19,8 @@ typedef struct ck_needs {
 enum { CK_JOB_BYTES = 1024 };
 ck_status ck_submit(const ck_context *context, ck_program *program, const void *job, size_t job_bytes, ck_needs needs);
 
-// Inside a program. Every worker must reach every ck_for and ck_barrier, in the same order.
+// Inside a program. Every worker must reach every ck_for and ck_barrier, in the same order, and the program ends with
+// one of them: when one worker returns, all have done their work, and the next operation of a list begins.
 // body(worker, job, task) for each task in 0 ..< tasks, in any order on any worker, then a barrier.
 typedef void ck_body(ck_worker *worker, const void *job, size_t task);
 void ck_for(ck_worker *worker, size_t tasks, ck_body *body, const void *job);

@@ -198,6 +198,51 @@ public func cachedAttention<Element: FloatElement>(
             nil), "cachedAttention")
 }
 
+/// The next rows of one sequence: their keys and values join its cache, and each row sees those up to its own. Bit-equal to
+/// the same rows of ``attention(qkv:mask:batch:length:heads:kvHeads:headWidth:into:on:)``.
+///
+/// The first `count[0]` rows of the cache are known; the new ones go behind them. `count` itself stays as it is: whoever
+/// owns it counts the rows when all layers have them.
+///
+/// - Parameters:
+///   - qkv: `[queries, (heads + 2 * kvHeads) * headWidth]`: in each row queries, then keys, then values, head by head.
+///   - count: one number. Without room for `queries` rows more it throws `.badArgument`. A list reads it when it runs, and
+///     then does nothing where there is no room.
+///   - keys: ``attentionCacheElements(capacity:kvHeads:headWidth:)`` of them with any contents, in an order of the
+///     operation's own.
+///   - values: the same of values.
+///   - capacity: how many rows the cache has.
+///   - kvHeads: heads of keys and values; nil: as many as of queries.
+///   - output: `[queries, heads * headWidth]`.
+public func cachedAttention<Element: FloatElement>(
+    qkv: Span<Element>, after count: Span<Int64>, keys: consuming MutableSpan<Element>,
+    values: consuming MutableSpan<Element>, capacity: Int, queries: Int, heads: Int, kvHeads: Int? = nil,
+    headWidth: Int, into output: consuming MutableSpan<Element>, on context: Context
+) throws(KernelError) {
+    let packed = PackedAttention("cachedAttention", 1, queries, heads, kvHeads ?? heads, headWidth)
+    packed.require(qkv: qkv.count, output: output.count)
+    packed.require("count", count.count, 1)
+    let elements = attentionCacheElements(capacity: capacity, kvHeads: packed.kvHeads, headWidth: headWidth)
+    packed.require("keys", keys.count, elements)
+    packed.require("values", values.count, elements)
+    let cache = ck_attention_cache(keys: keys.base, values: values.base, capacity: capacity, count: count.base)
+    try check(
+        ck_attention_cached(
+            context.handle, Element.code, queries, heads, packed.kvHeads, headWidth, cache, qkv.base, output.base),
+        "cachedAttention of \(queries) queries with a cache for \(capacity) keys")
+}
+
+/// Elements that keys, and as many that values take in the cache of a sequence of up to `capacity` rows.
+public func attentionCacheElements(capacity: Int, kvHeads: Int, headWidth: Int) -> Int {
+    precondition(
+        capacity >= 0 && kvHeads > 0 && headWidth > 0,
+        "a cache for \(capacity) rows of \(kvHeads) heads of width \(headWidth)")
+    let elements = ck_attention_cache_elements(capacity, kvHeads, headWidth)
+    precondition(
+        elements > 0 || capacity == 0, "a cache for \(capacity) rows of \(kvHeads) heads of width \(headWidth)")
+    return elements
+}
+
 extension Kernels {
     /// Variants of attention in f32, forward and backward.
     public static var attention: [Variant] { Variant.list(ck_attention_variants) }

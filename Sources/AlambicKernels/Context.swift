@@ -58,6 +58,10 @@ public final class Context: @unchecked Sendable {
     /// Worker by worker, whether it stays on its core and if not, why.
     public var pinning: [Pinning] { team.pinning }
 
+    /// How many operations and lists of operations the team has been given to run so far: parallel regions, and what was
+    /// too small for one.
+    public var regionCount: Int { Int(ck_team_regions(team.handle)) }
+
     /// How many callers wait for their turn at this moment.
     public var waitingCallers: Int { Int(ck_team_queued(team.handle)) }
 }

@@ -28,6 +28,30 @@ public func embedding(
             + "positions")
 }
 
+/// The same for one sequence that goes on: `y[i] = table[ids[i]] + positions[offset[0] + i]`.
+///
+/// - Parameters:
+///   - ids: one for each row of `y`, as above.
+///   - positions: `[positions, columns]`.
+///   - offset: one number, the position of the first row. A position outside throws `.badArgument`. A list reads it when
+///     it runs, and leaves rows of `y` as they are where positions are outside.
+public func embedding(
+    ids: Span<Int32>, table: Span<Float>, positions: Span<Float>, after offset: Span<Int64>, columns: Int,
+    into y: consuming MutableSpan<Float>, on context: Context
+) throws(KernelError) {
+    precondition(
+        columns > 0 && table.count % columns == 0 && positions.count % columns == 0
+            && y.count == ids.count * columns && offset.count == 1,
+        "embedding: table of \(table.count), positions of \(positions.count), \(offset.count) offsets and output of "
+            + "\(y.count) for \(ids.count) ids and \(columns) columns")
+    try check(
+        ck_embedding_after_f32(
+            context.handle, ids.base, ids.count, columns, table.base, table.count / columns, positions.base,
+            positions.count / columns, offset.base, y.base),
+        "embedding of \(ids.count) ids in a table of \(table.count / columns) rows and \(positions.count / columns) "
+            + "positions")
+}
+
 /// Gradient of ``embedding(ids:table:positions:length:positionOffset:columns:into:on:)`` with regard to the table:
 /// `dTable[ids[i]] += dY[i]`, in increasing `i`, so with the same bits for any number of threads.
 ///

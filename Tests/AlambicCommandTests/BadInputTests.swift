@@ -49,6 +49,10 @@ import Testing
         (["finetune", "--model", "x", "--data", "TEXT", "--base-dtype", "int3", "--out", "OUT"], "int3"),
         (["generate", "--model", "x", "--prompt", "a", "--top-p", "0"], "--top-p"),
         (["generate", "--model", "x"], "--prompt"),
+        (["bench-model"], "--model"), (["bench-model", "--model", "gpt-huge"], "gpt-huge"),
+        (["bench-model", "--model", "gpt-nano", "--dtype", "int3"], "int8-head"),
+        (["bench-model", "--model", "gpt-nano", "--tokens", "0"], "--tokens"),
+        (["bench-model", "--model", "gpt-nano", "--prompt", "many"], "--prompt"),
     ])
     func wrongWords(words: [String], names: String) throws {
         let scratch = try Scratch()

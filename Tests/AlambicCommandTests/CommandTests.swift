@@ -8,7 +8,10 @@ import Testing
     @Test func everyCommandExplainsItself() throws {
         let overview = try Run(["--help"])
         #expect(overview.code == 0 && overview.error.isEmpty)
-        for name in ["demo", "tokenize", "train", "distill", "prune", "quantize", "evaluate", "generate"] {
+        let names = [
+            "demo", "tokenize", "train", "distill", "prune", "quantize", "evaluate", "generate", "bench-model",
+        ]
+        for name in names {
             #expect(overview.output.contains("  \(name) "), "\(overview)")
             let help = try Run([name, "--help"])
             #expect(help.code == 0 && help.output.contains("--json") && help.output.contains("--threads"), "\(help)")
@@ -73,6 +76,35 @@ import Testing
         #expect(bytes[0] > bytes[2] && bytes[2] > bytes[3] && bytes[3] > bytes[4], "\(bytes)")
         // The names of the formats differ in length, and the file's header with them.
         #expect(abs(bytes[0] - bytes[1]) < 200 && bytes[4] == bytes[5], "\(bytes)")
+    }
+
+    @Test func modelsAreMeasured() throws {
+        let scratch = try Scratch()
+        let model = try scratch.model()
+        func measure(_ words: [String]) throws -> [String: Any] {
+            let run = try Run(["bench-model", "--json", "--prompt", "8", "--tokens", "20"] + words)
+            #expect(run.code == 0, "\(run)")
+            return try #require(
+                try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any], "\(run)")
+        }
+        let f32 = try measure(["--model", model])
+        let int8 = try measure(["--model", scratch.path("tiny.json"), "--dtype", "int8", "--threads", "2"])
+        for (result, form) in [(f32, "f32"), (int8, "int8")] {
+            #expect(result["form"] as? String == form)
+            #expect(result["regions_per_token"] as? Int == 1)
+            // Embedding, seven operations a layer, norm, head.
+            #expect(result["operations_per_token"] as? Int == 1 + 2 * 7 + 2)
+            for name in ["prefill_tokens_per_s", "decode_tokens_per_s", "read_bytes_per_s", "read_fraction"] {
+                #expect((result[name] as? Double).map { $0 > 0 } == true, "\(name) of \(result)")
+            }
+        }
+        let bytes = [f32, int8].compactMap { $0["bytes_per_token"] as? Int }
+        #expect(bytes.count == 2 && bytes[0] > bytes[1])
+        let long = try Run(["bench-model", "--model", model, "--tokens", "30", "--prompt", "3"])
+        #expect(long.code == 1 && long.complaint?.contains("context of 32") == true, "\(long)")
+        let text = try Run(["bench-model", "--model", model, "--tokens", "3", "--prompt", "3"])
+        #expect(text.code == 0 && text.output.contains("attention "), "\(text)")
+        #expect(!text.output.split(separator: "\n").contains { $0.count > 80 }, "\(text)")
     }
 
     @Test func equalSeedsGiveEqualTexts() throws {

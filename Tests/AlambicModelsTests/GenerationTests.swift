@@ -132,6 +132,24 @@ import Testing
         }
     }
 
+    @Test func logitsAreRankedAsBySorting() {
+        var random = SplitMix(seed: 4)
+        for count in [0, 1, 2, 3, 100, 5000] {
+            var logits = random.normals(count, deviation: 3)
+            // Equal ones, both zeros, both infinities and the smallest numbers.
+            for i in logits.indices where i % 3 == 0 { logits[i] = (logits[i] * 2).rounded() / 2 }
+            let least = Float.leastNonzeroMagnitude
+            let special: [Float] = [0, -0.0, .infinity, -.infinity, least, -least, -0.0]
+            for (i, x) in special.enumerated() where count > 100 { logits[i * 7] = x }
+            let sorted = logits.indices.sorted { (logits[$0], $1) > (logits[$1], $0) }
+            #expect(Ranking.descending(logits).map(Int.init) == sorted)
+            #expect(Ranking.best(logits) == sorted.first)
+        }
+        #expect(Ranking.descending([.nan, 1, -.infinity, .nan, 2]) == [4, 1, 2, 0, 3])
+        #expect(Ranking.best([.nan, .nan, -1, .nan, 3, 3]) == 4)
+        #expect(Ranking.best([.nan, .nan]) == 0)
+    }
+
     @Test func drawsFollowTheDistribution() throws {
         let logits: [Float] = [0, 1, 2, -1]
         let sampling = Sampling(topK: 3, seed: 3)

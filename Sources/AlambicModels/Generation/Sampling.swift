@@ -36,12 +36,12 @@ public struct Sampling: Sendable, Equatable {
 
     /// The probabilities of the tokens that may be drawn, most probable first; equal ones in order of their numbers.
     public func distribution(_ logits: [Float]) -> [(token: Int32, probability: Double)] {
-        var order = logits.indices.sorted { (logits[$0], $1) > (logits[$1], $0) }
-        guard let best = order.first else { return [] }
+        guard let best = Ranking.best(logits) else { return [] }
         guard temperature > 0 else { return [(Int32(best), 1)] }
+        var order = Ranking.descending(logits)
         if topK > 0 { order = Array(order.prefix(topK)) }
         let maximum = Double(logits[best])
-        var weights = order.map { exp((Double(logits[$0]) - maximum) / temperature) }
+        var weights = order.map { exp((Double(logits[Int($0)]) - maximum) / temperature) }
         var total = weights.reduce(0, +)
         if topP < 1 {
             var sum = 0.0
@@ -53,7 +53,7 @@ public struct Sampling: Sendable, Equatable {
             weights = Array(weights.prefix(kept))
             total = sum
         }
-        return zip(order, weights).map { (Int32($0), $1 / total) }
+        return zip(order, weights).map { ($0, $1 / total) }
     }
 
     /// Draws a token.

@@ -64,10 +64,10 @@ public final class Session {
     }
 
     private func read(_ new: [Int32]) throws(KernelError) -> [Float] {
-        let hidden = try model.architecture.hidden(Tokens(new), on: inference)
-        let logits = try inference.logits(
-            hidden, rows: new.count - 1..<new.count, head: model.architecture.head)
-        inference.commit()
+        let architecture = model.architecture
+        let logits = try inference.next(new, head: architecture.head) { tokens, graph throws(KernelError) in
+            try architecture.hidden(tokens, on: graph)
+        }
         tokens += new
         return logits.elements
     }

@@ -16,8 +16,15 @@ public final class Inference: Graph {
     /// What has been seen of the sequence, if this continues one.
     public let cache: KeyValueCache?
 
+    /// Where the last pass found its tokens.
+    private(set) var input: PassInput?
+    /// Noted passes by their number of tokens.
+    var passes: [Int: NotedPass] = [:]
+    /// Called with a name before each operation.
+    var observer: ((String) -> Void)?
+
     private let pool = MemoryPool<Float>()
-    private let integers = MemoryPool<Int8>()
+    private let integers = MemoryPool<Int32>()
     private var pending = 0
 
     /// An inference over weights in walk order.
@@ -32,20 +39,35 @@ public final class Inference: Graph {
         _ tokens: Tokens, table: ParameterID, positions: ParameterID
     ) throws(KernelError) -> Tensor {
         let (tableValue, positionValue) = (dense(table), dense(positions))
-        let offset = cache?.count ?? 0
+        input = nil
+        let ids = try integers.take(tokens.count)
+        let input = PassInput(ids: ids, vocabulary: tableValue.rows, positions: positionValue.rows)
+        // What is only noted finds its tokens and its place when it runs.
+        let offset = context.isRecording ? 0 : cache?.count ?? 0
         precondition(
-            offset + tokens.length <= positionValue.rows && (cache == nil || tokens.batch == 1),
-            "\(tokens.batch) x \(tokens.length) tokens after \(offset) cached ones for \(positionValue.rows) positions")
+            cache == nil || tokens.batch == 1, "\(tokens.batch) sequences cannot continue one: \(offset) cached tokens")
+        precondition(
+            offset + tokens.length <= positionValue.rows,
+            "\(tokens.length) tokens after \(offset) cached ones for \(positionValue.rows) positions")
+        try input.place(tokens.ids)
+        self.input = input
         pending = tokens.length
+        observer?("embedding")
         let result = try pool.tensor([tokens.batch, tokens.length, tableValue.columns])
-        try AlambicKernels.embedding(
-            ids: tokens.ids.span, table: tableValue.span, positions: positionValue.span, length: tokens.length,
-            positionOffset: offset, columns: tableValue.columns, into: result.mutableSpan, on: context)
+        if let position = cache?.position {
+            try AlambicKernels.embedding(
+                ids: ids.span, table: tableValue.span, positions: positionValue.span,
+                after: position.span, columns: tableValue.columns, into: result.mutableSpan, on: context)
+        } else {
+            try AlambicKernels.embedding(
+                ids: ids.span, table: tableValue.span, positions: positionValue.span, length: tokens.length,
+                columns: tableValue.columns, into: result.mutableSpan, on: context)
+        }
         return result
     }
 
-    /// See ``Graph/linear(_:weight:bias:)``. Int8 and int4 weights run in integer kernels, on activations
-    /// quantized row by row; 16-bit ones on activations rounded to the same type.
+    /// See ``Graph/linear(_:weight:bias:)``. The form of the weights decides what is multiplied: int8 and int4 ones meet
+    /// activations that are quantized row by row on the way, 16-bit ones activations rounded to the same type.
     public func linear(_ x: Tensor, weight: ParameterID, bias: ParameterID?) throws(KernelError) -> Tensor {
         try linear(x, weight: weight, bias: bias, into: nil)
     }
@@ -54,37 +76,55 @@ public final class Inference: Graph {
     public func linear(
         _ x: Tensor, weight: ParameterID, bias: ParameterID?, into target: Tensor?
     ) throws(KernelError) -> Tensor {
-        let runnable = weights[weight.index]
-        precondition(
-            runnable.shape.columns == x.columns, "linear of \(x.shape) with weights \(runnable.shape)")
-        let shape = x.shape.replacingColumns(by: runnable.shape.rows)
-        let result = if let target { target.reshaped(shape) } else { try pool.tensor(shape) }
-        let biases = bias.map { dense($0) }
-        switch runnable.matrix {
-        case .f32(let matrix):
-            try matmul(
-                M: x.rows, x.span, matrix, into: result.mutableSpan, store: .replace, bias: biases?.span, on: context)
-        case .int8(let matrix):
-            let quantized = try integers.take(x.count)
-            let scales = try pool.tensor([x.rows])
-            try quantizeRows(
-                x.span, rows: x.rows, columns: x.columns, into: quantized.mutableSpan, scales: scales.mutableSpan,
-                on: context)
-            try matmul(
-                M: x.rows, quantized.span, rowScales: scales.span, matrix, into: result.mutableSpan,
-                bias: biases?.span, on: context)
-        case .converting(let matrix):
-            if let biases {
-                try matmul(
-                    M: x.rows, x.span, matrix, into: result.mutableSpan, epilogue: Epilogue().bias(biases.span),
-                    on: context)
-            } else {
-                try matmul(M: x.rows, x.span, matrix, into: result.mutableSpan, epilogue: Epilogue(), on: context)
-            }
-        case nil:
-            preconditionFailure("parameter \(weight) of shape \(runnable.shape) was not prepared for products")
-        }
+        let result = try self.result(of: x, weight, in: target)
+        try multiply(x, weight, adding: bias, into: result, epilogue: Epilogue())
         return result
+    }
+
+    /// See ``Graph/linearGELU(_:weight:bias:)``.
+    public func linearGELU(_ x: Tensor, weight: ParameterID, bias: ParameterID?) throws(KernelError) -> Tensor {
+        let result = try self.result(of: x, weight)
+        try multiply(x, weight, adding: bias, into: result, epilogue: Epilogue().function(.geluTanh))
+        return result
+    }
+
+    /// See ``Graph/linear(_:weight:bias:dropout:addedTo:)``; nothing is dropped.
+    public func linear(
+        _ x: Tensor, weight: ParameterID, bias: ParameterID?, dropout rate: Float, addedTo residual: Tensor
+    ) throws(KernelError) -> Tensor {
+        let result = try self.result(of: x, weight)
+        precondition(result.shape == residual.shape, "adding \(result.shape) to \(residual.shape)")
+        try multiply(x, weight, adding: bias, into: result, epilogue: Epilogue().residual(residual.span))
+        return result
+    }
+
+    private func result(
+        of x: Tensor, _ weight: ParameterID, in target: Tensor? = nil
+    ) throws(KernelError) -> Tensor {
+        let shape = weights[weight.index].shape
+        precondition(shape.rank == 2 && shape.columns == x.columns, "linear of \(x.shape) with weights \(shape)")
+        let result = x.shape.replacingColumns(by: shape.rows)
+        return if let target { target.reshaped(result) } else { try pool.tensor(result) }
+    }
+
+    /// y = epilogue(x Wᵀ + b).
+    private func multiply(
+        _ x: Tensor, _ weight: ParameterID, adding bias: ParameterID?, into y: Tensor, epilogue: consuming Epilogue
+    ) throws(KernelError) {
+        guard let bias else { return try multiply(x, weight, into: y, epilogue: epilogue) }
+        let biases = dense(bias)
+        try multiply(x, weight, into: y, epilogue: epilogue.bias(biases.span))
+    }
+
+    private func multiply(
+        _ x: Tensor, _ weight: ParameterID, into y: Tensor, epilogue: borrowing Epilogue
+    ) throws(KernelError) {
+        guard let matrix = weights[weight.index].matrix else {
+            preconditionFailure(
+                "parameter \(weight) of shape \(weights[weight.index].shape) was not prepared for products")
+        }
+        observer?("linear \(matrix.N) x \(matrix.K)")
+        try matmul(M: x.rows, x.span, matrix, into: y.mutableSpan, epilogue: epilogue, on: context)
     }
 
     /// See ``Graph/layerNorm(_:gain:bias:epsilon:)``.
@@ -95,6 +135,7 @@ public final class Inference: Graph {
         precondition(
             gains.count == x.columns && biases.count == x.columns,
             "layer norm of \(x.shape) with gain \(gains.shape) and bias \(biases.shape)")
+        observer?("layer norm")
         let result = try pool.tensor(x.shape)
         try AlambicKernels.layerNorm(
             x.span, gain: gains.span, bias: biases.span, epsilon: epsilon, rows: x.rows, columns: x.columns,
@@ -104,6 +145,7 @@ public final class Inference: Graph {
 
     /// See ``Graph/gelu(_:)``.
     public func gelu(_ x: Tensor) throws(KernelError) -> Tensor {
+        observer?("gelu")
         let result = try pool.tensor(x.shape)
         try AlambicKernels.gelu(x.span, form: .tanh, into: result.mutableSpan, on: context)
         return result
@@ -112,6 +154,7 @@ public final class Inference: Graph {
     /// See ``Graph/add(_:_:)``.
     public func add(_ a: Tensor, _ b: Tensor) throws(KernelError) -> Tensor {
         precondition(a.shape == b.shape, "adding \(a.shape) and \(b.shape)")
+        observer?("add")
         let result = try pool.tensor(a.shape)
         try AlambicKernels.add(a.span, b.span, into: result.mutableSpan, on: context)
         return result
@@ -126,6 +169,7 @@ public final class Inference: Graph {
         precondition(
             shape.rank == 3 && shape[2].isMultiple(of: 3 * heads),
             "attention with \(heads) heads over \(shape), which should be [batch, length, 3 * width]")
+        observer?("attention")
         let width = shape[2] / 3
         let result = try pool.tensor([shape[0], shape[1], width])
         guard let cache else {
@@ -134,13 +178,14 @@ public final class Inference: Graph {
                 into: result.mutableSpan, on: context)
             return result
         }
-        cache.store(qkv, layer: layer)
-        let known = cache.count + shape[1]
-        let (keys, values) = (cache.keys[layer], cache.values[layer])
+        precondition(
+            width == cache.width && (context.isRecording || cache.count + shape[1] <= cache.capacity),
+            "\(shape) into a cache of width \(cache.width) with \(cache.count) of \(cache.capacity) tokens")
+        let (position, keys, values) = (cache.position, cache.keys[layer], cache.values[layer])
         try cachedAttention(
-            query: qkv.span, queryStride: shape[2], keys: keys.span(0..<known * width),
-            values: values.span(0..<known * width), queries: shape[1], keyCount: known, heads: heads,
-            headWidth: width / heads, into: result.mutableSpan, on: context)
+            qkv: qkv.span, after: position.span, keys: keys.mutableSpan, values: values.mutableSpan,
+            capacity: cache.capacity, queries: shape[1], heads: heads, headWidth: width / heads,
+            into: result.mutableSpan, on: context)
         return result
     }
 
