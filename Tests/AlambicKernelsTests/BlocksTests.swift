@@ -100,10 +100,8 @@ import Testing
         try onEveryVariant(c.product.variants, threads: threads) { label, context in
             let blocks = try c.packed(.blocks, on: context)
             let result = try c.run(blocks, rows: 0..<c.M, on: context)
-            for e in 0..<expected.count where Double(result[e]) != expected[e] {
-                Issue.record("\(c.label) on \(label): element \(e) is \(result[e]), not \(expected[e])")
-                return
-            }
+            let wrong = (0..<expected.count).first { Double(result[$0]) != expected[$0] }
+            #expect(wrong == nil, "\(c.label) on \(label)")
             let variant = label.split(separator: " ").first.map(String.init) ?? label
             let known = first[variant, default: result]
             #expect(known == result, "\(c.label) on \(label): not the bits of fewer threads")
@@ -167,17 +165,13 @@ import Testing
             let output = Guarded(count: 37 * 45)
             try matmul(M: 37, c.a.span, b, into: output.mutableSpan, bias: bias.span, on: context)
             let biased = output.values(label)
-            for e in 0..<biased.count where Double(biased[e]) != expected[e] + Double(e % 45) {
-                Issue.record("bias on \(label): element \(e)")
-                return
-            }
+            let unbiased = (0..<biased.count).first { Double(biased[$0]) != expected[$0] + Double($0 % 45) }
+            #expect(unbiased == nil, "bias on \(label)")
             let sum = Guarded(expected.map { Float($0) })
             try matmul(M: 37, c.a.span, b, into: sum.mutableSpan, store: .accumulate, on: context)
             let doubled = sum.values(label)
-            for e in 0..<doubled.count where Double(doubled[e]) != 2 * expected[e] {
-                Issue.record("accumulated on \(label): element \(e)")
-                return
-            }
+            let wrong = (0..<doubled.count).first { Double(doubled[$0]) != 2 * expected[$0] }
+            #expect(wrong == nil, "accumulated on \(label)")
         }
     }
 
