@@ -1,7 +1,7 @@
 import AlambicKernels
 
 /// A weight made ready to run on one context: vectors and tables dense, matrices packed for the kernels.
-/// Sparse weights are expanded; int8 ones stay int8.
+/// Sparse weights are expanded, or stay sparse where that is asked for; int8 ones stay int8.
 public struct RunnableWeight: Sendable {
     /// The extents; [outputs, inputs] for matrices.
     public let shape: Shape
@@ -20,34 +20,19 @@ public struct RunnableWeight: Sendable {
     /// - Parameters:
     ///   - gathers: whether rows or elements of it are read (embedding, bias, gain).
     ///   - multiplies: whether products use it as [outputs, inputs].
-    public init(_ weight: PackedWeight, gathers: Bool, multiplies: Bool, on context: Context) throws(KernelError) {
+    ///   - form: what it is packed in for products; see ``FormPolicy``. It changes no bit of the results.
+    public init(
+        _ weight: PackedWeight, gathers: Bool, multiplies: Bool, form: PackedMatrix.Form = .dense, on context: Context
+    ) throws(KernelError) {
         shape = weight.shape
         dense = gathers ? try weight.dense() : nil
-        matrix = multiplies ? try Self.packed(weight, on: context) : nil
+        matrix = multiplies ? try Self.packed(weight, form, on: context) : nil
     }
 
-    private static func packed(_ weight: PackedWeight, on context: Context) throws(KernelError) -> Matrix {
-        switch weight {
-        case .f32(let tensor): return try packed(tensor, on: context)
-        case .int8(let quantized): return try packed(quantized, on: context)
-        case .bitmask(let sparse):
-            switch try sparse.expanded() {
-            case .f32(let tensor): return try packed(tensor, on: context)
-            case .int8(let quantized): return try packed(quantized, on: context)
-            }
-        }
-    }
-
-    private static func packed(_ tensor: Tensor, on context: Context) throws(KernelError) -> Matrix {
-        .f32(
-            try PackedMatrix(
-                f32: tensor.span, N: tensor.rows, K: tensor.columns, orientation: .transposed, on: context))
-    }
-
-    private static func packed(_ quantized: QuantizedTensor, on context: Context) throws(KernelError) -> Matrix {
-        .int8(
-            try PackedMatrix(
-                s8: quantized.values.span, N: quantized.rows, K: quantized.columns, scales: quantized.scales.span,
-                on: context))
+    private static func packed(
+        _ weight: PackedWeight, _ form: PackedMatrix.Form, on context: Context
+    ) throws(KernelError) -> Matrix {
+        let matrix = try weight.packed(as: form, on: context)
+        return matrix.product == .s8 ? .int8(matrix) : .f32(matrix)
     }
 }
