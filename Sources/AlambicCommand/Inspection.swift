@@ -69,6 +69,7 @@ struct Inspection {
         let products = rows.filter { $0.form != nil }
         var pairs: [(String, Any)] = [
             ("matrices", products.count), ("measured", rows.count { $0.times != nil }),
+            ("unsteady", rows.count { $0.times?.isSteady == false }),
             ("not_dense", rows.count { $0.form.map { $0 != "dense" && $0 != "?" } ?? false }),
             ("weight_bytes", rows.reduce(0) { $0 + $1.bytes }),
         ]

@@ -52,6 +52,7 @@ extension Inspection {
                     switch rejection.reason {
                     case .slower: ""
                     case .noGain: ", too little"
+                    case .unsteady: ", times not steady"
                     case .another: ", another is faster"
                     }
                 let speedup = String(format: "%.2fx", rejection.speedup)

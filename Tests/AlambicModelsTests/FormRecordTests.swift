@@ -94,6 +94,20 @@ private final class FakeMeasurer: FormMeasurer {
         }
     }
 
+    @Test func whatWasMeasuredOnABusyMachineIsMeasuredAgain() throws {
+        let model = try model()
+        let good = record(model, FormMachine(.default))
+        let times = good.times.mapValues { FormTimes(rows: $0.rows, seconds: $0.seconds, isSteady: false) }
+        let busy = FormRecord(machine: good.machine, purpose: good.purpose, entries: good.entries, times: times)
+        let scratch = try ScratchDirectory()
+        try model.recording(busy).save(to: scratch.path("m"))
+        let again = try Model(contentsOf: scratch.path("m"))
+        #expect(again.forms == busy)
+        let measurer = FakeMeasurer(speedup: 0.5)
+        #expect(forms(again, measurer).allSatisfy { $0 == .dense })
+        #expect(measurer.count == 3)
+    }
+
     @Test func weightsThatChangedAreMeasuredAgain() throws {
         let model = try model()
         let record = record(model, FormMachine(.default))

@@ -41,6 +41,13 @@ import Testing
         #expect(choice.rejected.map(\.reason) == [.noGain] && choice.rejected.map(\.rows) == [1])
     }
 
+    @Test func unsteadyTimesChooseNothing() {
+        let steady = FakeMeasurer.times([.bitmask: [3, 3, 3, 3]])
+        let choice = FormChoice(
+            FormTimes(rows: steady.rows, seconds: steady.seconds, isSteady: false), for: .decode)
+        #expect(choice.form == .dense && choice.rejected.map(\.reason) == [.unsteady])
+    }
+
     @Test func thePurposeDecides() {
         let (decoding, prefilling) = ([2, 1, 0.95, 0.95], [0.95, 1, 1.5, 1.5])
         #expect(choice(decoding, for: .decode).form == .bitmask)

@@ -42,7 +42,10 @@ extension FormKey {
 extension FormTimes {
     var pairs: [(String, JSON)] {
         let times = forms.map { ($0.rawValue, JSON.array(seconds($0).map { .number($0) })) }
-        return [("rows", .array(rows.map { .number($0) })), ("seconds", .object(JSONObject(times)))]
+        return [
+            ("rows", .array(rows.map { .number($0) })), ("seconds", .object(JSONObject(times))),
+            ("steady", .bool(isSteady)),
+        ]
     }
 
     init(_ reader: JSONReader) throws(FileError) {
@@ -63,7 +66,7 @@ extension FormTimes {
             seconds[form] = values
         }
         guard seconds[.dense] != nil else { throw times.failure("dense", expected: "the times of the dense form") }
-        self.init(rows: rows, seconds: seconds)
+        self.init(rows: rows, seconds: seconds, isSteady: try reader.bool("steady", default: true))
     }
 }
 

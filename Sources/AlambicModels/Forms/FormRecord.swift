@@ -47,7 +47,7 @@ public struct FormRecord: Equatable, Sendable {
     /// The fastest dense type for matrices of a shape, at a number of rows, of those that were measured.
     public func bestDense(_ key: FormKey, rows: Int) -> (product: Product, seconds: Double)? {
         times.compactMap { other, times -> (Product, Double)? in
-            guard (other.rows, other.columns, other.turns) == (key.rows, key.columns, key.turns),
+            guard times.isSteady, (other.rows, other.columns, other.turns) == (key.rows, key.columns, key.turns),
                 let place = times.rows.firstIndex(of: rows)
             else { return nil }
             return (other.product, times.dense[place])
@@ -119,6 +119,7 @@ extension FormChoice.Rejection: CustomStringConvertible {
         switch reason {
         case .slower: "slower"
         case .noGain: "no gain"
+        case .unsteady: "times not steady"
         case .another: "another form gains more"
         }
     }

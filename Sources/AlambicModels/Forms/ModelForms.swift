@@ -62,7 +62,9 @@ extension Model {
 
     private func recordedForms(on machine: FormMachine) -> [String: FormRecord.Entry] {
         guard let record = forms, record.machine == machine else { return [:] }
-        return Dictionary(record.entries.map { ($0.path, $0) }) { first, _ in first }
+        // What was measured on a busy machine is measured again.
+        let steady = record.entries.filter { record.times[$0.key]?.isSteady == true }
+        return Dictionary(steady.map { ($0.path, $0) }) { first, _ in first }
     }
 
     /// Reads the record of a model's directory. One that makes no sense is a problem to be told of, and no error.

@@ -119,7 +119,7 @@ public struct Compressor {
     /// The time of a form of another type as a fraction of what it would replace; nil unless it is faster for the
     /// purpose, and nowhere slower beyond the tolerance.
     private func relativeTime(_ other: FormChoice, _ own: PackedMatrix.Form, _ times: FormTimes) -> Double? {
-        guard other.times.rows == times.rows else { return nil }
+        guard other.times.rows == times.rows, other.times.isSteady, times.isSteady else { return nil }
         let (mine, theirs) = (times.seconds(own), other.times.seconds(other.form))
         guard zip(mine, theirs).allSatisfy({ $1 <= $0 * (1 + FormChoice.tolerance) }) else { return nil }
         var (sum, total) = (0.0, 0.0)

@@ -29,6 +29,8 @@ public struct FormChoice: Equatable, Sendable {
         case slower
         /// It gains nothing that could be told from noise.
         case noGain
+        /// The machine was too busy to tell.
+        case unsteady
         /// Another one gains more.
         case another
     }
@@ -44,6 +46,10 @@ public struct FormChoice: Equatable, Sendable {
     public init(_ times: FormTimes, for purpose: FormPurpose) {
         var (best, score, rejected) = (PackedMatrix.Form.dense, 1 - Self.margin, [Rejection]())
         for form in times.forms where form != .dense {
+            guard times.isSteady else {
+                rejected.append(Self.rejection(of: form, times, purpose, .unsteady))
+                continue
+            }
             if let worst = Self.slowest(form, times), worst.speedup < 1 / (1 + Self.tolerance) {
                 rejected.append(Rejection(form: form, rows: worst.rows, speedup: worst.speedup, reason: .slower))
                 continue

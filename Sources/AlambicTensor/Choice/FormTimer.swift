@@ -21,9 +21,11 @@ public struct FormTimer: FormMeasurer {
     public static let rows = [1, 8, 64, 512]
     /// Weights with more elements are measured on their first rows, and the times scaled.
     static let mostElements = 1 << 21
-    /// After the first two rounds there are more until this has passed.
-    private static let patience = Duration.milliseconds(40)
-    private static let mostRounds = 12
+    /// There are rounds until this has passed, three at least …
+    private static let enough = Duration.milliseconds(40)
+    /// … and, while times are not steady, until this has.
+    private static let patience = Duration.milliseconds(200)
+    private static let mostRounds = 40
     /// What one core has of the last-level cache: a rented part of a machine reports all of it.
     private static let cacheOfCore = 32 << 20
 
@@ -38,19 +40,36 @@ public struct FormTimer: FormMeasurer {
         let candidates = try Self.candidates(sample, scale, turns, on: context)
         let cold = try ColdCaches(bytes: candidates.map(\.bytesBetween).max() ?? 0)
         let bench = try Bench(sample, on: context)
-        var best = candidates.map { _ in [Double](repeating: .infinity, count: Self.rows.count) }
+        var best = candidates.map { _ in Self.rows.map { _ in BestTwo() } }
         let start = ContinuousClock.now
         for round in 0..<Self.mostRounds {
-            if round > 1 && ContinuousClock.now - start > Self.patience { break }
+            let (elapsed, isSteady) = (ContinuousClock.now - start, best.allSatisfy { $0.allSatisfy(\.agree) })
+            if round >= 3 && elapsed > (isSteady ? Self.enough : Self.patience) { break }
             for (place, rows) in Self.rows.enumerated() {
                 for (index, candidate) in candidates.enumerated() {
                     try cold.read(candidate.bytesBetween, on: context)
-                    best[index][place] = min(best[index][place], try bench.seconds(rows, candidate.matrix) * scale)
+                    best[index][place].add(try bench.seconds(rows, candidate.matrix) * scale)
                 }
             }
         }
-        let seconds = zip(candidates, best).map { ($0.form, $1) }
-        return FormTimes(rows: Self.rows, seconds: Dictionary(seconds) { first, _ in first })
+        let seconds = zip(candidates, best).map { ($0.form, $1.map(\.first)) }
+        return FormTimes(
+            rows: Self.rows, seconds: Dictionary(seconds) { first, _ in first },
+            isSteady: best.allSatisfy { $0.allSatisfy(\.agree) })
+    }
+
+    /// The two shortest times of several.
+    private struct BestTwo {
+        private(set) var first = Double.infinity
+        private var second = Double.infinity
+
+        /// Whether both are about the same: one short time may be luck, and on a busy machine all are too long.
+        var agree: Bool { second <= first * 1.2 }
+
+        mutating func add(_ seconds: Double) {
+            second = min(second, max(first, seconds))
+            first = min(first, seconds)
+        }
     }
 
     private struct Candidate {

@@ -6,13 +6,15 @@ public struct FormTimes: Equatable, Sendable {
     public let rows: [Int]
     /// Seconds of one product for each of `rows`. A form that the product does not have is not there; dense is.
     public let seconds: [PackedMatrix.Form: [Double]]
+    /// Whether each time was seen twice. Those of a busy machine say nothing: they are not kept, and dense is chosen.
+    public let isSteady: Bool
 
     /// Times that were measured, or read.
-    public init(rows: [Int], seconds: [PackedMatrix.Form: [Double]]) {
+    public init(rows: [Int], seconds: [PackedMatrix.Form: [Double]], isSteady: Bool = true) {
         precondition(
             !rows.isEmpty && seconds[.dense] != nil && seconds.values.allSatisfy { $0.count == rows.count },
             "times of \(seconds.mapValues(\.count)) for \(rows.count) numbers of rows")
-        (self.rows, self.seconds) = (rows, seconds)
+        (self.rows, self.seconds, self.isSteady) = (rows, seconds, isSteady)
     }
 
     /// Forms in the order of `PackedMatrix.Form`, dense first.
