@@ -11,7 +11,10 @@ extension Arguments {
 
     /// The model directory that an option names.
     func model(_ option: String) throws -> Model {
-        try Model(contentsOf: try required(option, "a model directory with config.json and model.safetensors"))
+        let model = try Model(
+            contentsOf: try required(option, "a model directory with config.json and model.safetensors"))
+        if let problem = model.formsProblem { Terminal.say("warning: \(problem)") }
+        return model
     }
 
     /// `--out` of a command that puts a model there, in the place of what there was: checked before any work.

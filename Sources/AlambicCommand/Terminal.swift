@@ -9,6 +9,12 @@ enum Terminal {
         try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8))
     }
 
+    /// Shows on a terminal what is being done, in the place of what was done before.
+    static func working(_ text: String) {
+        guard isInteractive else { return }
+        FileHandle.standardError.write(Data("\r\u{1B}[K\(text.prefix(79))".utf8))
+    }
+
     /// The one line that explains a failure.
     static func fail(_ text: String) {
         let clear = isInteractive ? "\r\u{1B}[K" : ""

@@ -3,7 +3,8 @@ import Foundation
 
 /// Every subcommand, in the order of the help. A new one is one line here.
 let subcommands: [Subcommand] = [
-    .demo, .tokenize, .train, .finetune, .distill, .prune, .quantize, .evaluate, .generate, .profile, .benchModel,
+    .demo, .tokenize, .train, .finetune, .distill, .prune, .quantize, .compress, .inspect, .evaluate, .generate,
+    .profile, .benchModel,
 ]
 
 let overview = """

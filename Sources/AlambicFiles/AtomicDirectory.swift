@@ -15,7 +15,7 @@ public enum AtomicDirectory {
             "config.json", "generation_config.json", "model.safetensors", "model.safetensors.index.json",
             "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
             "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "characters.json",
-            "adapter_config.json", "adapter_model.safetensors",
+            "adapter_config.json", "adapter_model.safetensors", "alambic_forms.json",
         ]
         if fixed.contains(name) { return true }
         guard name.hasPrefix("model-"), name.hasSuffix(".safetensors") else { return false }

@@ -14,6 +14,10 @@ public struct Model: Sendable {
     public let tokenizer: (any Tokenizer)?
     /// The keys of the `config.json` that it came from.
     private let original: ModelConfiguration
+    /// Which form each sparse weight runs in, as the model's directory says, if it does.
+    public internal(set) var forms: FormRecord?
+    /// What is wrong with that record, in which case there is none: forms are measured again, and nothing is lost.
+    public internal(set) var formsProblem: FileError?
 
     /// The `config.json`, with the architecture's own keys up to date.
     public var configuration: ModelConfiguration {
@@ -144,22 +148,28 @@ public struct Model: Sendable {
     }
 
     /// The weights made ready to run on a context, to be shared by any number of inferences there.
-    public func runnableWeights(on context: Context) throws(KernelError) -> [RunnableWeight] {
+    ///
+    /// - Parameter policy: which form sparse weights run in, which changes their speed alone. By default it is what the
+    ///   model's record says, if that was made on such a machine; else what is measured, once for each processor and
+    ///   kind of weight.
+    public func runnableWeights(
+        forms policy: FormPolicy? = nil, on context: Context
+    ) throws(KernelError) -> [RunnableWeight] {
+        let forms = packedForms(policy, on: context)
         var runnable: [RunnableWeight] = []
         for (index, description) in architecture.parameters.enumerated() {
             let isHead = index == architecture.head.index
             runnable.append(
                 try RunnableWeight(
                     weights[index], gathers: description.kind != .matrix,
-                    multiplies: isHead || description.kind == .matrix,
-                    on: context))
+                    multiplies: isHead || description.kind == .matrix, form: forms[index], on: context))
         }
         return runnable
     }
 
-    /// The forward pass over whole batches, without gradients.
-    public func makeInference(on context: Context) throws(KernelError) -> Inference {
-        Inference(try runnableWeights(on: context), on: context)
+    /// The forward pass over whole batches, without gradients. See ``runnableWeights(forms:on:)``.
+    public func makeInference(forms: FormPolicy? = nil, on context: Context) throws(KernelError) -> Inference {
+        Inference(try runnableWeights(forms: forms, on: context), on: context)
     }
 
     /// The mean cross-entropy in nats of each token given those before it in the same stretch of `context` tokens.

@@ -24,6 +24,7 @@ extension Model {
             architecture: architecture, weights: weights,
             tokenizer: try Self.tokenizer(in: directory, vocabulary: architecture.vocabulary),
             configuration: configuration)
+        readForms(in: directory)
     }
 
     /// Loads a model directory given by its path; see `init(contentsOf:)` for URLs.

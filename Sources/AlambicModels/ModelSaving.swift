@@ -6,7 +6,7 @@ import Foundation
 
 extension Model {
     /// Saves the model as a directory that Hugging Face's libraries (with compressed-tensors, where weights are packed)
-    /// and this one load: `config.json`, `model.safetensors`, tokenizer files. Equal models give equal bytes.
+    /// and this one load: `config.json`, `model.safetensors`, tokenizer files, and the record of forms where there is one. Equal models give equal bytes.
     ///
     /// The directory is written under a temporary name and then exchanged for what is there, as a whole; entries that
     /// do not belong to a model, such as checkpoints, stay.
@@ -25,6 +25,7 @@ extension Model {
     /// Writes the model's files into an existing directory, one by one.
     public func write(into directory: URL, floats: DType = .f32) throws {
         try Self.write(entries(floats), configuration, compression, tokenizer, into: directory)
+        try forms?.write(into: directory)
     }
 
     /// Writes the files of a model of dense weights that are made one by one, as they are written.

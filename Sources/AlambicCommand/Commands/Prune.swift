@@ -21,7 +21,7 @@ extension Subcommand {
             Magnitude pruning and retraining after Han et al. 2015. With a target, sparsity is dealt out to the layers by what
             each costs on this machine and by how much the loss rises when it alone is pruned. The losses shown are those of the
             dense model, of the model cut at once, and of the retrained one. The result is stored sparse (sparse-bitmask),
-            but for matrices that are smaller dense.
+            but for matrices that are smaller dense, and runs sparse where that is measured to be faster: see `alambic inspect`.
             """,
         run: { arguments in
             let context = try arguments.context()

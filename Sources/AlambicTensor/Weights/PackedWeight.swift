@@ -13,7 +13,7 @@ public enum PackedWeight: Sendable {
     case int8(QuantizedTensor)
     /// 4-bit integers with one scale for each group of 32 or 128.
     case int4(GroupedTensor)
-    /// Only the nonzero elements, floats or integers. Stored sparse, run dense.
+    /// Only the nonzero elements, floats or integers. They run in the form that is measured to be faster (``FormPolicy``).
     case bitmask(BitmaskTensor)
 
     /// 16-bit floats of a format.
