@@ -37,5 +37,5 @@ CK_TARGET_END
 const ck_matmul_kernel ck_matmul_bf16_amxbf16 = CK_AMX_KERNEL(
     32, 2, .unit_bytes = CK_UNIT_BYTES, .sums = CK_F32, .rate = 600,
     .pack_a = {[CK_BF16] = ck_pack_a_amx, [CK_F32] = ck_pack_a_amx_f32}, .pack_b = pack_b, .tile = ck_tile,
-    .masked = masked, .expanding = ck_tile_expanding, .masked_rows = CK_ROWS, .masked_needs = CK_ISA_AVX512VBMI2);
+    .masked = masked, .expanding = ck_tile_expanding, .masked_needs = CK_ISA_AVX512VBMI2);
 #endif

@@ -60,7 +60,6 @@ const ck_matmul_kernel ck_matmul_bf16_avx512bf16 = {
     .tile = ck_tile,
     .masked = masked,
     .expanding = ck_tile_expanding,
-    .masked_rows = CK_MR,
     .masked_needs = CK_ISA_AVX512VBMI2,
 };
 #endif

@@ -62,7 +62,6 @@ const ck_matmul_kernel ck_matmul_f32_avx512 = {
     .tile = ck_tile,
     .masked = masked,
     .expanding = ck_tile_expanding,
-    .masked_rows = CK_MR,
     .masked_needs = CK_ISA_AVX512,
 };
 #endif

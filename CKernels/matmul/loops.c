@@ -298,12 +298,12 @@ static void multiply_task(ck_worker *worker, const void *argument, size_t task) 
     measure_rows(&block);
   }
   const size_t whole = ck_matmul_panel_bytes(kernel, job->k);
-  const bool few = chunk->masked && job->own_panels && block.count == 1;
-  const bool in_registers = few && job->packed->masked.tile && block.rows <= kernel->masked_rows;
-  const bool expanding =
-      chunk->masked && job->own_panels && block.count > 1 && job->packed->masked.tile && kernel->expanding;
+  const bool own = chunk->masked && job->own_panels;
+  // Two panels of A, and each expands B anew: still faster than going through a panel, down to M = 64 on AMX.
+  const bool in_registers = own && job->packed->masked.tile && block.count <= 2;
+  const bool expanding = own && !in_registers && block.count > 1 && job->packed->masked.tile && kernel->expanding;
   ck_mask_ahead ahead;
-  const bool in_stretches = few && !in_registers && !ck_matmul_expands(kernel, block.rows);
+  const bool in_stretches = own && !in_registers && block.count == 1 && !ck_matmul_expands(kernel, block.rows);
   const size_t most = block.count == 1 && !in_registers ? ck_matmul_panels(kernel, block.rows) : 1;
   if (kernel->enter) kernel->enter();
   for (; block.k_block < job->k_blocks; block.k_block++) {

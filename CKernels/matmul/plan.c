@@ -30,7 +30,7 @@ static void split_k(ck_matmul_job *job, ck_caches caches) {
   // for them, into L2 as well.
   // Two expanded panels share L2 with the block of A.
   if (chunk) most = ck_min(most, caches.l2 / 16 * kernel->unit / kernel->unit_bytes);
-  const size_t few = chunk ? 1 : FEW_PANELS;
+  const size_t few = chunk && !job->packed->masked.tile ? 1 : FEW_PANELS;
   if (job->m <= few * kernel->mr && !ck_matmul_expands(kernel, job->m))
     most = ck_max(most, caches.l2 / 2 / (ck_max(job->m, 1) * kernel->a_bytes));
   const size_t blocks = ck_max(ck_ceil_div(job->k, ck_max(most, grain)), 1);
@@ -64,9 +64,10 @@ static void split(ck_matmul_job *job, size_t m_least, size_t panels, size_t work
       const double rows = (double)tallest(job, m_blocks), high = rows < 4 ? 4 : rows;
       const double columns = (double)ck_ceil_div(panels, n_blocks) * kernel->nr;
       double task = (high * columns + rows * pack_a) * (double)job->k;
-      if (m_blocks == 1 && !job->dense) task += columns * pack * (double)job->k;
+      // Panels in another form are expanded by each task that needs them.
+      if (!job->dense && (m_blocks == 1 || job->packed)) task += columns * pack * (double)job->k;
       double time = task * (double)ck_ceil_div(m_blocks * n_blocks, workers) + 0.1 * task;
-      if (m_blocks > 1 && !job->dense) time += pack * (double)job->n * (double)job->k / (double)workers;
+      if (m_blocks > 1 && !job->dense && !job->packed) time += pack * (double)job->n * (double)job->k / (double)workers;
       if (best == 0 || time < best) best = time, job->m_blocks = m_blocks, job->n_blocks = n_blocks;
     }
   }

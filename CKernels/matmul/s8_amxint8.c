@@ -41,9 +41,8 @@ static void masked(const ck_matmul_tile *tile) {
 }
 CK_TARGET_END
 
-const ck_matmul_kernel ck_matmul_s8_amxint8 =
-    CK_AMX_KERNEL(64, 1, .unit_bytes = CK_UNIT_BYTES, .sums = CK_S32, .rate = 1200,
-                  .pack_a = {[CK_S8] = ck_pack_a_amx, [CK_F32] = ck_quantize_a_amx}, .pack_b = ck_pack_b_amx,
-                  .row_scale = row_scale, .tile = ck_tile, .masked = masked, .expanding = ck_tile_expanding,
-                  .masked_rows = CK_ROWS, .masked_needs = CK_ISA_AVX512VBMI2);
+const ck_matmul_kernel ck_matmul_s8_amxint8 = CK_AMX_KERNEL(
+    64, 1, .unit_bytes = CK_UNIT_BYTES, .sums = CK_S32, .rate = 1200,
+    .pack_a = {[CK_S8] = ck_pack_a_amx, [CK_F32] = ck_quantize_a_amx}, .pack_b = ck_pack_b_amx, .row_scale = row_scale,
+    .tile = ck_tile, .masked = masked, .expanding = ck_tile_expanding, .masked_needs = CK_ISA_AVX512VBMI2);
 #endif

@@ -72,7 +72,6 @@ typedef struct ck_matmul_kernel {
   void (*tile)(const ck_matmul_tile *tile);
   // Few rows against a panel in chunks of bits and elements, which tile->b points into (matmul/mask.h), or NULL.
   void (*masked)(const ck_matmul_tile *tile);
-  uint8_t masked_rows; // for up to so many
   // The same as tile, of dense panels, and meanwhile expands the share of tile->expand; or NULL.
   void (*expanding)(const ck_matmul_tile *tile);
   ck_isa masked_needs;                 // of both

@@ -41,5 +41,5 @@ CK_TARGET_END
 const ck_matmul_kernel ck_matmul_u8s8_amxint8 =
     CK_AMX_KERNEL(64, 1, .unit_bytes = CK_UNIT_BYTES, .sums = CK_S32, .rate = 1200, .pack_a = {[CK_U8] = ck_pack_a_amx},
                   .pack_b = ck_pack_b_amx, .tile = ck_tile, .masked = masked, .expanding = ck_tile_expanding,
-                  .masked_rows = CK_ROWS, .masked_needs = CK_ISA_AVX512VBMI2);
+                  .masked_needs = CK_ISA_AVX512VBMI2);
 #endif

@@ -51,7 +51,6 @@ const ck_matmul_kernel ck_matmul_u8s8_avx512vnni = {
     .tile = ck_tile,
     .masked = masked,
     .expanding = ck_tile_expanding,
-    .masked_rows = CK_MR,
     .masked_needs = CK_ISA_AVX512VBMI2,
 };
 #endif

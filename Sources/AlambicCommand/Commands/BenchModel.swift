@@ -8,13 +8,14 @@ extension Subcommand {
         options: [
             .value("model", "DIR", "a model; or, with random weights, \(presetNames.joined(separator: ", "))"),
             .value("dtype", "TYPE", "\(BenchDType.names): what matrices are stored in (default: as they are)"),
+            .value("sparsity", "S", "cut every matrix first: 0.8, 2:4 or blocks:0.75[:INPUTS], by magnitude"),
             .value("tokens", "N", "tokens to make, one at a time (default 64)"),
             .value("prompt", "N", "tokens to read first, all at once (default 64)"),
         ],
         notes: """
             Tokens are random. A token needs every matrix once, and the keys and values of those before it: the limit is \
             the time that reading as many bytes takes, measured in the same run. int8-head is int8 with the head in int8 \
-            too.
+            too. Matrices that are cut run sparse where that is measured to be faster.
             """,
         run: { arguments in
             let context = try arguments.context()
@@ -27,6 +28,16 @@ extension Subcommand {
             guard prompt + tokens <= limit else {
                 throw CommandError.failed(
                     "--prompt \(prompt) and --tokens \(tokens) are more than the model's context of \(limit)")
+            }
+            if let text = arguments.string("sparsity") {
+                let sparsity: Sparsity
+                do {
+                    sparsity = try Sparsity(text, blockInputs: dtype.hasPrefix("int8") ? 4 : 1)
+                } catch {
+                    throw CommandError.usage("--sparsity \(text): \(reason(error))")
+                }
+                let paths = model.prunablePaths().map { ($0, sparsity) }
+                model = try model.pruned(to: Dictionary(paths) { first, _ in first }, on: context)
             }
             if let dtype = BenchDType(rawValue: dtype) { model = try dtype.convert(model, on: context) }
             let measurement = try ModelMeasurement(

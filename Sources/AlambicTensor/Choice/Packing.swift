@@ -35,8 +35,8 @@ extension PackedWeight {
         switch self {
         case .f32(let tensor):
             return try PackedMatrix(.f32, tensor.span, N: tensor.rows, K: tensor.columns, form: form, on: context)
-        case .bf16(let halves), .f16(let halves):
-            return try PackedMatrix(product, halves.span, N: halves.rows, K: halves.columns, form: form, on: context)
+        case .bf16(let halves): return try halves.packed(.bf16, form, on: context)
+        case .f16(let halves): return try halves.packed(.f16, form, on: context)
         case .int8(let quantized):
             return try PackedMatrix(
                 .s8, quantized.values.span, N: quantized.rows, K: quantized.columns, scales: quantized.scales.span,
@@ -80,6 +80,14 @@ extension PackedWeight {
                     scales: try first(count * whole.columns / whole.group, of: whole.scales)))
         case .bitmask: return try withZeros().firstRows(count)
         }
+    }
+}
+
+extension HalfTensor {
+    fileprivate func packed(
+        _ product: Product, _ form: PackedMatrix.Form, on context: Context
+    ) throws(KernelError) -> PackedMatrix {
+        try PackedMatrix(product, span, N: rows, K: columns, form: form, on: context)
     }
 }
 
