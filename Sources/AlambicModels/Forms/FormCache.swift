@@ -5,6 +5,8 @@ import Synchronization
 
 /// Times that were measured before, by machine: in memory, and in files of the user where they can be written.
 ///
+/// Times of a busy machine stay in memory, so that it is not asked again and again: no file gets them.
+///
 /// A file that cannot be read counts as none, and one that cannot be written is left alone: all that it costs is
 /// another measurement.
 public final class FormCache: Sendable {
@@ -47,7 +49,7 @@ public final class FormCache: Sendable {
         let all = before.count + times.count > Self.most ? times : before.merging(times) { $1 }
         tables.withLock { $0[machine] = all }
         guard let file = file(machine), let directory else { return }
-        let json: JSON = ["schema": 1, "machine": machine.json, "times": FormTable.json(all)]
+        let json: JSON = ["schema": 1, "machine": machine.json, "times": FormTable.json(all.filter(\.value.isSteady))]
         try? FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         try? json.write(to: file)
     }

@@ -29,8 +29,9 @@ extension Model {
             let key = FormKey(weight, among: elements)
             let choice = try chooser.choice(for: weight, among: elements, on: context)
             times[key] = choice.times
-            // What is stored dense runs dense.
-            let form = weight.isSparse ? choice.form : .dense
+            // What is stored dense runs dense, and so does what is small.
+            let chooses = weight.isSparse && weight.count >= FormChooser.fewestElements
+            let form = chooses ? choice.form : .dense
             entries.append(FormRecord.Entry(path: architecture.parameters[index].path, key: key, form: form))
             guard compared.insert(weight.shape).inserted else { continue }
             for scheme in schemes {

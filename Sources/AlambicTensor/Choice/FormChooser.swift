@@ -32,10 +32,10 @@ public final class FormChooser: Sendable {
     /// All times that it knows by now.
     public var table: [FormKey: FormTimes] { known.withLock { $0 } }
 
-    /// The times that it measured itself and that are worth keeping.
+    /// The times that it measured itself.
     public var measured: [FormKey: FormTimes] {
         let keys = learned.withLock { $0 }
-        return table.filter { keys.contains($0.key) && $0.value.isSteady }
+        return table.filter { keys.contains($0.key) }
     }
 
     /// The form for a weight, measured if need be.
