@@ -65,7 +65,7 @@ static void split(ck_matmul_job *job, size_t m_least, size_t panels, size_t work
       const double columns = (double)ck_ceil_div(panels, n_blocks) * kernel->nr;
       double task = (high * columns + rows * pack_a) * (double)job->k;
       // Panels in another form are expanded by each task that needs them, with many rows for the most part meanwhile.
-      const double expand = rows > FEW_PANELS * kernel->mr ? pack / 3 : pack;
+      const double expand = rows > FEW_PANELS * kernel->mr ? pack / 6 : pack;
       if (job->packed && !job->dense) task += columns * expand * (double)job->k;
       if (m_blocks == 1 && !job->packed) task += columns * pack * (double)job->k;
       double time = task * (double)ck_ceil_div(m_blocks * n_blocks, workers) + 0.1 * task;
