@@ -17,7 +17,8 @@ import Testing
             #expect(now.count == 90 * 70 - kept && Set(now).isSuperset(of: before))
             // Five standard deviations of the binomial distribution.
             let share = Double(percent) / 100, count = Double(90 * 70)
-            #expect(abs(Double(now.count) - share * count) < 5 * (count * share * (1 - share)).squareRoot())
+            let deviation = (count * share * (1 - share)).squareRoot()
+            #expect(abs(Double(now.count) - share * count) < 5 * deviation)
             before = now
         }
         #expect(struck.strike(percent: 100) == 0 && zeros().count == 90 * 70)
