@@ -11,7 +11,7 @@ import Testing
 
     @Test func biasAndAccumulation() throws {
         for (M, K) in [(3, 90), (37, 90), (37, 4200)] {
-            let c = SparseProductCase(M: M, N: 45, K: K, .f32, .elements, sparsity: 0.5, seed: 9)
+            let c = SparseProductCase(M: M, N: 45, K: K, .f32, zeros: .elements, sparsity: 0.5, seed: 9)
             let bias = (0..<45).map { Float($0) }, expected = c.expected
             try onEverySparseVariant(.f32, threads: [1, 2]) { label, context in
                 let b = try c.packed(.bitmask, on: context)
@@ -32,7 +32,7 @@ import Testing
     /// Column scales that the weights were packed with, row scales, GELU, and C in 16 bits: as the dense form.
     @Test(arguments: [MatrixProduct.f32, .bf16, .f16, .s8]) func epilogues(_ product: MatrixProduct) throws {
         for M in [2, 50] {
-            let c = SparseProductCase(M: M, N: 45, K: 700, product, .elements, sparsity: 0.7, seed: 10)
+            let c = SparseProductCase(M: M, N: 45, K: 700, product, zeros: .elements, sparsity: 0.7, seed: 10)
             var random = SplitMix(seed: 11)
             let scales = random.floats(45), rowScales = random.floats(M), bias = random.floats(45)
             // Of f32, which every one of these products takes.
@@ -61,7 +61,7 @@ import Testing
     /// Only +0 is left out: -0, NaN, infinities and denormals are there as in the dense form.
     @Test(arguments: [MatrixProduct.f32, .bf16, .f16]) func whatIsNotZero(_ product: MatrixProduct) throws {
         let (M, N, K) = (9, 40, 70)
-        let drawn = SparseProductCase(M: M, N: N, K: K, product, .elements, sparsity: 0.6, seed: 12)
+        let drawn = SparseProductCase(M: M, N: N, K: K, product, zeros: .elements, sparsity: 0.6, seed: 12)
         var (a, w) = (drawn.a, drawn.w)
         for (i, x) in [-0.0, Float.nan, .infinity, -.infinity, 0x1p-130, -0x1p-24].enumerated() {
             w[(3 + 5 * i) * K + 2 * i] = x
@@ -105,7 +105,7 @@ import Testing
         let element = product == .f32 ? 4 : product == .bf16 || product == .f16 ? 2 : 1
         for (N, K) in [(64, 512), (192, 2048), (33, 1000), (1, 1), (7, 5000)] {
             for sparsity in [0, 0.5, 0.9, 1] {
-                let c = SparseProductCase(M: 0, N: N, K: K, product, .elements, sparsity: sparsity, seed: 13)
+                let c = SparseProductCase(M: 0, N: N, K: K, product, zeros: .elements, sparsity: sparsity, seed: 13)
                 try onEverySparseVariant(product, threads: [1]) { label, context in
                     let bytes = try c.packed(.bitmask, on: context).bytes
                     let stored = element * c.count

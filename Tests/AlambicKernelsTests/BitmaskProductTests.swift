@@ -14,7 +14,7 @@ import Testing
         M: Int, N: Int, K: Int, _ product: MatrixProduct, _ orientation: Orientation = .transposed, sparsity: Double,
         seed: UInt64
     ) -> SparseProductCase {
-        SparseProductCase(M: M, N: N, K: K, product, orientation, .elements, sparsity: sparsity, seed: seed)
+        SparseProductCase(M: M, N: N, K: K, product, orientation, zeros: .elements, sparsity: sparsity, seed: seed)
     }
 
     /// Packed once for each set of instruction sets, used with every number of threads.

@@ -12,7 +12,7 @@ import Testing
         M: Int, N: Int, K: Int, _ product: MatrixProduct, _ orientation: Orientation = .transposed, sparsity: Double,
         seed: UInt64
     ) -> SparseProductCase {
-        SparseProductCase(M: M, N: N, K: K, product, orientation, .blocks, sparsity: sparsity, seed: seed)
+        SparseProductCase(M: M, N: N, K: K, product, orientation, zeros: .blocks, sparsity: sparsity, seed: seed)
     }
 
     private static let products: [MatrixProduct] = [.f32, .bf16, .s8]

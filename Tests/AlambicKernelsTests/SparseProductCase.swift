@@ -21,7 +21,7 @@ struct SparseProductCase: CustomStringConvertible {
 
     /// - Parameter sparsity: the probability that an element, or a block, is zero.
     init(
-        M: Int, N: Int, K: Int, _ product: MatrixProduct, _ orientation: Orientation = .transposed, _ zeros: Zeros,
+        M: Int, N: Int, K: Int, _ product: MatrixProduct, _ orientation: Orientation = .transposed, zeros: Zeros,
         sparsity: Double, seed: UInt64
     ) {
         (self.M, self.N, self.K, self.product, self.orientation) = (M, N, K, product, orientation)
