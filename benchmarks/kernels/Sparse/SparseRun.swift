@@ -69,23 +69,27 @@ struct SparseRun {
             candidates += try packing.make(type)
             if type == "s8" && K.isMultiple(of: 32) { candidates.append(try packing.makeFourBits()) }
         }
-        var tasks: [SparseTask] = []
+        var groups: [[SparseTask]] = []
         for M in SparseTable.rows {
             let operands = try SparseOperands(arguments.types, M: M, N: N, K: K, on: context)
-            for candidate in candidates where candidate.dtype != SparseTable.fourBits || M == 1 {
-                tasks.append(try SparseTask(candidate, operands))
-            }
+            groups.append(
+                try candidates.filter { $0.dtype != SparseTable.fourBits || M == 1 }.map { candidate in
+                    try SparseTask(candidate, operands)
+                })
         }
+        // In another order each round: what always came first of its type would always find A and C in memory, and the
+        // others in a cache.
+        var random = SplitMix(state: 1)
         for round in 0...arguments.rounds where !interrupted.load(ordering: .relaxed) {
             progress.begin("round \(round) of sparse products")
-            for task in tasks {
+            for task in groups.flatMap({ $0.shuffled(using: &random) }) {
                 if interrupted.load(ordering: .relaxed) { break }
                 try task.run(isCounted: round > 0)
             }
             progress.end()
         }
         progress.clear()
-        return tasks.map(\.timing)
+        return groups.joined().map(\.timing)
     }
 }
 
@@ -155,5 +159,18 @@ final class SparseTask {
         SparseTiming(
             dtype: candidate.dtype, form: candidate.form, percent: candidate.percent, rows: rows,
             bytes: candidate.bytes, samplesNs: samples)
+    }
+}
+
+/// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
+private struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+        return z ^ (z >> 31)
     }
 }
