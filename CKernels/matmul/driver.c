@@ -131,7 +131,8 @@ ck_status ck_matmul(const ck_context *context, ck_product product, size_t m, siz
 ck_status ck_matmul_packed(const ck_context *context, size_t m, ck_left a, const ck_packed *b, ck_result c) {
   if (!b) return CK_BAD_ARGUMENT;
   if (b->needs & ~ck_context_isa(context)) return CK_NO_KERNEL;
-  ck_matmul_job job = {.kernel = b->kernel, .packed = b, .dense = b->form == CK_FORM_DENSE, .m = m, .n = b->n, .k = b->k};
+  ck_matmul_job job = {
+      .kernel = b->kernel, .packed = b, .dense = b->form == CK_FORM_DENSE, .m = m, .n = b->n, .k = b->k};
   return submit(context, b->product, &job, a, c, b->column_scales);
 }
 

@@ -105,7 +105,8 @@ static void program(ck_worker *worker, const void *argument) {
 static ck_status set_form(form *form, const ck_context *context, const ck_packed *packed) {
   if (!packed) return CK_OK;
   if (packed->needs & ~ck_context_isa(context)) return CK_NO_KERNEL;
-  if (packed->product != CK_PRODUCT_S8 || !packed->column_scales || packed->form != CK_FORM_DENSE) return CK_BAD_ARGUMENT;
+  if (packed->product != CK_PRODUCT_S8 || !packed->column_scales || packed->form != CK_FORM_DENSE)
+    return CK_BAD_ARGUMENT;
   form->kernel = packed->kernel;
   form->panels = ck_placed_start(packed->panels);
   form->scales = packed->column_scales;

@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// N and K are the names that the field uses.
+
 import AlambicKernels
 
 /// What the command line of `bench sparse` asks for.

@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// N and K are the names that the field uses.
+
 import Foundation
 
 /// Tables of `bench sparse`, at most 80 columns wide.
