@@ -129,7 +129,7 @@ import Testing
             let warnings = run.error.split(separator: "\n").filter { $0.hasPrefix("warning: ") }
             #expect(run.code == 0 && warnings.count == 1, "\(run)")
             #expect(warnings.first?.contains(FormRecord.fileName) == true, "\(run)")
-            #expect(warnings.first?.contains("expected shape [96, 32], found shape [288, 96]") == true, "\(run)")
+            #expect(warnings.first?.contains("expected shape [256, 32], found shape [256, 96]") == true, "\(run)")
         }
     }
 }

@@ -71,6 +71,12 @@ extension UInt16: GuardedElement {
     var widened: Float { float(self) }
 }
 
+extension Int32: GuardedElement {
+    static var mark: Int32 { 0x7fa5_5a5a }
+    var isMark: Bool { self == Self.mark }
+    var widened: Float { Float(self) }
+}
+
 /// Runs on every variant that this machine has, with each number of threads: `check` sees what one thread made, and the others
 /// must have made the same bits.
 func onEveryContext(

@@ -36,6 +36,9 @@ import Testing
             (["matmul", "--shapes", "0x1x1"], 64), (["matmul", "--shapes", "no/such/file"], 1),
             (["compare", "a"], 64), (["compare", "/no/a", "/no/b"], 1), (["matmul", "--out", "/no/such/folder/x"], 1),
             (["matmul-packed", "--shapes", "2000000000x2000000000x2000000000"], 1),
+            (["sparse"], 64), (["sparse", "--table", "--threads", "0"], 64),
+            (["sparse", "--table", "--shape", "2000000000x2000000000"], 1),
+            (["sparse", "--table", "--out", "/no/such/folder/x"], 1),
         ] as [([String], Int32)])
     func badInput(words: [String], code: Int32) throws {
         let result = try run(words)

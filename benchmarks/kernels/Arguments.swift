@@ -40,6 +40,7 @@ struct BenchArguments {
     static let help = """
         usage: swift run bench [CASE…] [options]
                swift run bench compare A.jsonl B.jsonl [--fail-if-slower 10%] [--output md|json]
+               swift run bench sparse --table [--threads N] [--dtype f32,bf16,s8] [--output md|json]
 
         Times the kernels of Alambic, each as a fraction of what this machine can do at most: the limits (arithmetic from
         registers, memory traffic by pattern) are measured between the repetitions. A CASE matches by prefix.

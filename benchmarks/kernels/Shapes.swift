@@ -13,7 +13,7 @@ enum ShapeChoice: Equatable {
     /// Kernels and competitors count in 32 bits.
     static let largestExtent = Int(Int32.max)
 
-    /// Products of M rows with weights `[N, K]`, by name.
+    /// Products of M rows with weights `[N, K]`, by name; sparse ones with the percentage of zeros as a fourth extent.
     static let sets: [(name: String, summary: String, shapes: [BenchShape])] = [
         (
             "gpt2-124m", "GPT-2 124M, 1024 tokens: projections, MLP, vocabulary",
@@ -26,10 +26,24 @@ enum ShapeChoice: Equatable {
         ("bert-base", "BERT base, 512 tokens", weights([(768, 768), (3072, 768), (768, 3072)], rows: [512])),
         ("square", "512³, 1024³, 2048³, 4096³", [512, 1024, 2048, 4096].map { BenchShape($0, $0, $0) }),
         ("decode", "one and eight tokens of a 7B Llama", weights([(4096, 4096), (11008, 4096)], rows: [1, 8])),
+        (
+            "sparse-7b", "a 7B Llama, 1 to 512 tokens, 50 to 90 % of the weights zero",
+            sparse([(4096, 4096), (11008, 4096)])
+        ),
+        (
+            "sparse-gpt2", "GPT-2 124M, 1 to 512 tokens, 50 to 90 % of the weights zero",
+            sparse([(768, 768), (3072, 768), (768, 3072), (2304, 768), (50257, 768)])
+        ),
     ]
 
     private static func weights(_ sizes: [(n: Int, k: Int)], rows: [Int]) -> [BenchShape] {
         rows.flatMap { m in sizes.map { BenchShape(m, $0.n, $0.k) } }
+    }
+
+    private static func sparse(_ sizes: [(n: Int, k: Int)]) -> [BenchShape] {
+        [1, 8, 64, 512].flatMap { m in
+            sizes.flatMap { size in [50, 70, 80, 90].map { BenchShape(m, size.n, size.k, $0) } }
+        }
     }
 
     /// - Parameter text: `default`, `quick`, a set's name, shapes joined by commas, or the path of a file with one a line.
@@ -37,7 +51,7 @@ enum ShapeChoice: Equatable {
         if text == "default" { self = .own; return }
         if text == "quick" { self = .quick; return }
         if let set = Self.sets.first(where: { $0.name == text }) {
-            self = .list(set.shapes, areProducts: true)
+            self = .list(set.shapes, areProducts: set.shapes.allSatisfy(\.isProduct))
             return
         }
         if Self.looksLikeShapes(text) {

@@ -4,6 +4,7 @@ import Foundation
 /// Runs everything the arguments ask for and writes the result; returns the exit code.
 func runBench(_ words: [String]) throws -> Int32 {
     if words.first == "compare" { return try Comparison.run(Array(words.dropFirst())) }
+    if words.first == "sparse" { return try SparseRun.main(Array(words.dropFirst())) }
     if words.contains("--help") || words.contains("-h") {
         print(BenchArguments.help)
         return 0
@@ -20,22 +21,12 @@ func runBench(_ words: [String]) throws -> Int32 {
     if let path = arguments.outPath { try checkWritable(path) }
     for problem in run.leftOut { complain("left out: \(problem)") }
     let peers = arguments.peers ? try PeerSet(tell: complain) : nil
-    signal(SIGINT) { _ in
-        // A second one ends the process at once.
-        interrupted.store(true, ordering: .relaxed)
-        signal(SIGINT, SIG_DFL)
-    }
+    stopOnInterrupt()
     let (record, rows) = try run.measure(peers: peers)
     peers?.stop()
     var text = try Report.render(record, rows, as: arguments.output)
     if arguments.output == .md { text += PeerReport.text(rows) }
-    if let path = arguments.outPath {
-        do { try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
-            throw BenchError.failed("cannot write \(path): \(error.localizedDescription)")
-        }
-    } else {
-        print(text, terminator: "")
-    }
+    try write(text, to: arguments.outPath)
     if interrupted.load(ordering: .relaxed) {
         complain("interrupted after \(rows.count) of \(run.items.count) measurements, which were written")
         return 130
@@ -66,6 +57,26 @@ func list(_ cases: [BenchCase]) -> String {
     text += "sets of shapes:\n"
     for set in ShapeChoice.sets { text += "  \(set.name): \(set.summary)\n" }
     return text
+}
+
+/// Ctrl-C ends what is measured after the present repetition.
+func stopOnInterrupt() {
+    signal(SIGINT) { _ in
+        // A second one ends the process at once.
+        interrupted.store(true, ordering: .relaxed)
+        signal(SIGINT, SIG_DFL)
+    }
+}
+
+/// To a file, or to standard output.
+func write(_ text: String, to path: String?) throws(BenchError) {
+    guard let path else {
+        print(text, terminator: "")
+        return
+    }
+    do { try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
+        throw BenchError.failed("cannot write \(path): \(error.localizedDescription)")
+    }
 }
 
 /// Before anything is measured: nobody should wait an hour to learn that a folder does not exist.

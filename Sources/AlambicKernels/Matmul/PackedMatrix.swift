@@ -34,7 +34,8 @@ public final class PackedMatrix: @unchecked Sendable {
     public enum Form: String, Sendable, CaseIterable {
         /// All of them.
         case dense
-        /// A bit for each, and those that are not zero: ⌈1/8 + density · bytes of an element⌉ bytes a weight.
+        /// A bit for each, and those that are not zero, -0 among them: 1/8 + density · bytes of an element for a weight, beside
+        /// the padding of panels.
         case bitmask
         /// What is not zero of blocks of 16 columns (rows of `[N, K]`) by 1 step of K in f32, 2 in bf16, 4 in int8 products:
         /// blocks of zeros are neither stored nor multiplied. Block j of a row begins at column 16 · j. bf16 sums on AMX are

@@ -67,7 +67,8 @@ struct TypeSearch {
     private func changing(_ model: Model, _ some: ArraySlice<(Int, Alternative)>) throws -> Model {
         var weights = model.weights
         for (index, alternative) in some {
-            weights[index] = try alternative.scheme.quantize(weights[index], on: context)
+            let other = try alternative.scheme.quantize(weights[index], on: context)
+            weights[index] = weights[index].isSparse ? try other.sparse() : other
         }
         return model.replacing(weights: weights)
     }

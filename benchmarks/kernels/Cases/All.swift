@@ -1,7 +1,8 @@
 /// Every case, in the order of the table. A new one is one line here.
 let allCases: [BenchCase] =
     BenchCase.matmulLayouts + BenchCase.matmulPacked + BenchCase.matmulLinear + BenchCase.matmulGELU
-    + BenchCase.matmulDynamic + BenchCase.matmulDecode + BenchCase.blocks + [
+    + BenchCase.matmulDynamic + BenchCase.matmulDecode + BenchCase.bitmaskProducts
+    + BenchCase.blocks + [
         .headProducts, .headLoss,
         .attention, .attentionBackward, .attentionBF16, .attentionBackwardBF16,
         .norm, .normToBF16, .normBackward, .normBackwardFromBF16, .rmsNormRows, .rmsNormBackwardRows,

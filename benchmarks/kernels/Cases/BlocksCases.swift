@@ -30,7 +30,7 @@ private func prepareBlocks(
 ) throws -> Workload {
     let operands = MatmulOperands(product: product, shape: shape, context: context)
     let kept = form == .dense ? 1 : 1 - Double(shape[3]) / 100
-    let weights = try operands.packed(form, zeroBlocks: shape[3])
+    let weights = try operands.packed(form, .blocks, percent: shape[3]).copies
     let copies = weights.count
     let multiply = try operands.multiplication()
     return Workload(
@@ -52,33 +52,4 @@ private func blocksMemory(
         return nil
     }
     return weights + 4 * (m * k + m * n + 2 * n * k)
-}
-
-extension MatmulOperands {
-    /// B packed ahead from weights of which so many percent of the blocks are zero, in as many copies as are cold.
-    fileprivate func packed(_ form: PackedMatrix.Form, zeroBlocks percent: Int) throws -> [PackedMatrix] {
-        let steps = product == .f32 ? 1 : product == .bf16 ? 2 : 4
-        let strips = (N + 15) / 16, groups = (K + steps - 1) / steps
-        let draws = try ramp(strips * groups)
-        func copies<Element: MatrixElement>(_ weights: Memory<Element>, zero: Element) throws -> [PackedMatrix] {
-            var span = weights.mutableSpan
-            let drawn = draws.span
-            for row in 0..<N {
-                for group in 0..<groups where 100 * drawn[row / 16 * groups + group] < Float(percent) {
-                    for k in group * steps..<min((group + 1) * steps, K) { span[row * K + k] = zero }
-                }
-            }
-            let first = try PackedMatrix(product, weights.span, N: N, K: K, form: form, on: context)
-            let count = context.machine.coldCopies(ofBytes: first.bytes)
-            return try [first]
-                + (1..<count).map { _ in
-                    try PackedMatrix(product, weights.span, N: N, K: K, form: form, on: context)
-                }
-        }
-        switch product {
-        case .f32: return try copies(try ramp(N * K), zero: 0)
-        case .bf16: return try copies(try halves(N * K, .bf16), zero: 0)
-        default: return try copies(try randomBytes(N * K), zero: 0)
-        }
-    }
 }

@@ -85,7 +85,7 @@ extension BenchCase {
         }, memory: { shape, machine in machine.floatsInRotation(shape, buffers: 1, besides: shape[0] * shape[1]) })
 
     static let bitmaskExpand = BenchCase(
-        name: "bitmask", dtype: "f32", summary: "expands rows that are 80 % zeros", variants: Kernels.bitmask,
+        name: "expand-bitmask", dtype: "f32", summary: "expands rows that are 80 % zeros", variants: Kernels.bitmask,
         shapes: [BenchShape(4096, 4096)], isCold: true,
         prepare: { shape, context in
             let (rows, columns) = (shape[0], shape[1])
