@@ -1,8 +1,6 @@
 // The loops around the micro-kernel, for every type: blocks of K and of rows, panels of B and of A. No instruction set
 // is named here. K is never split between workers: an element of C has one chain of sums.
-#include "matmul/driver.h"
-#include "matmul/packed.h"
-#include <string.h>
+#include "matmul/loops.h"
 
 enum { CHUNK_VECTORS = CK_MASK_CHUNK / CK_MASK_VECTOR };
 enum { PACK_STEPS = 128 }; // of K at a time, a multiple of every unit
@@ -10,14 +8,6 @@ enum { PACK_STEPS = 128 }; // of K at a time, a multiple of every unit
 // A B of f32 is rounded a piece at a time, which stays in the first cache until it is packed: in long pieces of rows,
 // since pieces of one panel each would be read at half the memory's pace.
 enum { ROUND_STEPS = 32, ROUND_COLUMNS = 256 };
-
-// A range of panels of B, and where they are or go when packed, one after the other with all of K each.
-typedef struct chunk {
-  const ck_matmul_job *job;
-  size_t first, panels;
-  char *packed;
-  const char *masked; // instead, the worker's copy of panels that are not dense
-} chunk;
 
 // count panels from `panel` on, which is an index in all of B, bytes apart; k: where their depth starts.
 static void pack_rounded(const ck_matmul_job *job, char *to, size_t bytes, size_t panel, size_t count, size_t k,
@@ -46,27 +36,11 @@ static void pack_rounded(const ck_matmul_job *job, char *to, size_t bytes, size_
   }
 }
 
-// Units of a panel that is not dense, from `first` on. all: the worker's copy of the panels.
-static void expand_units(const ck_matmul_job *job, const char *all, char *to, size_t panel, size_t first,
-                         size_t units) {
-  const ck_masked *masked = &job->packed->masked;
-  ck_masked_expand(masked, job->kernel, all + masked->panels[panel], panel, to, first, units);
-}
-static const char *extra_of(const ck_matmul_job *job, const char *all, size_t panel) {
-  const ck_masked *masked = &job->packed->masked;
-  return ck_masked_extra(masked, all + masked->panels[panel], panel);
-}
-
 // panel: index in all of B; k: where its depth starts.
 static void pack_panel(const chunk *chunk, char *to, size_t panel, size_t k, size_t depth) {
   const ck_matmul_job *job = chunk->job;
   const ck_matmul_kernel *kernel = job->kernel;
-  if (chunk->masked) {
-    const size_t units = ck_matmul_units(kernel, depth);
-    expand_units(job, chunk->masked, to, panel, k / kernel->unit, units);
-    if (kernel->b_extra) memcpy(to + units * kernel->unit_bytes, extra_of(job, chunk->masked, panel), kernel->b_extra);
-    return;
-  }
+  if (chunk->masked) return ck_masked_whole(chunk, to, panel, k, depth);
   const size_t column = panel * kernel->nr;
   if (job->narrow) return pack_rounded(job, to, 0, panel, 1, k, depth);
   char *extra = kernel->b_extra ? to + ck_matmul_units(kernel, depth) * kernel->unit_bytes : NULL;
@@ -84,20 +58,6 @@ static void pack_task(ck_worker *worker, const void *argument, size_t task) {
   for (size_t panel = start; panel < end; panel++)
     pack_panel(chunk, chunk->packed + panel * bytes, chunk->first + panel, 0, job->k);
 }
-
-// What one task works on: rows of A, one block of K after the other, in `count` panels of nearly equal height.
-typedef struct block {
-  const ck_matmul_job *job;
-  char *scratch;
-  size_t row, rows, count;
-  size_t height, higher; // the first `higher` panels have one row more than the others; the last one what is left
-  size_t k_block, depth;
-  float *scales;      // of the rows, when A is quantized on the way
-  char *sums;         // partial sums of element (row, 0) of C, or C itself
-  size_t sums_stride; // elements
-  size_t panel;       // index in all of B of the first panel that the task multiplies
-  size_t held, holds; // columns whose sums wait in the buffer for the epilogue, which ends at column `holds`
-} block;
 
 // Not by a division for each: what a tile starts from must not be long in coming, or the multiply-adds run dry.
 static size_t panel_end(const block *block, size_t p, size_t start) {
@@ -135,15 +95,6 @@ static void pack_block(const block *block) {
     }
 }
 
-// B's panels as the tiles find them.
-typedef struct panels {
-  const char *b, *extra, *ahead; // ahead: what will be needed after these, or b
-  size_t stride, count, ahead_bytes;
-  void (*tile)(const ck_matmul_tile *tile); // which multiplies them, or NULL: the kernel's
-  ck_mask_ahead *expand;                    // the panel that follows, expanded meanwhile; or NULL
-  const char *masked; // not there yet: to be expanded to b, a stretch at a time, from the worker's copy of all panels
-} panels;
-
 static size_t buffer_columns(const block *block) {
   const ck_matmul_kernel *kernel = block->job->kernel;
   return CK_MATMUL_BUFFER / block->rows / kernel->nr * kernel->nr;
@@ -171,25 +122,6 @@ static void fetch_for_epilogue(const ck_matmul_job *job, size_t row, size_t rows
       if (epilogue->residual) __builtin_prefetch((const char *)epilogue->residual + at + line);
       if (epilogue->saved) __builtin_prefetch((char *)epilogue->saved + at + line, 1);
     }
-  }
-}
-
-// One panel of A against panels that are expanded on the way.
-static void tile_in_stretches(const block *block, ck_matmul_tile tile, const panels *panels, size_t panel) {
-  const ck_matmul_job *job = block->job;
-  const ck_matmul_kernel *kernel = job->kernel;
-  const size_t units = tile.units, first = block->k_block * job->kc / kernel->unit;
-  const size_t a_bytes = tile.rows * kernel->unit * kernel->a_bytes;
-  for (size_t at = 0; at < units || at == 0; at += job->stretch) {
-    tile.units = ck_min(job->stretch, units - at);
-    for (size_t p = 0; p < panels->count; p++)
-      expand_units(job, panels->masked, (char *)(uintptr_t)panels->b + p * panels->stride, panel + p, first + at,
-                   tile.units);
-    kernel->tile(&tile);
-    tile.a = (const char *)tile.a + a_bytes * tile.units;
-    tile.from = tile.to;
-    tile.from_stride = tile.to_stride;
-    tile.extra = NULL;
   }
 }
 
@@ -249,7 +181,7 @@ static void multiply(block *block, panels panels, size_t panel) {
     if (panels.expand)
       panels.expand->share = ck_ceil_div(ck_ceil_div(panels.expand->left, CHUNK_VECTORS), block->count - p);
     if (panels.masked)
-      tile_in_stretches(block, tile, &panels, panel);
+      ck_masked_tile(block, tile, &panels, panel);
     else
       (panels.tile ? panels.tile : kernel->tile)(&tile);
     if (finishes && !holds) {
@@ -259,17 +191,6 @@ static void multiply(block *block, panels panels, size_t panel) {
     }
     start = end;
   }
-}
-
-// To expand a panel, index in the chunk, from a unit on.
-static ck_mask_ahead expand_ahead(const chunk *chunk, size_t panel, char *to, size_t first, size_t units) {
-  const ck_matmul_kernel *kernel = chunk->job->kernel;
-  const ck_masked *masked = &chunk->job->packed->masked;
-  const size_t index = chunk->first + panel;
-  return (ck_mask_ahead){.from = ck_masked_at(masked, kernel, chunk->masked + masked->panels[index], index, first),
-                         .to = to,
-                         .lines = masked->lines,
-                         .left = units * kernel->unit_bytes / CK_MASK_VECTOR};
 }
 
 // One task: rows x panels of C, all of K.
@@ -298,13 +219,10 @@ static void multiply_task(ck_worker *worker, const void *argument, size_t task) 
     measure_rows(&block);
   }
   const size_t whole = ck_matmul_panel_bytes(kernel, job->k);
-  const bool own = chunk->masked && job->own_panels;
-  // Two panels of A, and each expands B anew: still faster than going through a panel, down to M = 64 on AMX.
-  const bool in_registers = own && job->packed->masked.tile && block.count <= 2;
-  const bool expanding = own && !in_registers && block.count > 1 && job->packed->masked.tile && kernel->expanding;
+  const ck_masked_way way = ck_masked_way_of(chunk, &block);
   ck_mask_ahead ahead;
-  const bool in_stretches = own && !in_registers && block.count == 1 && !ck_matmul_expands(kernel, block.rows);
-  const size_t most = block.count == 1 && !in_registers ? ck_matmul_panels(kernel, block.rows) : 1;
+  const bool together = block.count == 1 && way != CK_MASKED_REGISTERS;
+  const size_t most = together ? ck_matmul_panels(kernel, block.rows) : 1;
   if (kernel->enter) kernel->enter();
   for (; block.k_block < job->k_blocks; block.k_block++) {
     block.depth = ck_matmul_depth(job, block.k_block);
@@ -313,35 +231,8 @@ static void multiply_task(ck_worker *worker, const void *argument, size_t task) 
     for (size_t panel = first, count = most; panel < end; panel += count) {
       while (count > end - panel) count /= 2;
       panels panels = {.count = count};
-      if (in_registers) {
-        const size_t index = chunk->first + panel;
-        const char *start = chunk->masked + job->packed->masked.panels[index];
-        panels.tile = job->packed->masked.tile;
-        panels.b = panels.ahead = ck_masked_at(&job->packed->masked, kernel, start, index, k / kernel->unit);
-        panels.extra = ck_masked_extra(&job->packed->masked, start, index);
-      } else if (in_stretches) {
-        char *own = block.scratch + job->panels_at;
-        panels.masked = chunk->masked;
-        panels.stride = job->stretch * kernel->unit_bytes;
-        panels.b = panels.ahead = own;
-        if (kernel->b_extra) {
-          // As far apart as the panels.
-          for (size_t p = 0; p < count; p++)
-            memcpy(own + (count + p) * panels.stride, extra_of(job, chunk->masked, chunk->first + panel + p),
-                   kernel->b_extra);
-          panels.extra = own + count * panels.stride;
-        }
-      } else if (expanding) {
-        char *const own = block.scratch + job->panels_at, *const other = own + job->panel_bytes;
-        const bool even = (panel - first) % 2 == 0;
-        panels.b = panels.ahead = even ? own : other;
-        panels.extra = extra_of(job, chunk->masked, chunk->first + panel);
-        if (panel == first) expand_units(job, chunk->masked, own, chunk->first + panel, k / kernel->unit, units);
-        if (panel + 1 < end) {
-          ahead = expand_ahead(chunk, panel + 1, even ? other : own, k / kernel->unit, units);
-          panels.tile = kernel->expanding;
-          panels.expand = &ahead;
-        }
+      if (way > CK_MASKED_WHOLE) {
+        panels = ck_masked_panels(way, chunk, &block, &ahead, panel, count, first, end);
       } else if (job->own_panels) {
         panels.stride = ck_matmul_panel_bytes(kernel, block.depth);
         char *own = block.scratch + job->panels_at;
