@@ -18,8 +18,10 @@ struct ModelMeasurement {
     /// Nanoseconds of one token by operation, from the slowest to the fastest.
     private let operations: [(name: String, calls: Int, nanoseconds: Double)]
 
-    init(_ model: Model, prompt: Int, tokens: Int, seed: UInt64, on context: Context) throws {
-        let subject = try Subject(model, on: context)
+    init(
+        _ model: Model, forms: FormPolicy?, prompt: Int, tokens: Int, seed: UInt64, on context: Context
+    ) throws {
+        let subject = try Subject(model, forms, on: context)
         parameters = model.parameterCount
         form = model.weights[model.architecture.parameters.firstIndex { $0.kind == .matrix } ?? 0].formName
         self.prompt = prompt
@@ -88,9 +90,9 @@ private struct Subject {
     private let weights: [RunnableWeight]
     private let inference: Inference
 
-    init(_ model: Model, on context: Context) throws {
+    init(_ model: Model, _ forms: FormPolicy?, on context: Context) throws {
         architecture = model.architecture
-        weights = try model.runnableWeights(on: context)
+        weights = try model.runnableWeights(forms: forms, on: context)
         cache = try KeyValueCache(
             layers: architecture.layers, width: architecture.width, capacity: architecture.context)
         inference = Inference(weights, cache: cache, on: context)

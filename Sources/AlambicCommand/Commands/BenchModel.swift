@@ -9,6 +9,7 @@ extension Subcommand {
             .value("model", "DIR", "a model; or, with random weights, \(presetNames.joined(separator: ", "))"),
             .value("dtype", "TYPE", "\(BenchDType.names): what matrices are stored in (default: as they are)"),
             .value("sparsity", "S", "cut every matrix first: 0.8, 2:4 or blocks:0.75[:INPUTS], by magnitude"),
+            .value("forms", "FORMS", "measured, stored or dense: how sparse weights run (default measured)"),
             .value("tokens", "N", "tokens to make, one at a time (default 64)"),
             .value("prompt", "N", "tokens to read first, all at once (default 64)"),
         ],
@@ -21,6 +22,12 @@ extension Subcommand {
             let context = try arguments.context()
             let name = try arguments.required("model", "a model directory, a preset or a config.json")
             let dtype = try arguments.choice("dtype", from: BenchDType.allCases.map(\.rawValue), default: "")
+            let forms: FormPolicy? =
+                switch try arguments.choice("forms", from: ["measured", "stored", "dense"], default: "measured") {
+                case "stored": .stored
+                case "dense": .dense
+                default: nil
+                }
             let tokens = try arguments.int("tokens", in: 1...1_000_000) ?? 64
             let prompt = try arguments.int("prompt", in: 1...1_000_000) ?? 64
             var model = try model(name, seed: try arguments.seed())
@@ -41,7 +48,7 @@ extension Subcommand {
             }
             if let dtype = BenchDType(rawValue: dtype) { model = try dtype.convert(model, on: context) }
             let measurement = try ModelMeasurement(
-                consume model, prompt: prompt, tokens: tokens, seed: try arguments.seed(), on: context)
+                consume model, forms: forms, prompt: prompt, tokens: tokens, seed: try arguments.seed(), on: context)
             try Output.show(measurement.pairs, as: arguments)
             if !arguments.has("json") { try Output.write("\n" + measurement.table) }
         })
