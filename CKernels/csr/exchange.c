@@ -90,6 +90,7 @@ static ck_status submit(const ck_context *context, exchange_job job) {
 
 ck_status ck_csr_count_f32(const ck_context *context, size_t rows, size_t columns, const float *x,
                            int64_t *row_offsets) {
+  if (!row_offsets || (rows && columns && !x)) return CK_BAD_ARGUMENT;
   return submit(context, (exchange_job){.rows = rows, .columns = columns, .x = x, .new_offsets = row_offsets});
 }
 
@@ -102,6 +103,7 @@ static bool run_to(const int64_t *offsets, size_t rows, size_t count) {
 
 ck_status ck_csr_fill_f32(const ck_context *context, size_t rows, size_t columns, const float *x,
                           const int64_t *row_offsets, size_t count, int32_t *column, float *values) {
+  if (!row_offsets || (rows && columns && !x) || (count && (!column || !values))) return CK_BAD_ARGUMENT;
   if (!run_to(row_offsets, rows, count)) return CK_BAD_ARGUMENT;
   return submit(context, (exchange_job){.rows = rows,
                                         .columns = columns,
@@ -114,6 +116,8 @@ ck_status ck_csr_fill_f32(const ck_context *context, size_t rows, size_t columns
 ck_status ck_csr_expand_f32(const ck_context *context, size_t rows, size_t columns, ck_csr_arrays arrays, float *y) {
   size_t row;
   if (arrays.type != CK_F32 && arrays.type != CK_BF16) return CK_BAD_ARGUMENT;
+  if (!arrays.row_offsets || (arrays.count && (!arrays.columns || !arrays.values))) return CK_BAD_ARGUMENT;
+  if (rows && columns && !y) return CK_BAD_ARGUMENT;
   if (ck_csr_check(rows, columns, arrays, &row) != CK_CSR_SOUND) return CK_BAD_ARGUMENT;
   return submit(context, (exchange_job){.rows = rows, .columns = columns, .y = y, .arrays = arrays});
 }

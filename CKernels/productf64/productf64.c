@@ -61,10 +61,13 @@ static void program(ck_worker *worker, const void *argument) {
 ck_status ck_subtract_product_f64(const ck_context *context, size_t M, size_t N, size_t K, const double *a,
                                   size_t a_stride, const double *b, size_t b_stride, ck_orientation b_orientation,
                                   double *c, size_t c_stride) {
+  if (b_orientation != CK_AS_IS && b_orientation != CK_TRANSPOSED) return CK_BAD_ARGUMENT;
   if (ck_product_overflows(M, a_stride) || ck_product_overflows(M, c_stride) ||
       ck_product_overflows(b_orientation == CK_TRANSPOSED ? N : K, b_stride))
     return CK_BAD_SHAPE;
   if (M == 0 || N == 0 || K == 0) return CK_OK;
+  if (!a || !b || !c) return CK_BAD_ARGUMENT;
+  if (a_stride < K || c_stride < N || b_stride < (b_orientation == CK_TRANSPOSED ? K : N)) return CK_BAD_SHAPE;
   product_job job = {
       .kernels = &kernels[ck_first_allowed(variants, VARIANTS, context)],
       .M = M,

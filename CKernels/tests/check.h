@@ -24,4 +24,5 @@ extern int failures;
 void check_parts(const ck_topology *topology);  // ck_for_parts
 void check_placed(const ck_topology *topology); // placed arrays
 void check_matmul(const ck_topology *topology); // products of every type
+void check_forms(const ck_topology *topology);  // of packed weights
 #endif
