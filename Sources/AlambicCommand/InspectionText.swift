@@ -11,16 +11,16 @@ extension Inspection {
         text += "\n" + measuredTable
         text += "M: rows of activations. gain: at M = 1, against the dense type named.\n"
         text += rejectedLines + "\n" + totalLines
-        text += "for \(record.purpose.rawValue), \(record.machine.threads) threads, \(record.machine.isa):\n"
+        text += "for \(record.purpose.rawValue), \(record.machine.threads) threads,\n  \(record.machine.isa):\n"
         text += "  \(record.machine.cpu)\(isHere ? "" : "; not this machine: sparse weights are measured here anew")\n"
         return text
     }
 
     private var storedTable: String {
-        var text = left("weight", 30) + left("shape", 14) + left("stored", 13) + right("bytes", 10)
+        var text = left("weight", 28) + left("shape", 12) + left("stored", 13) + right("bytes", 10)
         text += right("dense", 6) + "  runs\n"
         for row in rows {
-            text += left(row.path, 30) + left(row.shape.dimensions.map(String.init).joined(separator: "x"), 14)
+            text += left(row.path, 28) + left(row.shape.dimensions.map(String.init).joined(separator: "x"), 12)
             text += left(row.stored, 13) + right("\(row.bytes)", 10)
             text += right(String(format: "%.0f%%", row.density * 100), 6) + "  \(row.form ?? "-")\n"
         }

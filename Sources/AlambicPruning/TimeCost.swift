@@ -54,10 +54,15 @@ public struct TimeCost: CostModel {
     ) throws(KernelError) -> [Extents: Double] {
         var stored: [Extents: PackedWeight] = [:]
         var runnable: [RunnableWeight] = []
+        let chooser = FormChooser()
+        let elements = shapes.reduce(0) { $0 + $1.outputs * $1.inputs }
         for shape in shapes {
             let weight = if let weight = stored[shape] { weight } else { try random(shape, form, sparsity, context) }
             stored[shape] = weight
-            runnable.append(try RunnableWeight(weight, gathers: false, multiplies: true, on: context))
+            // As it would run.
+            let fastest = FormPolicy.measured(chooser).form(for: weight, among: elements, on: context)
+            runnable.append(
+                try RunnableWeight(weight, gathers: false, multiplies: true, form: fastest, on: context))
         }
         let inference = Inference(runnable, on: context)
         var inputs: [Int: Tensor] = [:]

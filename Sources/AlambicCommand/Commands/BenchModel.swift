@@ -73,7 +73,11 @@ enum BenchDType: String, CaseIterable {
     func convert(_ model: Model, on context: Context) throws -> Model {
         switch self {
         case .f32:
-            return model.replacing(weights: try model.weights.map { .f32(try $0.dense()) })
+            return model.replacing(
+                weights: try model.weights.map { weight in
+                    let dense = PackedWeight.f32(try weight.dense())
+                    return weight.isSparse ? try dense.sparse() : dense
+                })
         case .int8:
             return try model.quantized(.int8(), on: context)
         case .int8Head:

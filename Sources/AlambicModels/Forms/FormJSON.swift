@@ -89,7 +89,12 @@ enum FormTable {
         var table: [FormKey: FormTimes] = [:]
         for element in try reader.array(name) {
             let entry = try JSONReader(element, path: reader.path)
-            table[try FormKey(entry)] = try FormTimes(entry)
+            let (key, times) = (try FormKey(entry), try FormTimes(entry))
+            if let form = times.forms.first(where: { !key.product.allows($0) }) {
+                throw try entry.reader("seconds").failure(
+                    form.rawValue, expected: "a form that weights of \(key.product) have")
+            }
+            table[key] = times
         }
         return table
     }

@@ -62,7 +62,8 @@ public struct Compressor {
                 model, try alternatives(model), limit: loss.before + budget.nats, loss: budget.loss, on: context,
                 progress: progress)
             try search.run()
-            (model, changed) = (search.model, search.changed)
+            // Times of other types were those of their fastest forms, which may leave zeros out.
+            (model, changed) = (try withFastestForms(search.model), search.changed)
             loss.after = search.accepted ?? loss.before
         }
         try progress("record")

@@ -86,8 +86,7 @@ public struct FormTimer: FormMeasurer {
             machine.l3Bytes > 0 ? machine.l3Bytes : cacheOfCore,
             cacheOfCore * max(1, min(context.threads, machine.cores)))
         var candidates: [Candidate] = []
-        // Blocks of bf16 have other bits than the dense form where AMX sums them.
-        for form in PackedMatrix.Form.allCases where form != .blocks || weight.product != .bf16 {
+        for form in PackedMatrix.Form.allCases where weight.product.allows(form) {
             let matrix: PackedMatrix
             do {
                 matrix = try weight.packed(as: form, on: context)

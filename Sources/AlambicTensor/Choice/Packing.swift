@@ -83,6 +83,18 @@ extension PackedWeight {
     }
 }
 
+extension Product {
+    /// Whether a weight may run in a form: there is a kernel, and its bits are those of the dense one, which is not so for
+    /// blocks of bf16 on AMX.
+    public func allows(_ form: PackedMatrix.Form) -> Bool {
+        switch form {
+        case .dense: true
+        case .bitmask: !hasFourBitWeights
+        case .blocks: self == .f32 || self == .s8
+        }
+    }
+}
+
 extension HalfTensor {
     fileprivate func packed(
         _ product: Product, _ form: PackedMatrix.Form, on context: Context
