@@ -18,6 +18,13 @@ public struct Variant: Sendable, Hashable, CustomStringConvertible {
         try Machine.local.context(threads: threads, allowing: needs)
     }
 
+    /// The same variant with an instruction set that parts of it use where it is there, such as VBMI2 for bit masks, on
+    /// machines that have it beside what the variant needs.
+    public func with(_ isa: ISA, beside base: ISA) -> Variant {
+        let all = needs.union(isa)
+        return needs.isSuperset(of: base) && ISA.detected.isSuperset(of: all) ? Variant(name: name, needs: all) : self
+    }
+
     /// The variants that a `ck_<operation>_variants` function lists, best first.
     static func list(_ of: (UnsafeMutablePointer<Int>?) -> UnsafePointer<ck_variant>?) -> [Variant] {
         var count = 0

@@ -12,7 +12,8 @@ extension BenchCase {
         BenchCase(
             name: "bitmask", dtype: "\(product)",
             summary: "C[M,N] = A[M,K] B[N,K]ᵀ, a percentage of B zero at random, B as a bit mask and what is not zero",
-            variants: product.variants, shapes: bitmaskShapes, isCold: true,
+            variants: product.variants.map { $0.with(.avx512vbmi2, beside: .avx512) }, shapes: bitmaskShapes,
+            isCold: true,
             prepare: { shape, context in try prepareBitmask(product, shape, context) },
             takesProductShapes: false, accepts: { $0.extents.count == 4 && $0[3] <= 100 },
             memory: { shape, machine in bitmaskMemory(product, shape, machine) })
