@@ -1,5 +1,6 @@
 import AlambicModels
 import AlambicOptimizers
+import AlambicTensor
 import AlambicTraining
 
 /// How a pruning run is going.
@@ -12,6 +13,8 @@ public struct PruningProgress: Sendable {
     public let sparsity: Double
     /// The retraining step just done.
     public let report: StepReport
+    /// Which products of every prunable matrix skip weights that are gone.
+    public let sparseProducts: [(path: String, products: SparseProducts)]
 }
 
 extension Trainer {
@@ -31,13 +34,15 @@ extension Trainer {
     ///   - context: tokens per sequence; by default as in the trainer's last batch, or all that the model can see.
     ///   - seed: of the order of the data.
     ///   - except: matrices to leave alone, by a part of their path.
+    ///   - products: what products of retraining do with weights that are gone.
     ///   - cancellation: looked at between steps.
     ///   - progress: called after every retraining step.
     /// - Returns: the model, with pruned matrices stored sparse.
     public func pruned(
         _ method: some PruningMethod = .magnitude, to sparsity: Sparsity, rounds: Int = 4, retraining steps: Int,
         on corpus: Corpus, schedule: SparsitySchedule = .cubic, rate: Schedule? = nil, rows: Int? = nil,
-        context: Int? = nil, seed: UInt64 = 1, except: [String] = [], cancellation: Cancellation? = nil,
+        context: Int? = nil, seed: UInt64 = 1, except: [String] = [],
+        products: MaskedProducts = .measured, cancellation: Cancellation? = nil,
         progress: (PruningProgress) -> Void = { _ in }
     ) throws -> Model {
         try sparsity.validate()
@@ -48,14 +53,18 @@ extension Trainer {
         let peak = optimizer.rate.peak / 2
         optimizer.rate = rate ?? .cosine(peak: peak, warmup: min(20, steps / 10), over: steps, floor: peak / 10)
         let retrainer = try retrainer(optimizer: optimizer)
-        let pruner = Pruner(of: retrainer, by: method, except: except)
-        let batches = try corpus.batches(
-            of: rows ?? source?.rows ?? 32, context: context ?? source?.context ?? architecture.context, seed: seed)
+        let pruner = Pruner(of: retrainer, by: method, except: except, products: products)
+        let rows = rows ?? source?.rows ?? 32
+        let context = context ?? source?.context ?? architecture.context
+        let batches = try corpus.batches(of: rows, context: context, seed: seed)
         for round in 1...rounds {
             let now = schedule.sparsity(round: round, of: rounds, target: sparsity.fraction)
-            try pruner.prune(to: .unstructured(round == rounds ? sparsity.fraction : now))
+            try pruner.prune(to: .unstructured(round == rounds ? sparsity.fraction : now), tokens: rows * context)
+            let sparseProducts = pruner.sparseProducts
             try retrainer.run(batches, until: steps * round / rounds, cancellation: cancellation) { report in
-                progress(PruningProgress(round: round, rounds: rounds, sparsity: now, report: report))
+                progress(
+                    PruningProgress(
+                        round: round, rounds: rounds, sparsity: now, report: report, sparseProducts: sparseProducts))
             }
         }
         return try pruner.model()

@@ -13,13 +13,21 @@ public final class Pruner {
     private let prunable: [Int]
     private let denseDropout: Double
     private var masks: [Int: Mask] = [:]
+    private let products: MaskedProducts
+    private var times: ProductTimes
 
     /// A pruner of all matrices but those whose path contains one of `except`.
-    public init(of trainer: Trainer, by method: some PruningMethod, except: [String] = []) {
+    ///
+    /// - Parameter products: what the trainer's products do with weights that are gone.
+    public init(
+        of trainer: Trainer, by method: some PruningMethod, except: [String] = [], products: MaskedProducts = .measured
+    ) {
         precondition(trainer.adapters == nil, "weights beside adapters are frozen: prune the model of `snapshot()`")
         self.trainer = trainer
         self.method = method
         denseDropout = trainer.dropout
+        self.products = products
+        times = ProductTimes(on: trainer.context)
         prunable = trainer.parameters.indices.filter { index in
             let parameter = trainer.parameters[index]
             return parameter.kind == .matrix && !except.contains { parameter.path.contains($0) }
@@ -31,8 +39,12 @@ public final class Pruner {
     ///
     /// Dropout shrinks with the number of connections: rate * sqrt(C_after / C_before) (section 3.2), C counted over
     /// all prunable matrices, since a model has one rate.
-    public func prune(to sparsity: Sparsity) throws(TrainingError) {
+    ///
+    /// - Parameter tokens: of a batch to come, for which ``MaskedProducts/measured`` products are chosen; by default as
+    ///   many as the trainer's last batch had, or 32 of the model's contexts.
+    public func prune(to sparsity: Sparsity, tokens: Int? = nil) throws(TrainingError) {
         try sparsity.validate()
+        let batch = tokens ?? trainer.source.map { $0.rows * $0.context } ?? 32 * trainer.architecture.context
         var kept = 0
         var total = 0
         for index in prunable {
@@ -48,12 +60,30 @@ public final class Pruner {
                 parameter.transform = mask
                 masks[index] = mask
                 kept += mask.kept
+                try mask.skipZeros(
+                    of: parameter, in: try sparseProducts(of: index, mask, tokens: batch / trainer.microBatches),
+                    on: trainer.context)
             } catch {
                 throw .kernel(error)
             }
             total += parameter.value.count
         }
         trainer.dropout = denseDropout * (Double(kept) / Double(max(total, 1))).squareRoot()
+    }
+
+    /// The head multiplies in chunks of its own, where products are dense.
+    private func sparseProducts(of index: Int, _ mask: Mask, tokens: Int) throws(KernelError) -> SparseProducts {
+        guard trainer.dtype.weightProduct == nil, index != trainer.architecture.head.index else { return [] }
+        switch products {
+        case .dense: return []
+        case .sparse(let products): return products
+        case .measured: return try times.worthwhile(for: mask, of: trainer.parameters[index], tokens: tokens)
+        }
+    }
+
+    /// Which products of every prunable matrix skip weights that are gone.
+    public var sparseProducts: [(path: String, products: SparseProducts)] {
+        prunable.map { (trainer.parameters[$0].path, trainer.parameters[$0].sparse?.products ?? []) }
     }
 
     /// The share of zeros in every prunable matrix, measured in the weights themselves.

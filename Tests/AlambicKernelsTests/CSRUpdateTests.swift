@@ -42,7 +42,9 @@ import Testing
     @Test("gradients are those of the definition, and +0 elsewhere", arguments: here)
     func oracle(variant: Variant) throws {
         let context = try variant.context(threads: 2)
-        let more = [[31, 5, 7], [32, 9, 40], [33, 600, 20], [63, 20, 500], [65, 17, 17], [64, 1, 300], [577, 12, 9]]
+        let more = [
+            [31, 5, 7], [32, 9, 40], [33, 600, 20], [63, 20, 500], [65, 17, 17], [64, 1, 300], [577, 12, 9],
+        ]
         for (index, shape) in (CSRTests.shapes + more).enumerated() {
             let densities = [[0.1, 0, 1, 0.5, 0.02], [0.1], [1], [0], [0.3, 0.01]][index % 5]
             let product = SparseCase(
