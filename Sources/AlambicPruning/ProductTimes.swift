@@ -39,52 +39,13 @@ struct ProductTimes {
     }
 
     private func measured(_ mask: Mask, of weights: Tensor, tokens: Int) throws(KernelError) -> SparseProducts {
-        let (rows, columns) = (mask.rows, mask.columns)
-        let existing = mask.existing(of: weights)
-        let forward = try SparseMatrix(existing, N: rows, K: columns, on: context)
-        let backward = try SparseMatrix(existing.transposed(columns: columns), N: columns, K: rows, on: context)
-        let x = try Tensor([tokens, columns]), g = try Tensor([tokens, rows])
-        try uniform(seed: 1, stream: 1, into: x.mutableSpan, on: context)
-        try uniform(seed: 1, stream: 2, into: g.mutableSpan, on: context)
-        let y = try Tensor([tokens, rows]), dx = try Tensor([tokens, columns]), dw = try Tensor([rows, columns])
+        let operands = try Operands(mask, of: weights, tokens: tokens, on: context)
         var products: SparseProducts = []
-        if try faster(
-            sparse: { () throws(KernelError) in
-                try forward.update(from: weights.span, on: context)
-                try matmul(M: tokens, x.span, forward, into: y.mutableSpan, on: context)
-            },
-            dense: { () throws(KernelError) in
-                try matmul(
-                    .f32, M: tokens, N: rows, K: columns, x.span, .asIs, weights.span, .transposed,
-                    into: y.mutableSpan, epilogue: Epilogue(), on: context)
-            })
-        {
-            products.insert(.forward)
-        }
-        if try faster(
-            sparse: { () throws(KernelError) in
-                try backward.update(from: weights.span, orientation: .asIs, on: context)
-                try matmul(M: tokens, g.span, backward, into: dx.mutableSpan, on: context)
-            },
-            dense: { () throws(KernelError) in
-                try matmul(
-                    .f32, M: tokens, N: columns, K: rows, g.span, .asIs, weights.span, .asIs, into: dx.mutableSpan,
-                    epilogue: Epilogue(), on: context)
-            })
-        {
-            products.insert(.inputGradient)
-        }
-        if try faster(
-            sparse: { () throws(KernelError) in
-                try gradient(M: tokens, g.span, x.span, at: forward, into: dw.mutableSpan, on: context)
-            },
-            dense: { () throws(KernelError) in
-                try matmul(
-                    .f32, M: rows, N: columns, K: tokens, g.span, .transposed, x.span, .asIs, into: dw.mutableSpan,
-                    epilogue: Epilogue(), on: context)
-            })
-        {
-            products.insert(.weightGradient)
+        for product in [SparseProducts.forward, .inputGradient, .weightGradient] {
+            let isFaster = try faster(
+                sparse: { () throws(KernelError) in try operands.multiplySparse(product, on: context) },
+                dense: { () throws(KernelError) in try operands.multiplyDense(product, on: context) })
+            if isFaster { products.insert(product) }
         }
         return products
     }
@@ -107,5 +68,62 @@ struct ProductTimes {
             leastOfDense = min(leastOfDense, end - between)
         }
         return least / leastOfDense <= Self.worthwhile
+    }
+}
+
+/// What the three products of a layer multiply, and where their results go.
+private struct Operands {
+    let weights: Tensor
+    let forward: SparseMatrix
+    let backward: SparseMatrix
+    let x: Tensor
+    let gradient: Tensor
+    let y: Tensor
+    let dx: Tensor
+    let dw: Tensor
+
+    init(_ mask: Mask, of weights: Tensor, tokens: Int, on context: Context) throws(KernelError) {
+        let (rows, columns) = (mask.rows, mask.columns)
+        self.weights = weights
+        let existing = mask.existing(of: weights)
+        forward = try SparseMatrix(existing, N: rows, K: columns, on: context)
+        backward = try SparseMatrix(existing.transposed(columns: columns), N: columns, K: rows, on: context)
+        (x, dx) = (try Tensor([tokens, columns]), try Tensor([tokens, columns]))
+        (gradient, y) = (try Tensor([tokens, rows]), try Tensor([tokens, rows]))
+        dw = try Tensor([rows, columns])
+        try uniform(seed: 1, stream: 1, into: x.mutableSpan, on: context)
+        try uniform(seed: 1, stream: 2, into: gradient.mutableSpan, on: context)
+    }
+
+    func multiplySparse(_ product: SparseProducts, on context: Context) throws(KernelError) {
+        switch product {
+        case .forward:
+            try forward.update(from: weights.span, on: context)
+            try matmul(M: x.rows, x.span, forward, into: y.mutableSpan, on: context)
+        case .inputGradient:
+            try backward.update(from: weights.span, orientation: .asIs, on: context)
+            try matmul(M: x.rows, gradient.span, backward, into: dx.mutableSpan, on: context)
+        default:
+            try AlambicKernels.gradient(
+                M: x.rows, gradient.span, x.span, at: forward, into: dw.mutableSpan, on: context)
+        }
+    }
+
+    func multiplyDense(_ product: SparseProducts, on context: Context) throws(KernelError) {
+        let (tokens, rows, columns) = (x.rows, dw.rows, dw.columns)
+        switch product {
+        case .forward:
+            try matmul(
+                .f32, M: tokens, N: rows, K: columns, x.span, .asIs, weights.span, .transposed, into: y.mutableSpan,
+                epilogue: Epilogue(), on: context)
+        case .inputGradient:
+            try matmul(
+                .f32, M: tokens, N: columns, K: rows, gradient.span, .asIs, weights.span, .asIs, into: dx.mutableSpan,
+                epilogue: Epilogue(), on: context)
+        default:
+            try matmul(
+                .f32, M: rows, N: columns, K: tokens, gradient.span, .transposed, x.span, .asIs, into: dw.mutableSpan,
+                epilogue: Epilogue(), on: context)
+        }
     }
 }

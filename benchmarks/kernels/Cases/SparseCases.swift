@@ -62,7 +62,7 @@ extension BenchCase {
     private static func sparseGradient(
         _ shape: BenchShape, _ context: Context, percent: Int
     ) throws -> Workload {
-        let (M, N, K) = (shape.M, shape.N, shape.K)
+        let (M, N, K) = (shape[0], shape[1], shape[2])
         let rows = try pruned(N: N, K: K, percent: percent, on: context)
         let w = try SparseMatrix(rows, N: N, K: K, on: context)
         let dy = try ramp(M * N), x = try ramp(M * K), dw = try Memory<Float>(count: N * K)
