@@ -31,7 +31,7 @@ typedef struct csr_step_bf16 {
 // In the storage from byte `at` on: the steps, then of each group its outputs as indices in the range, then the groups'
 // lengths. Where a range has no more outputs an index names one past its last.
 typedef struct csr_slice {
-  size_t at;
+  size_t at, first; // first: the steps of all slices before it
   uint32_t steps, groups;
 } csr_slice;
 
@@ -40,6 +40,7 @@ struct ck_csr {
   ck_type type;
   size_t depth, blocks; // of k
   size_t ranges;        // of outputs
+  size_t steps;         // of all slices
   size_t most_steps;    // of a slice
   csr_slice *slices;    // [ranges, blocks]
   ck_placed *storage;
@@ -51,7 +52,15 @@ static inline size_t csr_first_output(const ck_csr *csr, size_t range) {
 // In the sums of a panel: one more than a range has, and whole squares of vectors.
 static inline size_t csr_sum_rows(const ck_csr *csr) { return ck_round_up(ck_ceil_div(csr->n, csr->ranges) + 1, 16); }
 static inline size_t csr_step_bytes(ck_type type) { return type == CK_BF16 ? sizeof(csr_step_bf16) : sizeof(csr_step); }
+static inline size_t csr_panel_floats(const ck_csr *csr) { return (csr->depth + 1) * CSR_TOKENS; }
 static inline size_t csr_group_bytes(void) { return (CSR_OUTPUTS + 1) * sizeof(uint16_t); }
+
+// Rows of A.
+typedef struct csr_left {
+  const char *data;
+  size_t stride; // elements
+  ck_type type;
+} csr_left;
 
 // What the kernels take.
 typedef struct csr_groups {

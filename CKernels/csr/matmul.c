@@ -5,12 +5,6 @@
 #include "vector/widths.h"
 #include <string.h>
 
-// Rows of A.
-typedef struct csr_left {
-  const char *data;
-  size_t stride; // elements
-  ck_type type;
-} csr_left;
 typedef struct csr_kernels {
   void (*pack)(const csr_left *a, size_t rows, size_t depth, size_t zeros, float *panel);
   void (*multiply)(const csr_groups *groups, const float *panel, float *sums, size_t tokens);
@@ -59,7 +53,6 @@ typedef struct {
   float *packed;                   // [blocks, panels], each of depth + 1 rows
 } part;
 
-static size_t panel_floats(const ck_csr *csr) { return (csr->depth + 1) * CSR_TOKENS; }
 static size_t tokens_of(const part *part, size_t panel) { return ck_min(CSR_TOKENS, part->rows - panel * CSR_TOKENS); }
 
 static void pack_task(ck_worker *worker, const void *argument, size_t task) {
@@ -70,7 +63,7 @@ static void pack_task(ck_worker *worker, const void *argument, size_t task) {
   csr_left a = job->a;
   a.data += ((part->row + panel * CSR_TOKENS) * a.stride + k) * ck_type_bytes(a.type);
   job->kernels->pack(&a, tokens_of(part, panel), ck_min(csr->depth, csr->k - k), csr->depth,
-                     part->packed + (block * part->panels + panel) * panel_floats(csr));
+                     part->packed + (block * part->panels + panel) * csr_panel_floats(csr));
 }
 
 // The steps of a slice as the kernels take them. Values of bf16 are widened once for all panels of the task.
@@ -120,11 +113,11 @@ static void multiply_task(ck_worker *worker, const void *argument, size_t task) 
     const csr_slice *slice = &csr->slices[range * csr->blocks + block];
     const char *storage = ck_placed_at(csr->storage, ck_worker_node(worker));
     csr_groups groups = slice_groups(csr, slice, storage, (csr_step *)(scratch + job->widened_at));
-    groups.ahead_step = ck_round_up(panel_floats(csr) * sizeof(float) / ck_max(groups.count, 1), 64);
+    groups.ahead_step = ck_round_up(csr_panel_floats(csr) * sizeof(float) / ck_max(groups.count, 1), 64);
     for (size_t p = first; p < end; p++) {
-      const float *panel = part->packed + (block * part->panels + p) * panel_floats(csr);
+      const float *panel = part->packed + (block * part->panels + p) * csr_panel_floats(csr);
       // The panel that comes next; past the last one that is no harm.
-      groups.ahead = (const char *)(panel + (p + 1 < end ? 1 : part->panels - p + first) * panel_floats(csr));
+      groups.ahead = (const char *)(panel + (p + 1 < end ? 1 : part->panels - p + first) * csr_panel_floats(csr));
       job->kernels->multiply(&groups, panel, sums + (p - first) * stride, tokens_of(part, p));
     }
   }
@@ -151,7 +144,7 @@ static void program(ck_worker *worker, const void *argument) {
 // Scratch and sizes of the parts.
 static ck_needs plan(csr_job *job, const ck_context *context) {
   const ck_csr *csr = job->csr;
-  const size_t panel = csr->blocks * panel_floats(csr) * sizeof(float);
+  const size_t panel = csr->blocks * csr_panel_floats(csr) * sizeof(float);
   const size_t sums = csr_sum_rows(csr) * CSR_ROW, cache = ck_context_caches(context).l2 / 8 * 5;
   job->chunk = ck_max(ck_min(MOST_TOKENS / CSR_TOKENS, MOST_PACKED / panel), 1);
   job->chunk = ck_min(job->chunk, ck_ceil_div(job->m, CSR_TOKENS));

@@ -115,6 +115,8 @@ static void place_slices(ck_csr *csr) {
   for (size_t i = 0; i < csr->ranges * csr->blocks; i++) {
     csr_slice *slice = &csr->slices[i];
     slice->at = at;
+    slice->first = csr->steps;
+    csr->steps += slice->steps;
     at += ck_round_up(slice->steps * csr_step_bytes(csr->type) + slice->groups * csr_group_bytes(), 64);
     csr->most_steps = ck_max(csr->most_steps, slice->steps);
   }

@@ -43,13 +43,17 @@ ck_status ck_csr_fill_f32(const ck_context *context, size_t rows, size_t columns
 // with a fault; in a list, whose arrays may change after they were checked, a row that does not fit is left out.
 ck_status ck_csr_expand_f32(const ck_context *context, size_t rows, size_t columns, ck_csr_arrays arrays, float *y);
 
-// The weights of a linear layer [n, k], packed. Immutable; any context can multiply with it. CK_BAD_ARGUMENT for arrays
-// with a fault, CK_PLACE_NODE and the context of a list. placement as in ck_packed_create.
+// The weights of a linear layer [n, k], packed. Immutable but for ck_csr_update; any context can multiply with it.
+// CK_BAD_ARGUMENT for arrays with a fault, CK_PLACE_NODE and the context of a list. placement as in ck_packed_create.
 typedef struct ck_csr ck_csr;
 ck_status ck_csr_create(const ck_context *context, size_t n, size_t k, ck_csr_arrays arrays, ck_placement placement,
                         ck_csr **out);
 void ck_csr_destroy(ck_csr *csr);
 size_t ck_csr_bytes(const ck_csr *csr); // of one copy
+// New values for the same elements, zeros among them included, from a dense f32 matrix: CK_TRANSPOSED from w [n, k],
+// CK_AS_IS from w [k, n]. Values of bf16 are rounded to nearest, ties to even. Other elements of w are not read. Work
+// as any other, which a list may note: nobody may multiply with `csr` while it runs.
+ck_status ck_csr_update(const ck_context *context, ck_csr *csr, const float *w, ck_orientation orientation);
 
 // C[i, j] = epilogue(sum over the elements (j, l) of W of A[i, l] * W[j, l]), i < m, j < n.
 // A [m, k] is f32 or bf16 (CK_AS_IS), C as in ck_matmul.h; CK_ACCUMULATE is CK_BAD_ARGUMENT (a residual does that).
@@ -57,5 +61,15 @@ size_t ck_csr_bytes(const ck_csr *csr); // of one copy
 // the row of A, the row of W and the instruction set, not on m or on the number of workers. Elements that are not there
 // are not multiplied: an infinite A[i, l] gives no NaN.
 ck_status ck_csr_matmul(const ck_context *context, size_t m, ck_left a, const ck_csr *csr, ck_result c);
+
+// dW[j, l] = sum over i < m of dY[i, j] * X[i, l] for the elements (j, l) of W, and +0 elsewhere; accumulating, it is
+// added, and nothing else of dW is touched. The values of W are not read.
+// dY [m, n] and X [m, k] are f32 or bf16 (CK_AS_IS), dW [n, k] is f32; m = 0 is an empty sum. Tokens are summed in
+// vectors, a few of them as a chain of multiply-adds in f32 in each lane, then the lanes in a tree, then these sums in
+// increasing order of i: the bits depend on the instruction set, not on the number of workers. Products that are not
+// there are not computed: an infinite X[i, l] gives no NaN where W has no element.
+ck_status ck_csr_gradient(const ck_context *context, size_t m, ck_left dy, ck_left x, const ck_csr *csr, float *dw,
+                          ck_store store);
+// Variants of both products.
 const ck_variant *ck_csr_variants(size_t *count);
 #endif

@@ -15,6 +15,26 @@ public struct CompressedRows<Element: MatrixElement & Sendable>: Sendable {
     public init(rowOffsets: [Int64], columns: [Int32], values: [Element]) {
         (self.rowOffsets, self.columns, self.values) = (rowOffsets, columns, values)
     }
+
+    /// The rows of the transposed matrix, whose number the argument is. The arrays must be without fault.
+    public func transposed(columns count: Int) -> CompressedRows {
+        var offsets = [Int64](repeating: 0, count: count + 1)
+        for column in columns { offsets[Int(column) + 1] += 1 }
+        for column in 0..<count { offsets[column + 1] += offsets[column] }
+        var next = offsets
+        var newColumns = [Int32](repeating: 0, count: columns.count)
+        var newValues = values
+        for row in 0..<rowOffsets.count - 1 {
+            for element in Int(rowOffsets[row])..<Int(rowOffsets[row + 1]) {
+                let column = Int(columns[element])
+                let place = Int(next[column])
+                next[column] += 1
+                newColumns[place] = Int32(row)
+                newValues[place] = values[element]
+            }
+        }
+        return CompressedRows(rowOffsets: offsets, columns: newColumns, values: newValues)
+    }
 }
 
 /// The elements of a dense matrix that are not zero: -0 is left out, NaN is kept.

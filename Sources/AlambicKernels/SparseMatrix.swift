@@ -11,7 +11,8 @@ extension Kernels {
 /// The weights of a linear layer, `[N, K]`, of which few are left, packed to be multiplied with.
 ///
 /// Any pattern of elements will do. It pays at high sparsity, and at any number of tokens: these are what fills the vectors.
-/// It is immutable and can be used with every context.
+/// It can be used with every context. It is immutable but for ``update(from:orientation:on:)``: whoever calls that sees to it
+/// that no product with the same matrix runs meanwhile.
 public final class SparseMatrix: @unchecked Sendable {
     /// Outputs of the linear layer: columns of the product.
     public let N: Int
@@ -65,6 +66,24 @@ public final class SparseMatrix: @unchecked Sendable {
     ) throws(KernelError) {
         try self.init(
             compressRows(w, rows: N, columns: K, on: context), N: N, K: K, location: location, on: context)
+    }
+
+    /// Gives the same elements new values, those of a dense f32 matrix, zeros among them included; what else is in it is not
+    /// read. Values of bf16 are rounded to nearest, ties to even.
+    ///
+    /// Can be noted in an ``OperationList``, which keeps this matrix; the memory of `w` must stay in place.
+    ///
+    /// - Parameters:
+    ///   - w: stored as `[N, K]` when transposed (a linear layer's weights), else as `[K, N]`.
+    ///   - orientation: which of the two.
+    public func update(
+        from w: Span<Float>, orientation: Orientation = .transposed, on context: Context
+    ) throws(KernelError) {
+        precondition(holds(w.count, N, K), "update of a sparse matrix of \(N)x\(K) from \(w.count) elements")
+        context.keep(self)
+        try check(
+            ck_csr_update(context.handle, handle, w.base, orientation.value),
+            "update of a sparse matrix of \(N)x\(K)")
     }
 
     deinit { ck_csr_destroy(handle) }

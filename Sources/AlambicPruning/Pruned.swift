@@ -1,5 +1,6 @@
 import AlambicModels
 import AlambicOptimizers
+import AlambicTensor
 import AlambicTraining
 
 /// How a pruning run is going.
@@ -12,6 +13,8 @@ public struct PruningProgress: Sendable {
     public let sparsity: Double
     /// The retraining step just done.
     public let report: StepReport
+    /// Which products of every prunable matrix skip weights that are gone.
+    public let sparseProducts: [(path: String, products: SparseProducts)]
 }
 
 extension Trainer {
@@ -31,13 +34,15 @@ extension Trainer {
     ///   - context: tokens per sequence; by default as in the trainer's last batch, or all that the model can see.
     ///   - seed: of the order of the data.
     ///   - except: matrices to leave alone, by a part of their path.
+    ///   - products: what products of retraining do with weights that are gone.
     ///   - cancellation: looked at between steps.
     ///   - progress: called after every retraining step.
     /// - Returns: the model, with pruned matrices stored sparse.
     public func pruned(
         _ method: some PruningMethod = .magnitude, to sparsity: Sparsity, rounds: Int = 4, retraining steps: Int,
         on corpus: Corpus, schedule: SparsitySchedule = .cubic, rate: Schedule? = nil, rows: Int? = nil,
-        context: Int? = nil, seed: UInt64 = 1, except: [String] = [], cancellation: Cancellation? = nil,
+        context: Int? = nil, seed: UInt64 = 1, except: [String] = [],
+        products: MaskedProducts = .dense, cancellation: Cancellation? = nil,
         progress: (PruningProgress) -> Void = { _ in }
     ) throws -> Model {
         try sparsity.validate()
@@ -45,15 +50,15 @@ extension Trainer {
         return try pruned(
             method, to: Dictionary(paths.map { ($0, sparsity) }) { first, _ in first }, rounds: rounds,
             retraining: steps, on: corpus, schedule: schedule, rate: rate, rows: rows, context: context, seed: seed,
-            cancellation: cancellation, progress: progress)
+            products: products, cancellation: cancellation, progress: progress)
     }
 
     /// The same with a sparsity for each path: a distribution over the layers. Other matrices stay dense.
     public func pruned(
         _ method: some PruningMethod = .magnitude, to sparsities: [String: Sparsity], rounds: Int = 4,
         retraining steps: Int, on corpus: Corpus, schedule: SparsitySchedule = .cubic, rate: Schedule? = nil,
-        rows: Int? = nil, context: Int? = nil, seed: UInt64 = 1, cancellation: Cancellation? = nil,
-        progress: (PruningProgress) -> Void = { _ in }
+        rows: Int? = nil, context: Int? = nil, seed: UInt64 = 1, products: MaskedProducts = .dense,
+        cancellation: Cancellation? = nil, progress: (PruningProgress) -> Void = { _ in }
     ) throws -> Model {
         guard rounds > 0, steps >= 0 else {
             throw TrainingError.badSetting("\(rounds) rounds with \(steps) retraining steps: use at least one round")
@@ -63,15 +68,20 @@ extension Trainer {
         let peak = optimizer.rate.peak / 2
         optimizer.rate = rate ?? .cosine(peak: peak, warmup: min(20, steps / 10), over: steps, floor: peak / 10)
         let retrainer = try retrainer(optimizer: optimizer)
-        let pruner = Pruner(of: retrainer, by: method)
-        let batches = try corpus.batches(
-            of: rows ?? source?.rows ?? 32, context: context ?? source?.context ?? architecture.context, seed: seed)
+        let pruner = Pruner(of: retrainer, by: method, products: products)
+        let rows = rows ?? source?.rows ?? 32
+        let context = context ?? source?.context ?? architecture.context
+        let batches = try corpus.batches(of: rows, context: context, seed: seed)
         for round in 1...rounds {
             let now = sparsities.mapValues { schedule.sparsity(round: round, of: rounds, target: $0) }
-            try pruner.prune(to: now)
+            try pruner.prune(to: now, tokens: rows * context)
             let sparsity = meanFraction(now)
+            let sparseProducts = pruner.sparseProducts
             try retrainer.run(batches, until: steps * round / rounds, cancellation: cancellation) { report in
-                progress(PruningProgress(round: round, rounds: rounds, sparsity: sparsity, report: report))
+                progress(
+                    PruningProgress(
+                        round: round, rounds: rounds, sparsity: sparsity, report: report,
+                        sparseProducts: sparseProducts))
             }
         }
         return try pruner.model()

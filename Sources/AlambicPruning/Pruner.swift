@@ -13,14 +13,22 @@ public final class Pruner {
     private let prunable: [Int]
     private let denseDropout: Double
     private var masks: [Int: Mask] = [:]
+    private let products: MaskedProducts
+    private var times: ProductTimes
 
     /// A pruner of all matrices but those whose path contains one of `except`.
-    public init(of trainer: Trainer, by method: some PruningMethod, except: [String] = []) {
+    ///
+    /// - Parameter products: what the trainer's products do with weights that are gone.
+    public init(
+        of trainer: Trainer, by method: some PruningMethod, except: [String] = [], products: MaskedProducts = .dense
+    ) {
         precondition(trainer.adapters == nil, "weights beside adapters are frozen: prune the model of `snapshot()`")
         self.trainer = trainer
         self.method = method
         denseDropout = trainer.dropout
         prunable = trainer.architecture.prunable(except: except)
+        self.products = products
+        times = ProductTimes(on: trainer.context)
     }
 
     /// The paths of all prunable matrices, in walk order.
@@ -31,23 +39,27 @@ public final class Pruner {
     ///
     /// Dropout shrinks with the number of connections: rate * sqrt(C_after / C_before) (section 3.2), C counted over
     /// all prunable matrices, since a model has one rate.
-    public func prune(to sparsity: Sparsity) throws(TrainingError) {
+    ///
+    /// - Parameter tokens: of a batch to come, for which ``MaskedProducts/measured`` products are chosen; by default as
+    ///   many as the trainer's last batch had, or 32 of the model's contexts.
+    public func prune(to sparsity: Sparsity, tokens: Int? = nil) throws(TrainingError) {
         try sparsity.validate()
-        try prune(to: Dictionary(paths.map { ($0, sparsity) }) { first, _ in first })
+        try prune(to: Dictionary(paths.map { ($0, sparsity) }) { first, _ in first }, tokens: tokens)
     }
 
     /// The same with a sparsity for each path; other matrices stay as they are.
     ///
     /// - Throws: `.badSetting`, before any weight is touched, for a path that is no prunable matrix's, or a pattern that
     ///   does not tile its matrix.
-    public func prune(to sparsities: [String: Sparsity]) throws(TrainingError) {
+    public func prune(to sparsities: [String: Sparsity], tokens: Int? = nil) throws(TrainingError) {
         try trainer.architecture.check(sparsities, prunable: prunable)
+        let batch = tokens ?? trainer.source.map { $0.rows * $0.context } ?? 32 * trainer.architecture.context
         var kept = 0
         var total = 0
         for index in prunable {
             let parameter = trainer.parameters[index]
             if let sparsity = sparsities[parameter.path] {
-                do { try prune(index, to: sparsity) } catch { throw .kernel(error) }
+                do { try prune(index, to: sparsity, tokens: batch) } catch { throw .kernel(error) }
             }
             kept += masks[index]?.kept ?? parameter.value.count
             total += parameter.value.count
@@ -55,7 +67,7 @@ public final class Pruner {
         trainer.dropout = denseDropout * (Double(kept) / Double(max(total, 1))).squareRoot()
     }
 
-    private func prune(_ index: Int, to sparsity: Sparsity) throws(KernelError) {
+    private func prune(_ index: Int, to sparsity: Sparsity, tokens: Int) throws(KernelError) {
         let parameter = trainer.parameters[index]
         let mask = try method.mask(of: parameter.value, to: sparsity, after: masks[index])
         try mask.apply(to: parameter.value, on: trainer.context)
@@ -64,6 +76,24 @@ public final class Pruner {
         trainer.state.forgetQuantized(ofParameter: index, whereZero: parameter.value)
         parameter.transform = mask
         masks[index] = mask
+        try mask.skipZeros(
+            of: parameter, in: try sparseProducts(of: index, mask, tokens: tokens / trainer.microBatches),
+            on: trainer.context)
+    }
+
+    /// The head multiplies in chunks of its own, where products are dense.
+    private func sparseProducts(of index: Int, _ mask: Mask, tokens: Int) throws(KernelError) -> SparseProducts {
+        guard trainer.dtype.weightProduct == nil, index != trainer.architecture.head.index else { return [] }
+        switch products {
+        case .dense: return []
+        case .sparse(let products): return products
+        case .measured: return try times.worthwhile(for: mask, of: trainer.parameters[index], tokens: tokens)
+        }
+    }
+
+    /// Which products of every prunable matrix skip weights that are gone.
+    public var sparseProducts: [(path: String, products: SparseProducts)] {
+        prunable.map { (trainer.parameters[$0].path, trainer.parameters[$0].sparse?.products ?? []) }
     }
 
     /// The share of zeros in every prunable matrix, measured in the weights themselves.

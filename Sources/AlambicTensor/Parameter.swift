@@ -43,7 +43,14 @@ public final class Parameter: @unchecked Sendable {
     private let dense: Tensor?
     private var transformed: Tensor?
     /// What stands between the raw weights and the forward pass, if anything. Change it between steps only.
-    public var transform: (any WeightTransform)?
+    public var transform: (any WeightTransform)? {
+        didSet { sparse = nil }
+    }
+    /// The effective weights' sparse forms, where products skip weights that the transform keeps at zero. To be set after the
+    /// transform, between steps.
+    public var sparse: SparseForms? {
+        didSet { precondition(sparse == nil || (trains && kind == .matrix), "\(path) cannot have sparse forms") }
+    }
     /// The effective weights packed for bf16 or int8 products, where a tape wants them.
     public private(set) var panels: WeightPanels?
     /// Whether the panels are those of `value`.
@@ -107,6 +114,10 @@ public final class Parameter: @unchecked Sendable {
             let weights = effective
             try panels.update(from: weights.span, on: context)
             panelsAreCurrent = transform == nil
+        }
+        if let sparse {
+            let weights = effective
+            try sparse.update(from: weights.span, on: context)
         }
     }
 

@@ -15,7 +15,8 @@ import Foundation
 // Random numbers are functions of seed and step, so these two are all their state.
 extension Trainer {
     /// Everything but the data that the bits of a step depend on, as text by dotted name. Of the weights that the run
-    /// started from (`start`) and of weight transforms (`transform.<path>`), digests.
+    /// started from (`start`) and of weight transforms (`transform.<path>`), digests; of matrices with sparse products,
+    /// which these are (`sparse.<path>`).
     public var settings: [String: String] {
         var all: [String: String] = [
             "seed": "\(seed)", "micro_batches": "\(microBatches)", "clipping": clipping.map { "\($0)" } ?? "none",
@@ -27,6 +28,7 @@ extension Trainer {
         for (key, value) in modelSettings { all["model.\(key)"] = value }
         for parameter in parameters {
             if let transform = parameter.transform { all["transform.\(parameter.path)"] = transform.digest }
+            if let sparse = parameter.sparse { all["sparse.\(parameter.path)"] = sparse.products.description }
         }
         return all
     }

@@ -14,6 +14,9 @@ extension Subcommand {
             .value("scheme", "NAME", "f32 or int8: what the saved model's weights are (default f32)"),
             .value("rounds", "N", "prune and retrain this many times (default 4)"),
             .value("retrain-steps", "N", "retraining steps in all (default 400)"),
+            .value(
+                "products", "NAME",
+                "what retraining's products do with removed weights: measured, sparse or dense (default measured)"),
             .value("teacher", "DIR", "retrain on what this model predicts instead of on the text alone"),
             .value("rate", "X", "peak learning rate while retraining (default 5e-4)"),
         ] + TrainingOptions.options.filter { $0.name != "steps" && $0.name != "rate" },
@@ -22,6 +25,8 @@ extension Subcommand {
             each costs on this machine and by how much the loss rises when it alone is pruned. The losses shown are those of the
             dense model, of the model cut at once, and of the retrained one. The result is stored sparse (sparse-bitmask),
             but for matrices that are smaller dense, and runs sparse where that is measured to be faster: see `alambic inspect`.
+            Retraining in f32 skips removed weights in the products where that is measured to be faster: losses agree within
+            rounding; for the same bits every time choose sparse or dense products.
             """,
         run: { arguments in
             let context = try arguments.context()
@@ -34,13 +39,22 @@ extension Subcommand {
             let model = try arguments.model("model")
             let corpus = try arguments.corpus(for: model)
             let options = try TrainingOptions(arguments, model: model, rate: 5e-4)
+            let products = try products(arguments)
             let directory = try arguments.outputDirectory()
             let (train, held) = try options.split(corpus)
             let teacher = try arguments.string("teacher").map { _ in try arguments.model("teacher") }
             let run = PruningRun(
                 model: model, method: method, form: form, rounds: rounds, steps: steps, train: train,
-                held: try held.prefix(PruningRun.heldOutTokens), options: options, directory: directory,
-                context: context)
+                held: try held.prefix(PruningRun.heldOutTokens), options: options, products: products,
+                directory: directory, context: context)
             try run.run(to: goal, teacher: teacher, arguments)
         })
+
+    private static func products(_ arguments: Arguments) throws -> MaskedProducts {
+        switch try arguments.choice("products", from: ["measured", "sparse", "dense"], default: "measured") {
+        case "sparse": .sparse(.all)
+        case "dense": .dense
+        default: .measured
+        }
+    }
 }

@@ -14,6 +14,7 @@ struct PruningRun {
     let train: Corpus
     let held: Corpus
     let options: TrainingOptions
+    let products: MaskedProducts
     let directory: String
     let context: Context
 
@@ -106,12 +107,19 @@ struct PruningRun {
         return try trainer.pruned(
             method, to: sparsities, rounds: rounds, retraining: steps, on: train,
             rate: .cosine(peak: peak, warmup: min(20, steps / 10), over: steps, floor: peak / 50), rows: options.rows,
-            context: options.context, seed: options.seed, cancellation: Interruption.cancellation
+            context: options.context, seed: options.seed, products: products, cancellation: Interruption.cancellation
         ) { state in
             progress.update(
                 state.report.step, rate: state.report.tokensPerSecond,
-                note: String(format: "%.0f %% sparse, loss %.3f", state.sparsity * 100, state.report.loss))
+                note: String(format: "%.0f %% sparse, loss %.3f, ", state.sparsity * 100, state.report.loss)
+                    + Self.sparseProducts(state))
         }
+    }
+
+    /// `sparse products in 12 of 24 matrices`.
+    private static func sparseProducts(_ state: PruningProgress) -> String {
+        let sparse = state.sparseProducts.count { !$0.products.isEmpty }
+        return "sparse products in \(sparse) of \(state.sparseProducts.count) matrices"
     }
 }
 

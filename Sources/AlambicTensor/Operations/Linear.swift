@@ -80,7 +80,7 @@ extension Tape {
     ) throws(KernelError) -> Variable {
         guard parameters[weight.index].trains else { return try frozenLinear(x, tensor, weight, bias) }
         let output = try self.tensor(outputShape(x, weight), Element.self)
-        stage(product: weight, rows: tensor.rows)
+        stage(product: weight, rows: tensor.rows, sparse: parameters[weight.index].sparse?.forward)
         try multiply(tensor, weight, adding: bias, into: output, epilogue: Epilogue())
         let result = place(Element.elements(output))
         record(LinearOperation(x: x.slot, kept: try keep(x, tensor), weight: weight, bias: bias, result: result.slot))
@@ -102,7 +102,7 @@ extension Tape {
     func multiplyGELU<Element: Activation>(
         _ x: DenseTensor<Element>, _ weight: ParameterID, _ bias: ParameterID?, into output: DenseTensor<Element>
     ) throws(KernelError) -> Saved {
-        stage(product: weight, rows: x.rows)
+        stage(product: weight, rows: x.rows, sparse: parameters[weight.index].sparse?.forward)
         if dtype == .f16 {
             let preactivation = try tensor(output.shape, UInt16.self)
             try multiply(
@@ -134,7 +134,7 @@ extension Tape {
         }
         let output = try floats(shape)
         let (seed, stream) = (mask?.seed ?? 0, mask?.stream ?? 0)
-        stage(product: weight, rows: tensor.rows)
+        stage(product: weight, rows: tensor.rows, sparse: parameters[weight.index].sparse?.forward)
         try multiply(
             tensor, weight, adding: bias, into: output,
             epilogue: Epilogue().dropout(rate: mask?.rate ?? 0, seed: seed, stream: stream).residual(addend.span))
@@ -171,7 +171,8 @@ extension Tape {
         _ gradient: DenseTensor<Element>, _ weight: ParameterID, of x: GradientSlot, mask: DropoutMask? = nil,
         adding sum: DenseTensor<Element>? = nil, into target: DenseTensor<Element>
     ) throws(KernelError) {
-        stage(product: weight, rows: gradient.rows, "input gradient")
+        stage(
+            product: weight, rows: gradient.rows, "input gradient", sparse: parameters[weight.index].sparse?.backward)
         let (rate, seed, stream) = (mask?.rate ?? 0, mask?.seed ?? 0, mask?.stream ?? 0)
         // What an epilogue reads is of one type: sums are not in f16.
         if case .f16(let z) = x.preactivation, sum == nil {
@@ -196,7 +197,13 @@ extension Tape {
     func weightGradient<Element: Activation>(
         _ gradient: DenseTensor<Element>, _ x: DenseTensor<Element>, of weight: ParameterID
     ) throws(KernelError) {
-        stage(product: weight, rows: x.rows, "weight gradient", packed: false)
+        let sparse = parameters[weight.index].sparse?.pattern
+        stage(product: weight, rows: x.rows, "weight gradient", packed: false, sparse: sparse)
+        if let sparse {
+            return try AlambicKernels.gradient(
+                M: x.rows, gradient.span, x.span, at: sparse, into: gradients[weight].mutableSpan,
+                store: store(weight), on: context)
+        }
         try matmul(
             Element.product, M: gradient.columns, N: x.columns, K: x.rows, gradient.span, .transposed, x.span, .asIs,
             into: gradients[weight].mutableSpan, store: store(weight), epilogue: Epilogue(), on: context)
@@ -216,11 +223,7 @@ extension Tape {
     func multiply<Element: Activation, Output: MatrixElement>(
         _ x: DenseTensor<Element>, _ weight: ParameterID, into c: DenseTensor<Output>, epilogue: borrowing Epilogue
     ) throws(KernelError) {
-        if let panel = try panel(weight, .forward) {
-            try multiply(x, by: panel, into: c, epilogue: epilogue)
-        } else {
-            try multiply(x, packing: weight, .forward, into: c, epilogue: epilogue)
-        }
+        try multiply(x, by: productWeights(weight, .forward), into: c, epilogue: epilogue)
     }
 
     /// c = epilogue(g W), plus a sum where there is one.
@@ -237,11 +240,7 @@ extension Tape {
         _ gradient: DenseTensor<Gradient>, _ weight: ParameterID, into c: DenseTensor<Element>,
         epilogue: borrowing Epilogue
     ) throws(KernelError) {
-        if let panel = try panel(weight, .backward) {
-            try multiply(gradient, by: panel, into: c, epilogue: epilogue)
-        } else {
-            try multiply(gradient, packing: weight, .backward, into: c, epilogue: epilogue)
-        }
+        try multiply(gradient, by: productWeights(weight, .backward), into: c, epilogue: epilogue)
     }
 
     /// To be called before the first product with weights that may be packed otherwise than most are: those of the head and
@@ -252,11 +251,14 @@ extension Tape {
     }
 
     /// Says which product follows, and whether it is with the weights as they are packed, or makes their gradient.
-    func stage(product weight: ParameterID, rows: Int, _ what: String = "forward", packed: Bool = true) {
+    func stage(
+        product weight: ParameterID, rows: Int, _ what: String = "forward", packed: Bool = true,
+        sparse: SparseMatrix? = nil
+    ) {
         let parameter = parameters[weight.index]
         let isInt8 = packed && (parameter.panels?.forward?.product ?? dtype.weightProduct) == .s8
         execution.stage(
-            "\(parameter.role) \(what)", operations: 2 * Double(rows) * Double(parameter.shape.count),
+            "\(parameter.role) \(what)", operations: 2 * Double(rows) * Double(sparse?.count ?? parameter.shape.count),
             arithmetic: isInt8 ? .s8 : nil)
     }
 }

@@ -33,6 +33,35 @@ extension Tape {
         var orientation: Orientation { self == .forward ? .transposed : .asIs }
     }
 
+    /// What a product finds the weights in.
+    enum ProductWeights {
+        /// Few of them, packed ahead.
+        case sparse(SparseMatrix)
+        /// All of them, packed ahead.
+        case packed(PackedMatrix)
+        /// As they are kept: the product packs them on its way.
+        case kept(ParameterID, Direction)
+    }
+
+    func productWeights(_ id: ParameterID, _ direction: Direction) throws(KernelError) -> ProductWeights {
+        let sparse = parameters[id.index].sparse
+        if let matrix = direction == .forward ? sparse?.forward : sparse?.backward { return .sparse(matrix) }
+        return try panel(id, direction).map { .packed($0) } ?? .kept(id, direction)
+    }
+
+    /// c = epilogue(a W) or epilogue(a Wᵀ).
+    func multiply<Element: Activation, Output: MatrixElement>(
+        _ a: DenseTensor<Element>, by weights: ProductWeights, into c: DenseTensor<Output>,
+        epilogue: borrowing Epilogue
+    ) throws(KernelError) {
+        switch weights {
+        case .sparse(let matrix):
+            try matmul(M: a.rows, a.span, matrix, into: c.mutableSpan, as: .bf16, epilogue: epilogue, on: context)
+        case .packed(let panel): try multiply(a, by: panel, into: c, epilogue: epilogue)
+        case .kept(let id, let direction): try multiply(a, packing: id, direction, into: c, epilogue: epilogue)
+        }
+    }
+
     /// The weights packed ahead for the tape's products; nil where these pack them on their way. What is widened for it stays
     /// until the next weights of this shape come.
     func panel(_ id: ParameterID, _ direction: Direction) throws(KernelError) -> PackedMatrix? {

@@ -17,6 +17,13 @@ extension BenchCase {
                         try SparseMatrix(rows, N: N, K: K, on: context)
                     }
                 })
+        }
+        + [90, 95].map { percent in
+            BenchCase(
+                name: "csr-gradient-\(percent)", dtype: "f32",
+                summary: "dW[N,K] = dY[M,N]ᵀ X[M,K] where W is not zero: \(percent) % of it is",
+                variants: Kernels.csr, shapes: gradientShapes, isCold: false,
+                prepare: { shape, context in try sparseGradient(shape, context, percent: percent) })
         } + [
             BenchCase(
                 name: "csr-90", dtype: "bf16", summary: "the same, W in bf16, A and C in f32", variants: Kernels.csr,
@@ -46,6 +53,23 @@ extension BenchCase {
             ops: 2 * Double(M) * Double(rows.values.count), bytes: Double(first.bytes + 4 * M * (K + N)), peak: .f32,
             pattern: .read, copies: copies
         ) { copy in try matmul(M: M, a.span, weights[copy], into: c.mutableSpan, on: context) }
+    }
+
+    private static let gradientShapes = [
+        BenchShape(2048, 384, 384), BenchShape(2048, 1536, 384), BenchShape(512, 4096, 4096),
+    ]
+
+    private static func sparseGradient(
+        _ shape: BenchShape, _ context: Context, percent: Int
+    ) throws -> Workload {
+        let (M, N, K) = (shape[0], shape[1], shape[2])
+        let rows = try pruned(N: N, K: K, percent: percent, on: context)
+        let w = try SparseMatrix(rows, N: N, K: K, on: context)
+        let dy = try ramp(M * N), x = try ramp(M * K), dw = try Memory<Float>(count: N * K)
+        return Workload(
+            ops: 2 * Double(M) * Double(rows.values.count), bytes: Double(4 * (M * (N + K) + N * K)), peak: .f32,
+            pattern: .read, copies: 1
+        ) { _ in try gradient(M: M, dy.span, x.span, at: w, into: dw.mutableSpan, on: context) }
     }
 
     /// Random weights, of which so many percent were struck out at random.
