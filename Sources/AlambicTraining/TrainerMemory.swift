@@ -51,7 +51,8 @@ extension Trainer {
         return MemoryPlan(
             weights: parameters.reduce(0) { $0 + $1.bytes }, gradients: gradients * reducer.concurrency * levels,
             optimizer: state.bytes,
-            panels: parameters.reduce(0) { $0 + ($1.panels?.bytes ?? 0) + ($1.sparse?.bytes ?? 0) }, activations: activations)
+            panels: parameters.reduce(0) { $0 + ($1.panels?.bytes ?? 0) + ($1.sparse?.bytes ?? 0) },
+            activations: activations)
     }
 
     private func trial(_ rows: Int, _ context: Int, _ microBatches: Int) -> MicroBatch {
