@@ -35,15 +35,8 @@ CK_TARGET_BEGIN(CK_TARGET_AVX512BF16 ",avx512vbmi,avx512vbmi2")
 #define CK_MASK_TYPE uint32_t
 #define CK_MASK_ELEMENT 2
 #define CK_MASK_LOAD(p, bits) _mm512_maskz_expand_epi16(bits, _mm512_loadu_si512(p))
-#define CK_MASK_A(a, c, rows) ((a) + (c) * 4 * CK_MASK_A_GROUP(rows))
-#define CK_MASK_A_GROUP(rows) ((rows) * 4)
-#define CK_MASK_A_ROW 4
-#define CK_MASKED_CASES CK_MASKED_CASES_14
-#define CK_MASK_EXPANDS
 #include "matmul/mask_vector_avx512.inc.h"
 #include "matmul/tile_masked_avx512.inc.h"
-
-static void masked(const ck_matmul_tile *tile) { ck_tile_masked(tile); }
 CK_TARGET_END
 
 const ck_matmul_kernel ck_matmul_bf16_avx512bf16 = {
@@ -58,7 +51,7 @@ const ck_matmul_kernel ck_matmul_bf16_avx512bf16 = {
     .pack_a = {[CK_BF16] = pack_a, [CK_F32] = pack_a_f32},
     .pack_b = pack_b,
     .tile = ck_tile,
-    .masked = masked,
+    .masked = ck_tile_masked,
     .expanding = ck_tile_expanding,
     .masked_needs = CK_ISA_AVX512VBMI2,
 };

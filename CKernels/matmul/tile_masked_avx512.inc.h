@@ -1,17 +1,25 @@
 // Few rows of A against a panel in chunks of a bit mask and elements (matmul/mask.h), on AVX-512: 32 columns, expanded
 // in registers. The port of vpexpand and of what loads a mask is the limit, three cycles a vector on Intel; what
 // multiplies shares it with one other from three rows on.
-//   CK_MASK_A(a, c, rows)     where the part of A of chunk c of a panel starts
-//   CK_MASK_A_GROUP(rows)     bytes from a K-group of A to the next of the same chunk
-//   CK_MASK_A_ROW             bytes from one row to the next
 //   ck_dot(sum, a, b)         as in tile_avx512.inc.h
 //   CK_ADD_EXTRA(sum, p)      likewise; or undefined
 //   CK_MASK_SIGNED            defined when A has signed bytes, which ck_dot takes as unsigned ones
+// and, where A is not in the panels of tile_avx512.inc.h:
+//   CK_MASK_A(a, c, rows)     where the part of A of chunk c of a panel starts
+//   CK_MASK_A_GROUP(rows)     bytes from a K-group of A to the next of the same chunk
+//   CK_MASK_A_ROW             bytes from one row to the next
 //   CK_MASKED_CASES(BODY)     CK_MASKED_CASES_4 or _14: the numbers of rows
-//   CK_MASK_EXPANDS           defined where tiles of tile_avx512.inc.h, of 7 rows and more (panels of A are of nearly
-//                             equal height), are to expand the next panel, too
-// Include inside CK_TARGET_BEGIN(...), after these, matmul/mask_vector_avx512.inc.h and matmul/tile_avx512.inc.h, or
-// what it includes.
+// Where it is, ck_tile_expanding comes with it: tiles of 7 rows and more (panels of A are of nearly equal height) that
+// expand the next panel, too. Include inside CK_TARGET_BEGIN(...), after these, matmul/mask_vector_avx512.inc.h and
+// matmul/tile_avx512.inc.h, or what it includes.
+#if !defined(CK_MASK_A_ROW)
+#define CK_MASK_A(a, c, rows) ((a) + (c) * 4 * CK_MASK_A_GROUP(rows))
+#define CK_MASK_A_GROUP(rows) ((rows) * 4)
+#define CK_MASK_A_ROW 4
+#define CK_MASKED_CASES CK_MASKED_CASES_14
+#define CK_MASK_EXPANDS
+#endif
+
 #define CK_MASKED_CASE(BODY, rows)                                                                                     \
   case rows:                                                                                                           \
     BODY(tile, rows);                                                                                                  \
@@ -110,6 +118,6 @@ CK_INLINE void ck_masked_body(const ck_matmul_tile *tile, const size_t rows) {
   }
 }
 
-CK_INLINE void ck_tile_masked(const ck_matmul_tile *tile) {
+static void ck_tile_masked(const ck_matmul_tile *tile) {
   switch (tile->rows) { CK_MASKED_CASES(ck_masked_body) }
 }

@@ -17,25 +17,7 @@ CK_TARGET_BEGIN(CK_TARGET_AMXINT8)
 CK_TARGET_END
 
 CK_TARGET_BEGIN(CK_TARGET_AMXINT8 ",avx512vbmi,avx512vbmi2")
-#define CK_MASK_TYPE uint64_t
-#define CK_MASK_ELEMENT 1
-#define CK_MASK_LOAD(p, bits) _mm512_maskz_expand_epi8(bits, _mm512_loadu_si512(p))
-#define CK_MASK_A(a, c, rows) ((a) + (c) / 4 * ((rows) * 64) + (c) % 4 * 16)
-#define CK_MASK_A_GROUP(rows) 4
-#define CK_MASK_A_ROW 64
-#define CK_MASKED_CASES CK_MASKED_CASES_4
-CK_INLINE __m512i ck_dot(__m512i sum, __m512i a, __m512i b) { return _mm512_dpbusd_epi32(sum, a, b); }
-#include "matmul/mask_vector_avx512.inc.h"
-#include "matmul/tile_masked_amx.inc.h"
-#include "matmul/tile_masked_avx512.inc.h"
-
-// Sums are exact either way; tiles take 1.7 times as long with one row.
-static void masked(const ck_matmul_tile *tile) {
-  if (tile->rows <= 4)
-    ck_tile_masked(tile);
-  else
-    ck_tile_masked_amx(tile);
-}
+#include "matmul/masked_bytes_amx.inc.h"
 CK_TARGET_END
 
 const ck_matmul_kernel ck_matmul_u8s8_amxint8 =

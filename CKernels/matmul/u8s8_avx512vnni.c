@@ -23,18 +23,8 @@ static void pack_b(void *panel, void *extra, const ck_matmul_source *source, siz
 CK_TARGET_END
 
 CK_TARGET_BEGIN(CK_TARGET_AVX512VNNI ",avx512vbmi,avx512vbmi2")
-#define CK_MASK_TYPE uint64_t
-#define CK_MASK_ELEMENT 1
-#define CK_MASK_LOAD(p, bits) _mm512_maskz_expand_epi8(bits, _mm512_loadu_si512(p))
-#define CK_MASK_A(a, c, rows) ((a) + (c) * 4 * CK_MASK_A_GROUP(rows))
-#define CK_MASK_A_GROUP(rows) ((rows) * 4)
-#define CK_MASK_A_ROW 4
-#define CK_MASKED_CASES CK_MASKED_CASES_14
-#define CK_MASK_EXPANDS
-#include "matmul/mask_vector_avx512.inc.h"
+#include "matmul/mask_bytes_avx512.inc.h"
 #include "matmul/tile_masked_avx512.inc.h"
-
-static void masked(const ck_matmul_tile *tile) { ck_tile_masked(tile); }
 CK_TARGET_END
 
 const ck_matmul_kernel ck_matmul_u8s8_avx512vnni = {
@@ -49,7 +39,7 @@ const ck_matmul_kernel ck_matmul_u8s8_avx512vnni = {
     .pack_a = {[CK_U8] = pack_a},
     .pack_b = pack_b,
     .tile = ck_tile,
-    .masked = masked,
+    .masked = ck_tile_masked,
     .expanding = ck_tile_expanding,
     .masked_needs = CK_ISA_AVX512VBMI2,
 };
