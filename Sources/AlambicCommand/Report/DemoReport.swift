@@ -147,7 +147,7 @@ struct DemoReport: Codable, Sendable {
                     format:
                         "Pruning %.0f %% of the weights of every linear layer leaves it %.3f bits per byte %@ than the unpruned twin trained for as many steps.",
                     settings.sparsity * 100, abs(cost), cost >= 0 ? "worse" : "better")
-                    + " It is stored sparse, and each matrix runs sparse where that is measured to be faster; in a model this small, which stays in the caches, few are."
+                    + " It is stored sparse, and each matrix runs sparse where that is measured to be faster."
             )
         }
         if let pruned = stage("student-pruned"), let int8 = stage("student-int8"),
