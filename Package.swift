@@ -54,7 +54,7 @@ let package = Package(
         .target(name: "AlambicDistillation", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans),
         .target(name: "AlambicPruning", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans + optimised),
         .target(name: "AlambicQuantization", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans + optimised),
-        .target(name: "AlambicParallel", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans),
+        .target(name: "AlambicParallel", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans + optimised),
         .target(
             name: "Alambic",
             dependencies: ["AlambicDistillation", "AlambicPruning", "AlambicQuantization", "AlambicParallel"]),
