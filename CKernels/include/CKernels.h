@@ -5,6 +5,7 @@
 // One line per operation:
 #include "ck_adamw.h"
 #include "ck_adamw8.h"
+#include "ck_adaptive.h"
 #include "ck_attention.h"
 #include "ck_bitmask.h"
 #include "ck_columnsum.h"
