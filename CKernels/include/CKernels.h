@@ -9,6 +9,7 @@
 #include "ck_attention.h"
 #include "ck_bitmask.h"
 #include "ck_columnsum.h"
+#include "ck_constraint.h"
 #include "ck_convert.h"
 #include "ck_crossentropy.h"
 #include "ck_csr.h"

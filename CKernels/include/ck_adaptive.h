@@ -9,8 +9,8 @@
 //     m = beta1 m + (1 - beta1) g'
 //     u = max(beta2 u, |g'|)                w = w - rate correction m / u      0 where u = 0
 //
-// `initial` is what Adagrad's accumulator starts from; a itself starts at zeros. correction = 1 / (1 - beta1^t) for step
-// t = 1, 2, ... comes from the caller. State has the matrix's shape. The arrays must not overlap.
+// `initial` is what Adagrad's accumulator starts from; a itself starts at zeros. correction = 1 / (1 - beta1^t) for
+// step t = 1, 2, ... comes from the caller. State has the matrix's shape. The arrays must not overlap.
 #ifndef CK_ADAPTIVE_H
 #define CK_ADAPTIVE_H
 #include "ck_step.h"
@@ -19,13 +19,15 @@ typedef struct ck_adagrad_options {
   double rate, initial, epsilon, l2;
   ck_step_gradient gradient;
 } ck_adagrad_options;
-ck_status ck_adagrad_step(const ck_context *context, const ck_step_matrix *matrix, float *a, ck_adagrad_options options);
+ck_status ck_adagrad_step(const ck_context *context, const ck_step_matrix *matrix, float *a,
+                          ck_adagrad_options options);
 
 typedef struct ck_rmsprop_options {
   double rate, decay, epsilon, l2;
   ck_step_gradient gradient;
 } ck_rmsprop_options;
-ck_status ck_rmsprop_step(const ck_context *context, const ck_step_matrix *matrix, float *v, ck_rmsprop_options options);
+ck_status ck_rmsprop_step(const ck_context *context, const ck_step_matrix *matrix, float *v,
+                          ck_rmsprop_options options);
 
 typedef struct ck_adamax_options {
   double rate, beta1, beta2, correction, l2;
