@@ -5,7 +5,7 @@ struct AdamPaper: Paper {
     static let name = "adam"
     static let citation =
         "Kingma, Ba 2014, Adam: a Method for Stochastic Optimization, arXiv:1412.6980, Figures 1, 2 and 4"
-    static let summary = "Adam, AdaGrad, RMSProp and Nesterov momentum on MNIST, and bias correction"
+    static let summary = "Adam against other optimizers, and its bias correction"
 
     /// A problem of the paper.
     enum Problem: String {

@@ -5,7 +5,7 @@ struct DropoutPaper: Paper {
     static let name = "dropout"
     static let citation =
         "Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014, Dropout, JMLR 15, Table 2"
-    static let summary = "Dropout and max-norm on permutation-invariant MNIST"
+    static let summary = "dropout and max-norm on permutation-invariant MNIST"
 
     /// A kind of training that Table 2 compares.
     enum Variant: String, CaseIterable {

@@ -5,7 +5,7 @@ struct HintonPaper: Paper {
     static let name = "hinton"
     static let citation =
         "Hinton, Vinyals, Dean 2015, Distilling the Knowledge in a Neural Network, arXiv:1503.02531, section 3"
-    static let summary = "Distillation on MNIST, with a digit that the student never sees"
+    static let summary = "distillation on MNIST, with and without threes"
 
     /// How one network is trained.
     struct Recipe: Codable {
@@ -68,7 +68,7 @@ struct HintonPaper: Paper {
                     ]),
                 .init(
                     title: "Without any threes in the transfer set",
-                    columns: ["distilled", "paper", "of these threes", "here", "of these threes"],
+                    columns: ["distilled", "paper", "threes", "here", "threes"],
                     rows: [
                         ["as it is", "206", "133", mean { $0.without[0] }.text(), mean { $0.without[1] }.text()],
                         [
