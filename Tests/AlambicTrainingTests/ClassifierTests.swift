@@ -75,6 +75,27 @@ import Testing
         #expect(results[0] == results[1] && results[0] == results[2])
     }
 
+    /// bf16 products round their operands, and nothing else: gradients stay near those of f32.
+    @Test func roundsProductsAlone() throws {
+        let data = try examples(32)
+        var sets: [[[Float]]] = []
+        for dtype in [TrainingDType.f32, .bf16] {
+            let parameters = try small.initialized(seed: 3)
+            let worker = try ClassifierWorker(small, parameters: parameters, dtype: dtype)
+            sets.append(try worker.gradient(images: data.images, labels: data.labels).gradients.tensors.map(\.elements))
+            #expect(parameters[0].value.elements == (try small.initialized(seed: 3))[0].value.elements)
+        }
+        for (wide, rounded) in zip(sets[0], sets[1]) {
+            let largest = wide.map(abs).max() ?? 0
+            // Six roundings to 8 bits on the way, in random directions.
+            for (a, b) in zip(wide, rounded) { #expect(abs(a - b) <= 0.03 * largest) }
+        }
+        #expect(sets[0] != sets[1])
+        #expect {
+            _ = try ClassifierWorker(small, parameters: try small.initialized(seed: 3), dtype: .int8Mixed)
+        } throws: { "\($0)" == "classifiers do not train in int8-mixed: use f32 or bf16" }
+    }
+
     @Test func batchesAreShufflesAndShift() throws {
         let data = try examples(20)
         var batches = try ImageBatches(of: data, rows: 6, seed: 9)
