@@ -68,7 +68,7 @@ let package = Package(
             name: "bench", dependencies: ["AlambicKernels", "COpenBLAS"], path: "benchmarks/kernels",
             swiftSettings: lendsSpans + optimised),
         .executableTarget(
-            name: "papers", dependencies: ["Alambic", "AlambicReport"], path: "benchmarks/papers",
+            name: "papers", dependencies: ["Alambic", "AlambicReport"], path: "benchmarks/papers", exclude: ["Clusters"],
             swiftSettings: lendsSpans + optimised),
         // MARK: tests
         .target(

@@ -16,6 +16,7 @@ public struct PieceSchedule: Sendable {
     }
 
     private enum Event {
+        case ready(Int)
         case idle(Int)
         case done(Int, piece: Int, batch: Int)
     }
@@ -29,6 +30,8 @@ public struct PieceSchedule: Sendable {
     private var queue = EventQueue<Event>()
     private var alive: Set<Int>
     private var isBusy: [Bool]
+    /// Who has the weights of this batch.
+    private var isReady: [Bool]
     private var steps: [Int]
     private var batch = 0
     /// What became of workers.
@@ -51,6 +54,7 @@ public struct PieceSchedule: Sendable {
         let workers = cluster.workers.count
         alive = Set(0..<workers)
         isBusy = [Bool](repeating: false, count: workers)
+        isReady = isBusy
         steps = [Int](repeating: 0, count: workers)
     }
 
@@ -63,14 +67,18 @@ public struct PieceSchedule: Sendable {
         batch += 1
         var board = PieceBoard(pieces: pieces, workers: steps.count, dealing: dealing)
         var computed = [Int](repeating: 0, count: steps.count)
+        for worker in isReady.indices { isReady[worker] = false }
         for (place, worker) in alive.sorted().enumerated() where !isBusy[worker] {
-            queue.plan(.idle(worker), at: start + cluster.latency + transfer + Double(place) * serverTransfer)
+            queue.plan(.ready(worker), at: start + cluster.latency + transfer + Double(place) * serverTransfer)
         }
         while !board.isFinished {
             guard !alive.isEmpty, let event = queue.next() else {
                 throw .noWorkersLeft(of: steps.count, afterGradients: pieces - board.remaining, last: events.last)
             }
             switch event {
+            case .ready(let worker):
+                isReady[worker] = true
+                deal(worker, &board)
             case .idle(let worker): deal(worker, &board)
             case .done(let worker, let piece, let from):
                 isBusy[worker] = false
@@ -79,8 +87,8 @@ public struct PieceSchedule: Sendable {
                     receive(piece, from: worker, &board)
                 }
                 // A late comer has the weights of an old batch.
-                let ready = queue.now + (from == batch ? 0 : 2 * cluster.latency + transfer)
-                queue.plan(.idle(worker), at: ready)
+                if from == batch { deal(worker, &board); continue }
+                queue.plan(.ready(worker), at: queue.now + 2 * cluster.latency + transfer)
             }
         }
         drop(after: queue.now + cluster.latency + transfer)
@@ -88,7 +96,7 @@ public struct PieceSchedule: Sendable {
     }
 
     private mutating func deal(_ worker: Int, _ board: inout PieceBoard) {
-        guard alive.contains(worker), !isBusy[worker] else { return }
+        guard alive.contains(worker), isReady[worker], !isBusy[worker] else { return }
         let fault = faults[worker] ?? .none
         if let step = fault.diesAtStep, steps[worker] >= step {
             alive.remove(worker)
@@ -96,7 +104,10 @@ public struct PieceSchedule: Sendable {
             // What was its share may be somebody else's now.
             return ask()
         }
-        guard let piece = board.next(for: worker, alive: alive) else { return }
+        guard let piece = board.next(for: worker, alive: alive, at: queue.now) else {
+            if let due = board.copyTime(for: worker), due > queue.now { queue.plan(.idle(worker), at: due) }
+            return
+        }
         isBusy[worker] = true
         steps[worker] += 1
         let seconds = pieceSeconds * fault.slowness / cluster.workers[worker].speed
@@ -106,8 +117,8 @@ public struct PieceSchedule: Sendable {
     private mutating func receive(_ piece: Int, from worker: Int, _ board: inout PieceBoard) {
         let step = steps[worker] - 1
         guard faults[worker]?.sendsNaNAtStep == step else {
-            _ = board.finish(piece, by: worker)
-            return
+            _ = board.finish(piece, by: worker, at: queue.now)
+            return ask()
         }
         events.append(.refused(worker: worker, step: step))
         board.refuse(piece, by: worker)
@@ -115,7 +126,7 @@ public struct PieceSchedule: Sendable {
     }
 
     private mutating func ask() {
-        for other in alive.sorted() where !isBusy[other] { queue.plan(.idle(other), at: queue.now) }
+        for other in alive.sorted() where isReady[other] && !isBusy[other] { queue.plan(.idle(other), at: queue.now) }
     }
 
     /// The batch is over at `time`; who still computes goes on, who is idle is asked again in the next batch.

@@ -50,7 +50,8 @@ final class PieceWorker {
         let (batch, number, context) = (batch, number, replica.context)
         try kernels { () throws(KernelError) in
             try coordinator.changing { state throws(KernelError) in
-                guard state.batch == batch, state.board?.finish(piece, by: number) == true else { return }
+                guard state.batch == batch, state.board?.finish(piece, by: number, at: coordinator.seconds) == true
+                else { return }
                 let space = try state.sums.space()
                 space.flat.copy(from: flat)
                 try state.sums.add(loss, space, of: piece, on: context)

@@ -8,7 +8,8 @@ import AlambicTensor
 /// What the clock knows: a step takes ``Times/step`` seconds over the worker's speed; fetch and push pass the worker's
 /// link and those of the servers, which share the bytes evenly; a server's link serves one worker after another, each way
 /// for itself. Pushes overlap with computing, and so do fetches unless ``Downpour/fetching`` says otherwise: a step uses the
-/// newest weights that have arrived, and waits only for the first ones and for the send buffer. What it leaves out: the
+/// newest weights that have arrived, and waits only for the first ones, and to push until the
+/// servers have taken the push before. What it leaves out: the
 /// spread of step times, and congestion inside the switch.
 public final class SimulatedDownpour {
     /// Measured times that the clock goes by, in seconds.
@@ -49,6 +50,9 @@ public final class SimulatedDownpour {
         var isRequesting = false
         var isWaiting = false
         var sendsUntil = 0.0
+        /// Whether the servers have not yet taken the last push, and whether the next one waits for that.
+        var isPushing = false
+        var isBlocked = false
         init(_ inbox: [Parameter]) { self.inbox = inbox }
     }
 
@@ -187,11 +191,18 @@ public final class SimulatedDownpour {
             return lose(client, .failed(worker: worker, step: client.step, reason: error.description))
         }
         guard client.pushes else { return queue.plan(.begin(worker), at: queue.now) }
-        // One send buffer: the push before has to have left it.
-        let departs = max(queue.now, link.sendsUntil)
-        link.sendsUntil = departs + transfer
+        // One push at a time: where the servers are too slow for their workers, these wait.
+        link.isBlocked = link.isPushing
+        if !link.isBlocked { try send(from: client) }
+    }
+
+    private func send(from client: DownpourClient) throws(ParallelError) {
+        let link = links[client.number]
+        link.isPushing = true
+        link.isBlocked = false
+        link.sendsUntil = queue.now + transfer
         queue.plan(.gradient(try message(from: client)), at: link.sendsUntil + cluster.latency)
-        queue.plan(.begin(worker), at: departs)
+        queue.plan(.begin(client.number), at: queue.now)
     }
 
     private func message(from client: DownpourClient) throws(ParallelError) -> Message {
@@ -213,8 +224,14 @@ public final class SimulatedDownpour {
             return queue.plan(.gradient(message), at: serverReceivesUntil)
         }
         serverReceivesUntil = queue.now + (transfer + times.update) / Double(cluster.parameterServers)
-        let client = clients[message.worker]
+        let (client, link) = (clients[message.worker], links[message.worker])
         idle.append(message)
+        try apply(message, from: client)
+        link.isPushing = false
+        if link.isBlocked { try send(from: client) }
+    }
+
+    private func apply(_ message: Message, from client: DownpourClient) throws(ParallelError) {
         let before = server.updates
         do throws(ParallelError) {
             try server.push(

@@ -64,6 +64,7 @@ final class Coordinator: @unchecked Sendable {
     private let pieces: Int
     private let dealing: PieceDealing
     private let workers: Int
+    private let start = ContinuousClock.now
 
     init(_ replicas: [any GradientReplica], pieces: Int, dealing: PieceDealing) {
         self.pieces = pieces
@@ -72,6 +73,9 @@ final class Coordinator: @unchecked Sendable {
         state = State(
             sums: PieceSums(pieces: pieces, of: replicas[0].parameters), alive: Set(replicas.indices))
     }
+
+    /// Seconds since the start.
+    var seconds: Double { (ContinuousClock.now - start) / .seconds(1) }
 
     /// Reads or writes the state.
     func locked<Result>(_ body: (inout State) -> Result) -> Result {
@@ -98,12 +102,17 @@ final class Coordinator: @unchecked Sendable {
         defer { condition.unlock() }
         while !state.isStopped {
             let alive = state.alive
-            if let piece = state.board?.next(for: worker, alive: alive) {
+            if let piece = state.board?.next(for: worker, alive: alive, at: seconds) {
                 if batch != state.batch { replica.copyWeights(from: state.weights) }
                 batch = state.batch
                 return piece
             }
-            condition.wait()
+            // Woken by whatever changes, or when somebody has become slow.
+            if let due = state.board?.copyTime(for: worker) {
+                _ = condition.wait(until: Date(timeIntervalSinceNow: max(due - seconds, 0)))
+            } else {
+                condition.wait()
+            }
         }
         return nil
     }
