@@ -45,7 +45,10 @@ import Testing
         (["quantize", "--model", "x", "--scheme", "int4", "--method", "gptq", "--out", "OUT"], "--data is needed"),
         (["quantize", "--model", "x", "--method", "gptq", "--data", "TEXT", "--out", "OUT"], "needs --scheme int4"),
         (["quantize", "--model", "x", "--scheme", "int4", "--data", "TEXT", "--out", "OUT"], "--data is for methods"),
-        (["quantize", "--model", "x", "--scheme", "f16", "--clip", "mse", "--out", "OUT"], "--clip is for --scheme int8"),
+        (
+            ["quantize", "--model", "x", "--scheme", "f16", "--clip", "mse", "--out", "OUT"],
+            "--clip is for --scheme int8"
+        ),
         (["quantize", "--model", "x", "--clip", "magic", "--out", "OUT"], "magic"),
         (["quantize", "--model", "x", "--method", "awq", "--out", "OUT"], "--data is needed"),
         (
@@ -57,7 +60,10 @@ import Testing
             "--strength is for --method smoothquant"
         ),
         (
-            ["quantize", "--model", "x", "--method", "smoothquant", "--strength", "2", "--data", "TEXT", "--out", "OUT"],
+            [
+                "quantize", "--model", "x", "--method", "smoothquant", "--strength", "2", "--data", "TEXT", "--out",
+                "OUT",
+            ],
             "--strength takes a number from 0.0 to 1.0; found '2'"
         ),
         (["distill", "--teacher", "x", "--data", "TEXT", "--mixing", "2", "--out", "OUT"], "--mixing"),

@@ -79,7 +79,8 @@ import Testing
         #expect(bytes[0] > bytes[2] && bytes[2] > bytes[3] && bytes[3] > bytes[4], "\(bytes)")
         // The names of the formats differ in length, and the file's header with them.
         #expect(abs(bytes[0] - bytes[1]) < 200 && bytes[4] == bytes[5], "\(bytes)")
-        #expect(bytes[6] == bytes[3] && bytes[7] == bytes[2] && bytes[8] == bytes[2] && bytes[9] == bytes[3], "\(bytes)")
+        #expect(
+            bytes[6] == bytes[3] && bytes[7] == bytes[2] && bytes[8] == bytes[2] && bytes[9] == bytes[3], "\(bytes)")
     }
 
     @Test func modelsAreMeasured() throws {

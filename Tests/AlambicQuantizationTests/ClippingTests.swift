@@ -79,7 +79,8 @@ import Testing
         let model = try OutlierModel.make()
         let said = Mutex<[String]>([])
         func quantize(tokens: Int) throws {
-            let method = GPTQ(on: try OutlierModel.calibration(tokens: tokens), notice: { text in said.withLock { $0.append(text) } })
+            let method = GPTQ(
+                on: try OutlierModel.calibration(tokens: tokens), notice: { text in said.withLock { $0.append(text) } })
             _ = try model.quantized(.int4(), method: method)
         }
         try quantize(tokens: 2048)

@@ -105,6 +105,7 @@ private enum QuantizationSettings {
         if arguments.string("strength") != nil, !(method is SmoothQuant.Type) {
             throw CommandError.usage("--strength is for --method smoothquant, not \(method.name)")
         }
+        _ = try strength(arguments)
         guard method.needsCalibration else {
             for name in ["data", "data-tokens", "context"] where arguments.string(name) != nil {
                 throw CommandError.usage("--\(name) is for methods that read a text, such as gptq, not \(method.name)")
@@ -133,11 +134,15 @@ private enum QuantizationSettings {
             return GPTQ(
                 on: calibration, cancellation: cancellation, notice: { Terminal.say("gptq: \($0)") }, progress: update)
         case is SmoothQuant.Type:
-            let strength = try arguments.double("strength", in: 0...1) ?? 0.5
-            return SmoothQuant(on: calibration, strength: strength, cancellation: cancellation, progress: update)
+            return SmoothQuant(
+                on: calibration, strength: try strength(arguments), cancellation: cancellation, progress: update)
         case is AWQ.Type: return AWQ(on: calibration, cancellation: cancellation, progress: update)
         default: return try method.init(calibration: calibration)
         }
+    }
+
+    private static func strength(_ arguments: Arguments) throws -> Double {
+        try arguments.double("strength", in: 0...1) ?? 0.5
     }
 
     static func calibration(_ arguments: Arguments, _ model: Model) throws -> Calibration {

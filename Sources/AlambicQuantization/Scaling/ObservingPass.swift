@@ -25,7 +25,8 @@ final class ObservingPass: Graph {
     /// Rows of activations that go through a block at a time.
     private static let chunk = 4096
 
-    init(_ model: Model, on context: Context, see: @escaping See, afterBlock: @escaping AfterBlock) throws(KernelError) {
+    init(_ model: Model, on context: Context, see: @escaping See, afterBlock: @escaping AfterBlock) throws(KernelError)
+    {
         (self.model, self.context, self.see, self.afterBlock) = (model, context, see, afterBlock)
         inference = try model.makeInference(on: context)
     }

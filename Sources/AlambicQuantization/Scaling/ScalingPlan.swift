@@ -15,7 +15,8 @@ enum ScalingPlan {
         let all = model.architecture.inputScalings
         guard !all.isEmpty else {
             let type = type(of: model.architecture).modelType
-            throw .badSetting("\(method) does not know where the inputs of a model of type '\(type)' can be scaled: use rtn")
+            throw .badSetting(
+                "\(method) does not know where the inputs of a model of type '\(type)' can be scaled: use rtn")
         }
         let chosen = Set(chosen ?? parameters.indices.filter { parameters[$0].kind == .matrix })
         let scalings = all.filter { scaling in scaling.consumers.allSatisfy { chosen.contains($0.index) } }

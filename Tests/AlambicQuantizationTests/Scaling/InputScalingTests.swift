@@ -24,7 +24,9 @@ import Testing
             #expect(places.count == (model.architecture.head.index == 0 ? 6 : 7))
             for place in places {
                 let inputs = weights[place.consumers[0].index].shape.columns
-                let scales = random.integers(inputs, in: -3...3).map { Float(sign: .plus, exponent: $0, significand: 1) }
+                let scales = random.integers(inputs, in: -3...3).map {
+                    Float(sign: .plus, exponent: $0, significand: 1)
+                }
                 try place.apply(scales, to: &weights)
             }
             let changed = model.replacing(weights: weights)

@@ -42,12 +42,16 @@ import Testing
 
     private static func greatestInputs(_ model: Model) throws -> [Int: [Float]] {
         var seen: [Int: [Float]] = [:]
-        try ScalingPlan.read(OutlierModel.calibration(), by: model, nil, on: .default) { weight, x throws(KernelError) in
+        try ScalingPlan.read(OutlierModel.calibration(), by: model, nil, on: .default) {
+            weight, x throws(KernelError) in
             let elements = x.elements
             var greatest = seen[weight.index] ?? [Float](repeating: 0, count: x.columns)
-            for (i, element) in elements.enumerated() { greatest[i % x.columns] = max(greatest[i % x.columns], abs(element)) }
+            for (i, element) in elements.enumerated() {
+                greatest[i % x.columns] = max(greatest[i % x.columns], abs(element))
+            }
             seen[weight.index] = greatest
-        } afterBlock: { _ throws(KernelError) in }
+        } afterBlock: { _ throws(KernelError) in
+        }
         return seen
     }
 
