@@ -15,7 +15,7 @@ GRADIENTS ?= out/gradients-124m
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-deps: ## install libopenblas-dev, libomp-dev, libhwloc-dev and pkg-config where they are missing
+deps: ## install libopenblas-dev, libomp-dev, libhwloc-dev, zlib1g-dev and pkg-config where they are missing
 	@sh scripts/deps.sh
 
 demo: deps ## train, distil, prune, quantize and report, on this machine (DATA=FILE OUT=DIR)

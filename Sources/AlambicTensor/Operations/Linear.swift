@@ -151,9 +151,11 @@ extension Tape {
     func linearBackward<Element: Activation>(
         _ gradient: DenseTensor<Element>, x: GradientSlot, kept: Kept<Element>, weight: ParameterID, bias: ParameterID?
     ) throws(KernelError) {
-        let target = try tensor(x.shape, Element.self)
-        try inputGradient(gradient, weight, of: x, into: target)
-        try addSlotGradient(to: x, sharing: target)
+        if x.isWanted {
+            let target = try tensor(x.shape, Element.self)
+            try inputGradient(gradient, weight, of: x, into: target)
+            try addSlotGradient(to: x, sharing: target)
+        }
         try weightGradient(gradient, try restore(kept, shape: x.shape), of: weight)
         if let bias {
             execution.stage("bias gradient", bytes: Double(gradient.count * MemoryLayout<Element>.stride))
