@@ -15,7 +15,7 @@ public final class ClassifierTrainer {
     /// The largest norm of all gradients together; nil does not clip.
     public var clipping: Double?
     /// What happens after every update, in order: constraints, penalties, schedules.
-    public var afterStep: [(ClassifierTrainer) throws(TrainingError) -> Void] = []
+    public var afterStep: [any AfterClassifierStep] = []
 
     /// A trainer of these parameters, or of random ones that depend on the seed alone.
     public init(
@@ -61,7 +61,7 @@ public final class ClassifierTrainer {
             throw .notFinite(step: state.step + 1, quantity: "loss", value: value, lastCheckpoint: nil)
         }
         try update(with: gradients)
-        for action in afterStep { try action(self) }
+        for action in afterStep { try action.afterStep(of: self) }
         return value
     }
 
@@ -93,4 +93,10 @@ public final class ClassifierTrainer {
 
     /// The logits [rows, classes] of images [rows, pixels], without dropout.
     public func logits(of images: Tensor) throws(TrainingError) -> Tensor { try worker.logits(of: images) }
+}
+
+/// Something that happens after every update of a classifier.
+public protocol AfterClassifierStep {
+    /// May change weights (and must then call `valueChanged`), settings and transforms.
+    func afterStep(of trainer: ClassifierTrainer) throws(TrainingError)
 }
