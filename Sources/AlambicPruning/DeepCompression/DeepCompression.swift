@@ -18,7 +18,7 @@ public enum DeepCompression {
     /// - Parameter bits: bits of a symbol, 1 to 8, for each parameter, or nil where weights stay as they are. With `b` bits
     ///   there are 2^b - 1 values, since one symbol stands for zero. Paper: 8 for convolutions, 5 or 6 for others.
     public static func share(
-        _ parameters: [Parameter], by clustering: some WeightClustering = Lloyd(), bits: (Parameter) -> Int?
+        _ parameters: [Parameter], by clustering: any WeightClustering = Lloyd(), bits: (Parameter) -> Int?
     ) throws(KernelError) {
         for parameter in parameters where parameter.trains && parameter.isDense {
             guard let bits = bits(parameter) else { continue }

@@ -47,7 +47,7 @@ public final class SharedWeights: WeightTransform, @unchecked Sendable {
     /// - Returns: the transform, now the parameter's.
     @discardableResult
     public static func share(
-        _ parameter: Parameter, values: Int, by clustering: some WeightClustering = Lloyd()
+        _ parameter: Parameter, values: Int, by clustering: any WeightClustering = Lloyd()
     ) throws(KernelError) -> SharedWeights {
         precondition((1...SharedValues.mostValues).contains(values), "\(parameter.path) cannot share \(values) values")
         let elements = parameter.value.elements
