@@ -75,6 +75,27 @@ import Testing
         #expect(results[0] == results[1] && results[0] == results[2])
     }
 
+    /// bf16 products round their operands, and nothing else: gradients stay near those of f32.
+    @Test func roundsProductsAlone() throws {
+        let data = try examples(32)
+        var sets: [[[Float]]] = []
+        for dtype in [TrainingDType.f32, .bf16] {
+            let parameters = try small.initialized(seed: 3)
+            let worker = try ClassifierWorker(small, parameters: parameters, dtype: dtype)
+            sets.append(try worker.gradient(images: data.images, labels: data.labels).gradients.tensors.map(\.elements))
+            #expect(parameters[0].value.elements == (try small.initialized(seed: 3))[0].value.elements)
+        }
+        for (wide, rounded) in zip(sets[0], sets[1]) {
+            let largest = wide.map(abs).max() ?? 0
+            // Six roundings to 8 bits on the way, in random directions.
+            for (a, b) in zip(wide, rounded) { #expect(abs(a - b) <= 0.03 * largest) }
+        }
+        #expect(sets[0] != sets[1])
+        #expect {
+            _ = try ClassifierWorker(small, parameters: try small.initialized(seed: 3), dtype: .int8Mixed)
+        } throws: { "\($0)" == "classifiers do not train in int8-mixed: use f32 or bf16" }
+    }
+
     @Test func batchesAreShufflesAndShift() throws {
         let data = try examples(20)
         var batches = try ImageBatches(of: data, rows: 6, seed: 9)
@@ -90,6 +111,28 @@ import Testing
         #expect(first != (try batches.batch(0).images.elements))
         _ = try jittered.batch(1)
         #expect(try jittered.batch(0).images.elements == first)
+    }
+
+    /// Every shift from -jitter to jitter comes about equally often, in both directions.
+    @Test func shiftsAreUniform() throws {
+        // One bright pixel in the middle says where its image went.
+        var pixels = [Float](repeating: 0, count: 49)
+        pixels[24] = 1
+        let image = LabelledImages(
+            images: try Tensor([500, 49], [[Float]](repeating: pixels, count: 500).flatMap { $0 }),
+            labels: [Int32](repeating: 0, count: 500), shape: ImageShape(height: 7, width: 7, channels: 1))
+        var batches = try ImageBatches(of: image, rows: 500, jitter: 2, seed: 1)
+        var counts = [Int](repeating: 0, count: 49)
+        for index in 0..<5 {
+            let moved = try batches.batch(index).images.elements
+            for (i, value) in moved.enumerated() where value == 1 { counts[i % 49] += 1 }
+        }
+        for (i, count) in counts.enumerated() {
+            let (down, right) = (i / 7 - 3, i % 7 - 3)
+            // 2,500 images over 25 places: 100 each, with a deviation of 10.
+            let inside = abs(down) <= 2 && abs(right) <= 2
+            #expect(inside ? (60...140).contains(count) : count == 0, "moved by \(down), \(right): \(count)")
+        }
     }
 
     @Test func refusesLabelsOutOfRange() throws {

@@ -136,7 +136,8 @@ struct AdamPaper: Paper {
         try lab.part(name, seed: seed, settings: ["rate": "\(rate)", "epochs": "\(epochs)"]) {
             let runs = Epochs(count: epochs)
             let trainer = try ClassifierTrainer(
-                problem.classifier, optimizer: method.optimizer(.constant(rate)), seed: seed, on: lab.context)
+                problem.classifier, optimizer: method.optimizer(.constant(rate)), dtype: lab.dtype, seed: seed,
+                on: lab.context)
             var losses: [Double] = []
             do {
                 try runs.train(

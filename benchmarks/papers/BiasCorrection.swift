@@ -25,7 +25,8 @@ struct BiasCorrection {
                 corrected
                 ? .adam(rate: .constant(rate), beta2: beta2) : .adamUncorrected(rate: .constant(rate), beta2: beta2)
             let trainer = try ClassifierTrainer(
-                .mlp([784, 256, 10], input: train.shape), optimizer: optimizer, seed: 1, on: lab.context)
+                .mlp([784, 256, 10], input: train.shape), optimizer: optimizer, dtype: lab.dtype, seed: 1,
+                on: lab.context)
             var last = 0.0
             do {
                 try Epochs(count: epochs).train(trainer, on: train, seed: 1, each: { last = $1 })

@@ -111,7 +111,7 @@ struct DropoutPaper: Paper {
             classifier,
             optimizer: .nesterov(
                 rate: .linear(peak: recipe.rate, warmup: 500, over: epochs.steps(digits.train)),
-                momentum: recipe.momentum), seed: seed, on: lab.context)
+                momentum: recipe.momentum), dtype: lab.dtype, seed: seed, on: lab.context)
         if let limit = recipe.limit { trainer.afterStep.append(MaxNorm(limit: limit)) }
         var outcome = Outcome(error: 0, curve: [], losses: [])
         try epochs.train(

@@ -179,7 +179,7 @@ struct HintonPaper: Paper {
             classifier,
             optimizer: .nesterov(
                 rate: .linear(peak: recipe.rate, warmup: 500, over: epochs.steps(data)), momentum: recipe.momentum),
-            seed: seed, on: lab.context)
+            dtype: lab.dtype, seed: seed, on: lab.context)
         if let limit = recipe.limit { trainer.afterStep.append(MaxNorm(limit: limit)) }
         let taught = try teacher.map { _ in try Tensor([recipe.rows, 10]) }
         let loss: (([Int32]) throws -> any ClassificationLoss)? = teacher.map { teacher in

@@ -17,16 +17,17 @@ public final class ClassifierTrainer {
     /// What happens after every update, in order: constraints, penalties, schedules.
     public var afterStep: [any AfterClassifierStep] = []
 
-    /// A trainer of these parameters, or of random ones that depend on the seed alone.
+    /// A trainer of these parameters, or of random ones that depend on the seed alone; `dtype`, `.f32` or `.bf16`, is what
+    /// products compute with.
     public init(
         _ classifier: Classifier, parameters: [Parameter]? = nil, optimizer: some Optimizer, clipping: Double? = nil,
-        seed: UInt64 = 1, on context: Context = .default
+        dtype: TrainingDType = .f32, seed: UInt64 = 1, on context: Context = .default
     ) throws(TrainingError) {
         let parameters = try kernels { () throws(KernelError) in
             if let parameters { return parameters }
             return try classifier.initialized(seed: seed, on: context)
         }
-        worker = try ClassifierWorker(classifier, parameters: parameters, on: context)
+        worker = try ClassifierWorker(classifier, parameters: parameters, dtype: dtype, on: context)
         state = try kernels { () throws(KernelError) in try OptimizerState(optimizer, for: parameters) }
         self.clipping = clipping
         self.seed = seed
