@@ -58,9 +58,8 @@ struct HanPaper: Paper {
 
     /// The dense network of a seed, trained or remembered.
     static func dense(_ network: HanNetwork, _ digits: Digits, _ seed: UInt64, _ lab: Lab) throws -> Dense {
-        var recipe = network.recipe(lab)
-        recipe.rounds = []
-        return try lab.part("\(network.rawValue)-dense", seed: seed, settings: ["recipe": "\(recipe)"]) {
+        let recipe = network.recipe(lab)
+        return try lab.part("\(network.rawValue)-dense", seed: seed, settings: ["recipe": recipe.ofDense]) {
             let training = HanTraining(digits: digits, recipe: recipe, seed: seed, context: lab.context)
             let parameters = try recipe.classifier.initialized(seed: seed, on: lab.context)
             try training.train(
