@@ -25,8 +25,19 @@ enum PruningChoice {
         .value("score", "NAME", "neurons, heads, layers: taylor or magnitude (default taylor)"),
     ]
 
+    /// Which methods an option belongs to.
+    private static let owners: [(option: String, methods: [String])] = [
+        ("rounds", PruningMethods.names), ("calibration-tokens", CalibratedPruningMethods.names),
+        ("damping", [SparseGPT.name]), ("mask-interval", ["gradual", "movement"]), ("score-rate", ["movement"]),
+        ("score", StructuredUnit.allCases.map(\.rawValue)),
+    ]
+
     init(_ arguments: Arguments) throws {
         let name = try arguments.choice("method", from: Self.names, default: "magnitude")
+        for (option, methods) in Self.owners where arguments.string(option) != nil && !methods.contains(name) {
+            throw CommandError.usage(
+                "--\(option) is for --method \(methods.joined(separator: " or ")); found --method \(name)")
+        }
         if name == "gradual" {
             self = .gradual
         } else if name == "movement" {
@@ -59,9 +70,6 @@ enum PruningChoice {
         let name = arguments.string("method") ?? ""
         guard case .sparsity(let sparsity, let distribution) = goal else {
             throw CommandError.usage("--method \(name) takes --sparsity; targets are met by magnitude")
-        }
-        if arguments.string("rounds") != nil {
-            throw CommandError.usage("--rounds belongs to --method magnitude; found --method \(name)")
         }
         var isGradual = false
         if case .gradual = self { isGradual = true }
