@@ -18,6 +18,7 @@
 #include "ck_elementwise.h"
 #include "ck_embedding.h"
 #include "ck_gelu.h"
+#include "ck_layerwise.h"
 #include "ck_images.h"
 #include "ck_lion.h"
 #include "ck_map.h"
@@ -34,4 +35,5 @@
 #include "ck_softmax.h"
 #include "ck_step.h"
 #include "ck_swiglu.h"
+#include "ck_unitdropout.h"
 #endif

@@ -39,7 +39,8 @@ import Testing
         for j in 0..<4 { first[2 * 4 + j] = 0 }  // unit 2 hears nothing
         for i in 0..<5 { second[i * 6 + 4] = 0 }  // unit 4 is not heard
         for i in 0..<3 { third[i * 5 + 1] = 0 }  // nor is unit 1 of the next layer
-        for j in 0..<6 where j != 2 { second[3 * 6 + j] = 0 }  // unit 3 there hears only what is constant: dead once 2 is gone
+        // Unit 3 there hears only what is constant: dead once 2 is gone.
+        for j in 0..<6 where j != 2 { second[3 * 6 + j] = 0 }
         #expect(DeadUnits.find(between: layers[0], and: layers[1]) == [2, 4])
         let (alive, removed) = try DeadUnits.removed(from: layers, activation: Self.relu)
         #expect(removed == 4)

@@ -8,7 +8,7 @@ import AlambicTensor
 ///     x += attention(norm(x)), x += W₂ gelu(W₁ norm(x))     for each layer
 ///     logits = norm(x) Eᵀ
 ///
-/// with dropout on the embeddings and on both residual branches while training. Attention weights are never in memory,
+/// with dropout on the embeddings and on both residual branches, and stochastic depth where it is asked for, while training. Attention weights are never in memory,
 /// so a file's `attn_pdrop` is kept but not applied.
 public struct GPT: Architecture {
     /// `gpt2`.
@@ -83,6 +83,14 @@ public struct GPT: Architecture {
         return GPT(changed)
     }
 
+    /// The same sizes with stochastic depth: the last residual branch is dropped for this share of the samples while training,
+    /// earlier ones less, in a straight line (Huang et al., 2016, section 3).
+    public func withStochasticDepth(_ rate: Double) -> GPT {
+        var changed = configuration
+        changed.stochasticDepth = rate
+        return GPT(changed)
+    }
+
     /// The same sizes with another number of blocks.
     public func withLayers(_ layers: Int) -> GPT {
         var changed = configuration.keepingLayers(Array(0..<min(layers, self.layers)))
@@ -104,15 +112,29 @@ public struct GPT: Architecture {
                 var y = try graph.layerNorm(x, gain: id(p), bias: id(p + 1), epsilon: epsilon)
                 y = try graph.linear(y, weight: id(p + 2), bias: id(p + 3))
                 y = try graph.causalAttention(y, heads: configuration.heads(of: layer), layer: layer)
-                let x = try graph.linear(y, weight: id(p + 4), bias: id(p + 5), dropout: rate, addedTo: x)
+                let x = try branch(y, id(p + 4), rate, 2 * layer, addedTo: x, on: graph)
 
                 y = try graph.layerNorm(x, gain: id(p + 6), bias: id(p + 7), epsilon: epsilon)
                 y = try graph.linearGELU(y, weight: id(p + 8), bias: id(p + 9))
-                return try graph.linear(y, weight: id(p + 10), bias: id(p + 11), dropout: rate, addedTo: x)
+                return try branch(y, id(p + 10), rate, 2 * layer + 1, addedTo: x, on: graph)
             }
         }
         let last = 2 + layers * Self.perLayer
         return try graph.layerNorm(x, gain: id(last), bias: id(last + 1), epsilon: epsilon)
+    }
+
+    /// The end of residual branch `number`: residual + dropout(y Wᵀ + b), or without the branch for some samples where there is
+    /// stochastic depth.
+    private func branch<G: Graph>(
+        _ y: G.Value, _ weight: ParameterID, _ rate: Float, _ number: Int, addedTo residual: G.Value, on graph: G
+    ) throws(KernelError) -> G.Value {
+        let bias = ParameterID(index: weight.index + 1)
+        let depth = stochasticDepthRate(branch: number, of: 2 * layers, last: configuration.stochasticDepth)
+        guard depth > 0 else {
+            return try graph.linear(y, weight: weight, bias: bias, dropout: rate, addedTo: residual)
+        }
+        let branch = try graph.dropout(try graph.linear(y, weight: weight, bias: bias), rate: rate)
+        return try graph.add(residual, try graph.stochasticDepth(branch, rate: Float(depth)))
     }
 
     /// Behind each norm (the last one where the head is its own), and from values to the projection of attention, whose inputs
