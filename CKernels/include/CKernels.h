@@ -5,6 +5,7 @@
 // One line per operation:
 #include "ck_adamw.h"
 #include "ck_adamw8.h"
+#include "ck_affine.h"
 #include "ck_attention.h"
 #include "ck_bitmask.h"
 #include "ck_columnsum.h"
@@ -17,6 +18,7 @@
 #include "ck_embedding.h"
 #include "ck_gelu.h"
 #include "ck_images.h"
+#include "ck_images8.h"
 #include "ck_lion.h"
 #include "ck_map.h"
 #include "ck_matmul.h"
@@ -27,6 +29,7 @@
 #include "ck_random.h"
 #include "ck_reduce.h"
 #include "ck_relu.h"
+#include "ck_requantize.h"
 #include "ck_rope.h"
 #include "ck_sgd.h"
 #include "ck_softmax.h"
