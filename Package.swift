@@ -99,6 +99,7 @@ let package = Package(
         .testTarget(name: "AlambicParallelTests", dependencies: ["AlambicParallel", "AlambicTestSupport"]),
         .testTarget(name: "AlambicTests", dependencies: ["Alambic", "AlambicTestSupport"]),
         .testTarget(name: "AlambicCommandTests", dependencies: ["AlambicCommand", "AlambicTestSupport"]),
+        .testTarget(name: "PapersTests", dependencies: ["papers"], swiftSettings: optimised),
         .testTarget(name: "BenchTests", dependencies: ["bench", "AlambicKernels"]),
         .testTarget(name: "BenchPeersTests", dependencies: ["bench", "AlambicKernels"]),
     ]

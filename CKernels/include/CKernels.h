@@ -5,10 +5,12 @@
 // One line per operation:
 #include "ck_adamw.h"
 #include "ck_adamw8.h"
+#include "ck_adaptive.h"
 #include "ck_affine.h"
 #include "ck_attention.h"
 #include "ck_bitmask.h"
 #include "ck_columnsum.h"
+#include "ck_constraint.h"
 #include "ck_convert.h"
 #include "ck_crossentropy.h"
 #include "ck_csr.h"

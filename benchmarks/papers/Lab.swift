@@ -65,6 +65,12 @@ final class Lab {
         out.appendingPathComponent(quick ? "quick" : "full").appendingPathComponent(paper)
     }
 
+    /// What products compute with while classifiers train: bf16 where the processor has instructions for it. Weights,
+    /// gradients and sums are f32 in any case, and so is whatever is pruned or quantized.
+    var dtype: TrainingDType {
+        context.isa.contains(.amxbf16) || context.isa.contains(.avx512bf16) ? .bf16 : .f32
+    }
+
     /// A line of progress.
     func say(_ text: String) {
         FileHandle.standardError.write(Data("  \(paper): \(text)\n".utf8))

@@ -1,7 +1,7 @@
 /// Results as plain text of at most 80 columns where the tables permit.
 enum PaperText {
     static func text(_ paper: any Paper.Type, _ result: PaperResult, seconds: Double, seeds: Int) -> String {
-        var lines = ["", "\(paper.citation)", "\(paper.summary)", ""]
+        var lines = [""] + wrapped(paper.citation, indent: 2) + wrapped(paper.summary, indent: 2) + [""]
         for claim in result.claims {
             lines += wrapped("\(claim.isMet ? "met   " : "MISSED") \(claim.text)", indent: 7)
             lines += wrapped("       paper: \(claim.paper); here: \(claim.measured)", indent: 7)

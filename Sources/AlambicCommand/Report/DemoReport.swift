@@ -107,7 +107,6 @@ struct DemoReport: Codable, Sendable {
     }
 
     static func count(_ value: Int) -> String { Chart.count(value) }
-    }
 
     static func bytes(_ value: Int) -> String {
         value >= 10_000_000

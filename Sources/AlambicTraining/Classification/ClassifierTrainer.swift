@@ -15,18 +15,19 @@ public final class ClassifierTrainer {
     /// The largest norm of all gradients together; nil does not clip.
     public var clipping: Double?
     /// What happens after every update, in order: constraints, penalties, schedules.
-    public var afterStep: [(ClassifierTrainer) throws(TrainingError) -> Void] = []
+    public var afterStep: [any AfterClassifierStep] = []
 
-    /// A trainer of these parameters, or of random ones that depend on the seed alone.
+    /// A trainer of these parameters, or of random ones that depend on the seed alone; `dtype`, `.f32` or `.bf16`, is what
+    /// products compute with.
     public init(
         _ classifier: Classifier, parameters: [Parameter]? = nil, optimizer: some Optimizer, clipping: Double? = nil,
-        seed: UInt64 = 1, on context: Context = .default
+        dtype: TrainingDType = .f32, seed: UInt64 = 1, on context: Context = .default
     ) throws(TrainingError) {
         let parameters = try kernels { () throws(KernelError) in
             if let parameters { return parameters }
             return try classifier.initialized(seed: seed, on: context)
         }
-        worker = try ClassifierWorker(classifier, parameters: parameters, on: context)
+        worker = try ClassifierWorker(classifier, parameters: parameters, dtype: dtype, on: context)
         state = try kernels { () throws(KernelError) in try OptimizerState(optimizer, for: parameters) }
         self.clipping = clipping
         self.seed = seed
@@ -61,7 +62,7 @@ public final class ClassifierTrainer {
             throw .notFinite(step: state.step + 1, quantity: "loss", value: value, lastCheckpoint: nil)
         }
         try update(with: gradients)
-        for action in afterStep { try action(self) }
+        for action in afterStep { try action.afterStep(of: self) }
         return value
     }
 
@@ -93,4 +94,10 @@ public final class ClassifierTrainer {
 
     /// The logits [rows, classes] of images [rows, pixels], without dropout.
     public func logits(of images: Tensor) throws(TrainingError) -> Tensor { try worker.logits(of: images) }
+}
+
+/// Something that happens after every update of a classifier.
+public protocol AfterClassifierStep {
+    /// May change weights (and must then call `valueChanged`), settings and transforms.
+    func afterStep(of trainer: ClassifierTrainer) throws(TrainingError)
 }

@@ -17,17 +17,30 @@ public final class ClassifierWorker: @unchecked Sendable {
     private let forward: Tape
 
     /// A worker over parameters, which it shares, and gradients of its own.
+    ///
+    /// - Parameter dtype: what products compute with: `.f32`, or `.bf16`, whose packed weights workers share. Values
+    ///   between layers, gradients and weights are f32 in any case.
     public init(
-        _ classifier: Classifier, parameters: [Parameter], on context: Context = .default
+        _ classifier: Classifier, parameters: [Parameter], dtype: TrainingDType = .f32, on context: Context = .default
     ) throws(TrainingError) {
+        guard dtype == .f32 || dtype == .bf16 else {
+            throw .badSetting("classifiers do not train in \(dtype.rawValue): use f32 or bf16")
+        }
         precondition(
             parameters.map(\.shape) == classifier.parameters.map(\.shape), "these are not the classifier's parameters")
         self.classifier = classifier
         self.parameters = parameters
         self.context = context
         (tape, forward) = try kernels { () throws(KernelError) in
-            let tape = try Tape(parameters, execution: .noted, on: context)
-            return (tape, try Tape(parameters, gradients: tape.gradients, execution: .noted, on: context))
+            if let product = dtype.weightProduct {
+                for parameter in parameters where parameter.kind == .matrix {
+                    try parameter.makePanels(product, product.trainingForms, on: context)
+                }
+            }
+            let tape = try Tape(parameters, dtype: dtype, execution: .noted, on: context)
+            let forward = try Tape(
+                parameters, gradients: tape.gradients, dtype: dtype, execution: .noted, on: context)
+            return (tape, forward)
         }
     }
 

@@ -12,6 +12,8 @@ public struct ImageBatches {
     public let seed: UInt64
     /// By how many pixels images are moved at most, in both directions, each time anew (Hinton et al. 2015, section 3).
     public let jitter: Int
+    /// Which images of the source the last batch has, for whoever keeps something for each of them.
+    public private(set) var chosen: [Int32] = []
     private let batch: Tensor
     private let context: Context
     private var order: (epoch: Int, rows: [Int32])?
@@ -37,7 +39,7 @@ public struct ImageBatches {
             order = (epoch, (0..<source.count).map { Int32(permutation[$0]) })
         }
         let first = index % perEpoch * rows
-        let chosen = Array((order?.rows ?? [])[first..<first + rows])
+        chosen = Array((order?.rows ?? [])[first..<first + rows])
         let (target, all) = (batch, source.images)
         if jitter > 0 {
             let shifts = try shifts(of: index)
