@@ -30,7 +30,8 @@ public struct EntropyObserver: RangeObserver {
         let isOneSided = form.symmetry == .asymmetric && (ends.lowerBound >= 0 || ends.upperBound <= 0)
         let bins = Self.threshold(histogram.magnitudes, levels: 1 << (isOneSided ? form.bits : form.bits - 1))
         let threshold = Float(Double(bins) * histogram.width)
-        return max(ends.lowerBound, min(-threshold, ends.upperBound))...min(ends.upperBound, max(threshold, ends.lowerBound))
+        return max(
+            ends.lowerBound, min(-threshold, ends.upperBound))...min(ends.upperBound, max(threshold, ends.lowerBound))
     }
 
     /// How many bins lie below the best threshold.

@@ -30,7 +30,10 @@ struct Histogram: Sendable {
 
     mutating func add(_ values: Span<Float>, of name: String) throws(CalibrationError) {
         guard let new = try AlambicQuantization.ends(of: values, name) else { return }
-        ends = min(ends?.lowerBound ?? new.lowerBound, new.lowerBound)...max(ends?.upperBound ?? new.upperBound, new.upperBound)
+        ends =
+            min(
+                ends?.lowerBound ?? new.lowerBound, new.lowerBound)...max(
+                ends?.upperBound ?? new.upperBound, new.upperBound)
         let greatest = max(abs(new.lowerBound), abs(new.upperBound))
         if greatest > 0 { grow(to: Int(greatest.exponent) + 1) }
         // A power of two: products with it are exact.
@@ -43,7 +46,10 @@ struct Histogram: Sendable {
 
     /// Merges bins until they end at 2^exponent or beyond.
     private mutating func grow(to wanted: Int) {
-        guard let exponent else { return self.exponent = wanted }
+        guard let exponent else {
+            self.exponent = wanted
+            return
+        }
         guard wanted > exponent else { return }
         let shift = min(wanted - exponent, 13)
         var merged = [Int](repeating: 0, count: 2 * Self.half)

@@ -11,7 +11,10 @@ public struct MinMaxObserver: RangeObserver {
     /// Widens the range.
     public mutating func observe(_ values: Span<Float>, of name: String) throws(CalibrationError) {
         guard let new = try ends(of: values, name) else { return }
-        guard let seen else { return self.seen = new }
+        guard let seen else {
+            self.seen = new
+            return
+        }
         self.seen = min(seen.lowerBound, new.lowerBound)...max(seen.upperBound, new.upperBound)
     }
 

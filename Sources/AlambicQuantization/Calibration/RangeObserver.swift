@@ -20,7 +20,8 @@ public protocol RangeObserver: Sendable {
 
 extension RangeObserver {
     /// The integers that stand for what was observed.
-    public func parameters(_ form: AffineForm, of name: String = "values") throws(CalibrationError) -> AffineParameters {
+    public func parameters(_ form: AffineForm, of name: String = "values") throws(CalibrationError) -> AffineParameters
+    {
         form.parameters(covering: try range(for: form, of: name))
     }
 
@@ -34,7 +35,8 @@ extension RangeObserver {
 public enum RangeObservers {
     /// Every kind there is. A new one is one line here.
     public static let all: [any RangeObserver.Type] = [
-        MinMaxObserver.self, MovingAverageObserver.self, PercentileObserver.self, MSEObserver.self, EntropyObserver.self,
+        MinMaxObserver.self, MovingAverageObserver.self, PercentileObserver.self, MSEObserver.self,
+        EntropyObserver.self,
     ]
 
     /// All names.

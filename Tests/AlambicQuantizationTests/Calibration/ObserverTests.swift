@@ -100,7 +100,8 @@ import Testing
         #expect(EntropyObserver.threshold(counts, levels: levels) == best)
         let form = AffineForm(bits: bits, levels: .narrow, symmetry: .symmetric)
         let range = try Self.range(EntropyObserver(), [values], form)
-        #expect(abs(range.upperBound - Float(Double(best) * histogram.width)) < 1e-6 || range.upperBound == values.max())
+        #expect(
+            abs(range.upperBound - Float(Double(best) * histogram.width)) < 1e-6 || range.upperBound == values.max())
         #expect(range.upperBound < 0.9 * (values.map { abs($0) }.max() ?? 0))
     }
 
