@@ -9,8 +9,8 @@ import Testing
         typealias M = FixedPointMultiplier
         let half: Int32 = 1 << 30
         #expect(M.roundingDoublingHighProduct(.min, .min) == .max, "the one case that saturates")
-        #expect(M.roundingDoublingHighProduct(.min, .max) == -.max)
-        #expect(M.roundingDoublingHighProduct(.max, .max) == .max - 1)
+        #expect(M.roundingDoublingHighProduct(.min, .max) == -Int32.max)
+        #expect(M.roundingDoublingHighProduct(.max, .max) == Int32.max - 1)
         #expect(M.roundingDoublingHighProduct(.min, half) == -half)
         // 0.5, -0.5, 1.5, -1.5, 2.5, -2.5
         #expect([1, -1, 3, -3, 5, -5].map { M.roundingDoublingHighProduct($0, half) } == [1, 0, 2, -1, 3, -2])

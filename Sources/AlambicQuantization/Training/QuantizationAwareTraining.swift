@@ -43,7 +43,7 @@ public final class QuantizationAwareTraining {
         }
         forward.delay = delay
         trainer.worker.observing = forward.observe
-        trainer.afterStep.append(forward.afterStep)
+        trainer.afterStep.append(forward)
     }
 
     /// One update from one batch; returns the mean loss of the integers' logits before it.

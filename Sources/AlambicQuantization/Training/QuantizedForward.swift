@@ -9,7 +9,7 @@ import AlambicTraining
 /// A pass computes each layer twice: in floats, for the gradient's sake (what was cut off has none), and in integers, whose
 /// result the next layer reads. With dropout between layers, which integers do not know, values are rounded to the integers'
 /// real numbers instead (``Tape/fakeQuantized(_:_:)``).
-final class QuantizedForward {
+final class QuantizedForward: AfterClassifierStep {
     let classifier: Classifier
     let parameters: [Parameter]
     let scheme: IntegerScheme
@@ -41,7 +41,7 @@ final class QuantizedForward {
     var runsIntegers: Bool { quantizes && !plan.hasDropout }
 
     /// What was seen in a step moves the ranges.
-    func afterStep(_ trainer: ClassifierTrainer) throws(TrainingError) {
+    func afterStep(of trainer: ClassifierTrainer) throws(TrainingError) {
         try watch.observe()
         activations = try watch.parameters(scheme.activationForm)
         steps += 1

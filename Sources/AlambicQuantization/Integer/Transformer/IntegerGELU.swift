@@ -8,7 +8,7 @@ public struct IntegerGELU: Sendable, Hashable {
     private let farthest: Int64
     private let one: Int64
 
-    /// For arguments in steps of `scale`, 2⁻²⁰ ... 1/16.
+    /// For arguments in steps of `scale`, 2⁻¹⁶ ... 1/16.
     public init(scale: Double) {
         requireScale(scale, "GELU")
         // erf of x / √2.
@@ -20,7 +20,7 @@ public struct IntegerGELU: Sendable, Hashable {
         outputScale = scale * erf / 2
     }
 
-    /// x Φ(x) of x = S q.
+    /// x Φ(x) of x = S q. Beyond 64 bits, which only |x| > 10⁴ can reach, it saturates.
     public func callAsFunction(_ q: Int32) -> Int64 {
         let q = Int64(q)
         let magnitude = polynomial(min(abs(q), farthest))

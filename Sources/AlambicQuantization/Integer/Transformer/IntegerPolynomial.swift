@@ -18,7 +18,7 @@ struct IntegerPolynomial: Sendable, Hashable {
 /// Scales that these functions of integers work for: coarse enough for sums of squares to fit 64 bits, fine enough for the
 /// polynomials' constants.
 func requireScale(_ scale: Double, _ what: String) {
-    precondition(scale >= 0x1p-20 && scale <= 0x1p-4, "\(what) of integers in steps of \(scale): use 2^-20 to 1/16")
+    precondition(scale >= 0x1p-16 && scale <= 0x1p-4, "\(what) of integers in steps of \(scale): use 2^-16 to 1/16")
 }
 
 /// ⌊√n⌋ by Newton's iteration on integers (Kim et al. 2021, algorithm 4; Crandall and Pomerance 2005, algorithm 9.2.11).

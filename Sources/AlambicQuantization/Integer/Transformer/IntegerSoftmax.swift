@@ -6,7 +6,7 @@ public struct IntegerExponential: Sendable, Hashable {
     private let ln2: Int64
     private let polynomial: IntegerPolynomial
 
-    /// For arguments in steps of `scale`, 2⁻²⁰ ... 1/16.
+    /// For arguments in steps of `scale`, 2⁻¹⁶ ... 1/16.
     public init(scale: Double) {
         requireScale(scale, "exponentials")
         ln2 = Int64((0.6931471805599453 / scale).rounded(.down))
@@ -31,7 +31,7 @@ public struct IntegerSoftmax: Sendable, Hashable {
     public let bits: Int
     private let exponential: IntegerExponential
 
-    /// For logits in steps of `scale`, 2⁻²⁰ ... 1/16.
+    /// For logits in steps of `scale`, 2⁻¹⁶ ... 1/16.
     public init(scale: Double, bits: Int = 8) {
         precondition((1...30).contains(bits), "soft-max with \(bits) fractional bits: use 1 to 30")
         self.bits = bits
