@@ -14,6 +14,6 @@ protocol Paper: Sendable {
 /// Every paper, in the order of the tables. A new one is one line here.
 enum Papers {
     static let all: [any Paper.Type] = [
-        HintonPaper.self, DropoutPaper.self, AdamPaper.self, HanPaper.self, DeepCompressionPaper.self,
+        HintonPaper.self, HanPaper.self, DeepCompressionPaper.self, JacobPaper.self, DropoutPaper.self, AdamPaper.self,
     ]
 }
