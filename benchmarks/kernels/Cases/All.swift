@@ -11,5 +11,5 @@ let allCases: [BenchCase] =
         .dropoutForward, .uniformNumbers, .normalNumbers,
         .convertToBF16, .convertFromBF16, .convertToF16, .convertFromF16,
         .adamW, .adamWPacked, .adamW8bit, .momentum, .lion, .repack, .gradientNorm, .quantizeRowsToInt8, .widenFourBits,
-        .bitmaskExpand,
+        .quantizeToLevels, .requantizeRows, .bitmaskExpand,
     ] + BenchCase.elements + BenchCase.sparseProducts

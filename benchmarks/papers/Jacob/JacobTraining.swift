@@ -33,29 +33,27 @@ struct JacobTraining {
         return try error(trainer.errors(on: test))
     }
 
-    /// Post-training quantization at all bits.
+    /// Post-training quantization: at all bits as the paper has it, at the same bits of both in other ways.
     func afterTraining() throws -> [String: Double] {
         let parameters = try parameters()
         let images = train.images.rows(0..<min(recipe.calibration, train.count))
         var errors: [String: Double] = [:]
-        for granularity in WeightGranularity.allCases {
-            for weights in lab.choose(JacobPaper.bits + JacobPaper.fewer, quick: [8, 4]) {
-                for activations in lab.choose(JacobPaper.bits + JacobPaper.fewer, quick: [8, 4]) {
-                    let scheme = IntegerScheme(
-                        weightBits: weights, activationBits: activations, weights: granularity)
-                    // Few bits show which observer chose well; of 8 bits all are good.
-                    let observers: [any RangeObserver] =
-                        granularity == .perLayer && weights == activations
-                        ? [MinMaxObserver(), MSEObserver()] : [MinMaxObserver()]
-                    for observer in observers {
-                        let network = try IntegerNetwork.calibrated(
-                            classifier, parameters: parameters, on: images, observer: observer, scheme: scheme,
-                            context: lab.context)
-                        errors[JacobRun.key(scheme, type(of: observer).name)] = try error(
-                            network.errors(on: test, context: lab.context))
-                    }
-                }
-            }
+        func measure(_ scheme: IntegerScheme, _ observer: any RangeObserver = MinMaxObserver()) throws {
+            let network = try IntegerNetwork.calibrated(
+                classifier, parameters: parameters, on: images, observer: observer, scheme: scheme,
+                context: lab.context)
+            errors[JacobRun.key(scheme, type(of: observer).name)] = try error(
+                network.errors(on: test, context: lab.context))
+        }
+        let bits = lab.choose(JacobPaper.bits, quick: [8, 4])
+        for weights in bits {
+            for activations in bits { try measure(IntegerScheme(weightBits: weights, activationBits: activations)) }
+        }
+        for bits in bits + lab.choose(JacobPaper.fewer, quick: []) {
+            let scheme = IntegerScheme(weightBits: bits, activationBits: bits)
+            try measure(scheme)
+            try measure(scheme, MSEObserver())
+            try measure(IntegerScheme(weightBits: bits, activationBits: bits, weights: .perChannel))
         }
         return errors
     }
