@@ -11,6 +11,5 @@ let allCases: [BenchCase] =
         .dropoutForward, .uniformNumbers, .normalNumbers,
         .convertToBF16, .convertFromBF16, .convertToF16, .convertFromF16,
         .adamW, .adamWPacked, .adamW8bit, .momentum, .lion, .adagrad, .maxNorms, .repack, .gradientNorm,
-        .quantizeRowsToInt8, .widenFourBits,
-        .bitmaskExpand,
+        .quantizeRowsToInt8, .widenFourBits, .quantizeToLevels, .requantizeRows, .bitmaskExpand,
     ] + BenchCase.elements + BenchCase.sparseProducts
