@@ -10,6 +10,7 @@
 #include "ck_columnsum.h"
 #include "ck_convert.h"
 #include "ck_crossentropy.h"
+#include "ck_divergence.h"
 #include "ck_csr.h"
 #include "ck_dropout.h"
 #include "ck_each.h"
