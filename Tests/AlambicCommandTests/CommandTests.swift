@@ -9,7 +9,7 @@ import Testing
         let overview = try Run(["--help"])
         #expect(overview.code == 0 && overview.error.isEmpty)
         let names = [
-            "demo", "tokenize", "train", "distill", "prune", "quantize", "evaluate", "generate", "bench-model",
+            "demo", "tokenize", "train", "distill", "cache-teacher", "prune", "quantize", "evaluate", "generate", "bench-model",
         ]
         for name in names {
             #expect(overview.output.contains("  \(name) "), "\(overview)")
