@@ -95,12 +95,10 @@ public struct MiniLM: Objective {
             guard let taught = theirs.qkv, let learned = own.qkv else {
                 preconditionFailure("an architecture without attention in its last layer")
             }
-            var hard = 0.0
-            if objective.languageModel > 0 {
-                hard = try tape.languageModelLoss(
-                    hidden: hidden, head: architecture.head, targets: microBatch.targets,
-                    scale: Float(objective.languageModel) * microBatch.scale)
-            }
+            // With the weight 0, too: it is what held-out text is measured by.
+            let hard = try tape.languageModelLoss(
+                hidden: hidden, head: architecture.head, targets: microBatch.targets,
+                scale: Float(objective.languageModel) * microBatch.scale)
             let losses = try tape.relationLoss(
                 qkv: learned, teacher: taught, heads: objective.heads, relations: objective.relations,
                 scale: microBatch.scale)

@@ -177,13 +177,13 @@ enum DivergenceOracle {
         let m = zip(p, q).map { ($0 + $1) / 2 }
         let expected = (DivergenceOracle.kl(p, m) + DivergenceOracle.kl(q, m)) / 2
         #expect(abs(Double(shannon.soft[0]) - expected) < 1e-6)
-        #expect(shannon.gradient.allSatisfy(\.isFinite) && shannon.gradient[2] == 0)
+        #expect(shannon.gradient.allSatisfy { $0.isFinite } && shannon.gradient[2] == 0)
         let reverse = try run(.reverseKL, z, v, targets: nil, vocabulary: 4)
         #expect(reverse.soft[0] == .infinity)
         // A million apart, nothing overflows.
         let far = try run(.jensenShannon(beta: 0.3), [1e6, 0], [0, 1e6], targets: nil, vocabulary: 2)
         #expect(abs(Double(far.soft[0]) + 0.3 * log(0.3) + 0.7 * log(0.7)) < 1e-5)
-        #expect(far.gradient.allSatisfy(\.isFinite))
+        #expect(far.gradient.allSatisfy { $0.isFinite })
     }
 
     @Test func badArguments() {
