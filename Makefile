@@ -10,12 +10,12 @@ LLMC ?=
 TRAINING_ARGUMENTS ?=
 GRADIENTS ?= out/gradients-124m
 
-.PHONY: help deps demo bench dtypes peers peers-training gradients-124m test test-consumer lint format sanitize test-c test-arm64 docs clean
+.PHONY: help deps demo bench papers dtypes peers peers-training gradients-124m test test-consumer lint format sanitize test-c test-arm64 docs clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-deps: ## install libopenblas-dev, libomp-dev, libhwloc-dev and pkg-config where they are missing
+deps: ## install libopenblas-dev, libomp-dev, libhwloc-dev, zlib1g-dev and pkg-config where they are missing
 	@sh scripts/deps.sh
 
 demo: deps ## train, distil, prune, quantize and report, on this machine (DATA=FILE OUT=DIR)
@@ -24,6 +24,10 @@ demo: deps ## train, distil, prune, quantize and report, on this machine (DATA=F
 
 bench: deps ## every kernel's speed as a fraction of this machine's limit (BENCH_ARGUMENTS="matmul --threads 1")
 	$(SWIFT) run bench $(BENCH_ARGUMENTS)
+
+papers: deps ## the papers' own results on real data (ALAMBIC_DATA=DIR PAPERS_ARGUMENTS="hinton --quick")
+	$(SWIFT) build --product papers
+	$(SWIFT) run --skip-build papers $(PAPERS_ARGUMENTS)
 
 dtypes: ## loss curves of f32, bf16, int8-mixed and f16 training with the same seed (DATA=FILE DTYPES_ARGUMENTS="--steps 500")
 	$(SWIFT) build --product alambic

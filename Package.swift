@@ -25,6 +25,7 @@ let package = Package(
         .library(name: "AlambicKernels", targets: ["AlambicKernels"]),
         .executable(name: "alambic", targets: ["AlambicCommand"]),
         .executable(name: "bench", targets: ["bench"]),
+        .executable(name: "papers", targets: ["papers"]),
     ],
     targets: [
         // MARK: library
@@ -39,7 +40,9 @@ let package = Package(
         .target(name: "AlambicKernels", dependencies: ["CKernels"], swiftSettings: lendsSpans + optimised),
         .target(
             name: "AlambicTensor", dependencies: ["AlambicKernels"], swiftSettings: lendsSpans + optimised),
-        .target(name: "AlambicFiles", swiftSettings: optimised),
+        .systemLibrary(
+            name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "AlambicFiles", dependencies: ["CZlib"], swiftSettings: optimised),
         .target(name: "AlambicTokenizers", swiftSettings: optimised),
         .target(
             name: "AlambicModels", dependencies: ["AlambicTensor", "AlambicFiles", "AlambicTokenizers"],
@@ -57,12 +60,16 @@ let package = Package(
             name: "Alambic",
             dependencies: ["AlambicDistillation", "AlambicPruning", "AlambicQuantization", "AlambicParallel"]),
         // MARK: executables
-        .executableTarget(name: "AlambicCommand", dependencies: ["Alambic"]),
+        .target(name: "AlambicReport"),
+        .executableTarget(name: "AlambicCommand", dependencies: ["Alambic", "AlambicReport"]),
         .systemLibrary(
             name: "COpenBLAS", path: "benchmarks/COpenBLAS", pkgConfig: "openblas",
             providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
         .executableTarget(
             name: "bench", dependencies: ["AlambicKernels", "COpenBLAS"], path: "benchmarks/kernels",
+            swiftSettings: lendsSpans + optimised),
+        .executableTarget(
+            name: "papers", dependencies: ["Alambic", "AlambicReport"], path: "benchmarks/papers",
             swiftSettings: lendsSpans + optimised),
         // MARK: tests
         .target(
@@ -93,6 +100,7 @@ let package = Package(
         .testTarget(name: "AlambicParallelTests", dependencies: ["AlambicParallel", "AlambicTestSupport"]),
         .testTarget(name: "AlambicTests", dependencies: ["Alambic", "AlambicTestSupport"]),
         .testTarget(name: "AlambicCommandTests", dependencies: ["AlambicCommand", "AlambicTestSupport"]),
+        .testTarget(name: "PapersTests", dependencies: ["papers"], swiftSettings: optimised),
         .testTarget(name: "BenchTests", dependencies: ["bench", "AlambicKernels"]),
         .testTarget(name: "BenchPeersTests", dependencies: ["bench", "AlambicKernels"]),
     ]

@@ -14,18 +14,18 @@ fi
 
 if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
     found=1
-    for library in openblas hwloc; do pkg-config --exists "$library" 2>/dev/null || found=0; done
+    for library in openblas hwloc zlib; do pkg-config --exists "$library" 2>/dev/null || found=0; done
     if [ "$found" = 1 ]; then
-        echo "make deps: openblas and hwloc found by pkg-config; libomp (as -lomp5) must be installed too"
+        echo "make deps: openblas, hwloc and zlib found by pkg-config; libomp (as -lomp5) must be installed too"
         exit 0
     fi
-    echo "make deps: this is not Debian or Ubuntu; install OpenBLAS, LLVM's OpenMP runtime (libomp) and hwloc with their headers, and pkg-config" >&2
-    echo "  Fedora: dnf install openblas-devel libomp-devel hwloc-devel pkgconf" >&2
+    echo "make deps: this is not Debian or Ubuntu; install OpenBLAS, LLVM's OpenMP runtime (libomp), hwloc and zlib with their headers, and pkg-config" >&2
+    echo "  Fedora: dnf install openblas-devel libomp-devel hwloc-devel zlib-devel pkgconf" >&2
     exit 1
 fi
 
 missing=""
-for package in libopenblas-dev libomp-dev libhwloc-dev pkg-config make; do
+for package in libopenblas-dev libomp-dev libhwloc-dev zlib1g-dev pkg-config make; do
     status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
     [ "$status" = installed ] || missing="$missing $package"
 done

@@ -36,6 +36,7 @@ base="AlambicKernels AlambicTensor"
 models="$base $leaf AlambicModels"
 training="$models AlambicOptimizers AlambicTraining"
 allowed AlambicFiles none
+allowed AlambicReport none
 allowed AlambicTokenizers none
 allowed AlambicKernels none
 allowed AlambicTensor AlambicKernels

@@ -82,6 +82,9 @@ public protocol Architecture: Sendable {
     /// The weights [vocabulary, width] that turn hidden states into logits.
     var head: ParameterID { get }
 
+    /// Where inputs of linear layers can be scaled without a change of what the model computes; nowhere by default.
+    var inputScalings: [InputScaling] { get }
+
     /// The forward pass up to the last hidden states, [batch, length, width].
     func hidden<G: Graph>(_ tokens: Tokens, on graph: G) throws(KernelError) -> G.Value
 
@@ -94,6 +97,9 @@ public protocol Architecture: Sendable {
 }
 
 extension Architecture {
+    /// Nowhere.
+    public var inputScalings: [InputScaling] { [] }
+
     /// Number of trainable values.
     public var parameterCount: Int { parameters.reduce(0) { $0 + $1.shape.count } }
 }

@@ -4,7 +4,8 @@ import Foundation
 public enum Optimizers {
     /// Every optimizer there is. A new one is one line here.
     public static let all: [any Optimizer.Type] = [
-        SGD.self, Momentum.self, Nesterov.self, Adam.self, AdamW.self, AdamW8bit.self, Lion.self,
+        SGD.self, Momentum.self, Nesterov.self, Adagrad.self, RMSProp.self, Adam.self, AdamUncorrected.self, AdaMax.self,
+        AdamW.self, AdamW8bit.self, Lion.self,
     ]
 
     /// All names, in the order of ``all``.

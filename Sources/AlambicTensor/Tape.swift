@@ -116,6 +116,9 @@ public final class Tape: Graph {
         }
     }
 
+    /// Runs what the forward pass has noted, for whoever wants values and no gradients.
+    public func finish() throws(KernelError) { try execution.finish() }
+
     /// Adds a gradient from outside, such as that of a loss which the tape does not know, to that of `variable`.
     public func seed(_ gradient: Tensor, of variable: Variable) throws(KernelError) {
         precondition(

@@ -16,8 +16,11 @@ public struct Variable: Sendable {
 
     /// What operations keep of a variable: where its gradient goes, without the elements, which may then be released.
     var slot: GradientSlot {
-        if case .gelu(let x) = origin { return GradientSlot(index: index, shape: shape, preactivation: x) }
-        return GradientSlot(index: index, shape: shape, preactivation: nil)
+        switch origin {
+        case .gelu(let x): GradientSlot(index: index, shape: shape, preactivation: x)
+        case .constant: GradientSlot(index: index, shape: shape, preactivation: nil, isWanted: false)
+        default: GradientSlot(index: index, shape: shape, preactivation: nil)
+        }
     }
 
     /// The elements of a variable that is known to be f32. They stay as they are for as long as somebody holds them.
@@ -49,6 +52,8 @@ public struct Variable: Sendable {
     indirect enum Origin: Sendable {
         /// It has to be kept.
         case only
+        /// It comes from outside, and nobody asks for its gradient.
+        case constant
         /// It is kept already.
         case saved(Saved)
         /// gelu of what its gradient's slot belongs to.
@@ -65,6 +70,8 @@ struct GradientSlot {
     /// For a variable that is gelu(x), that x: the slot then holds the gradient of x, since a product can multiply by
     /// gelu'(x) on the way.
     let preactivation: Saved?
+    /// Whether anybody asks for it.
+    var isWanted = true
 }
 
 /// What a training step computes with.

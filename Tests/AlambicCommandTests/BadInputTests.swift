@@ -45,6 +45,27 @@ import Testing
         (["quantize", "--model", "x", "--scheme", "int4", "--method", "gptq", "--out", "OUT"], "--data is needed"),
         (["quantize", "--model", "x", "--method", "gptq", "--data", "TEXT", "--out", "OUT"], "needs --scheme int4"),
         (["quantize", "--model", "x", "--scheme", "int4", "--data", "TEXT", "--out", "OUT"], "--data is for methods"),
+        (
+            ["quantize", "--model", "x", "--scheme", "f16", "--clip", "mse", "--out", "OUT"],
+            "--clip is for --scheme int8"
+        ),
+        (["quantize", "--model", "x", "--clip", "magic", "--out", "OUT"], "magic"),
+        (["quantize", "--model", "x", "--method", "awq", "--out", "OUT"], "--data is needed"),
+        (
+            ["quantize", "--model", "x", "--scheme", "bf16", "--method", "awq", "--data", "TEXT", "--out", "OUT"],
+            "--method awq needs --scheme int8 or int4, not bf16"
+        ),
+        (
+            ["quantize", "--model", "x", "--method", "awq", "--strength", "1", "--data", "TEXT", "--out", "OUT"],
+            "--strength is for --method smoothquant"
+        ),
+        (
+            [
+                "quantize", "--model", "x", "--method", "smoothquant", "--strength", "2", "--data", "TEXT", "--out",
+                "OUT",
+            ],
+            "--strength takes a number from 0.0 to 1.0; found '2'"
+        ),
         (["distill", "--teacher", "x", "--data", "TEXT", "--mixing", "2", "--out", "OUT"], "--mixing"),
         (["finetune", "--model", "x", "--data", "TEXT", "--base-dtype", "int3", "--out", "OUT"], "int3"),
         (["generate", "--model", "x", "--prompt", "a", "--top-p", "0"], "--top-p"),

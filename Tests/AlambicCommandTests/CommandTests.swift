@@ -62,6 +62,9 @@ import Testing
         for words in [
             ["bf16"], ["f16"], ["int8"], ["int4"], ["int4", "--group", "128", "--scales", "least-squares"],
             ["int4", "--group", "128", "--method", "gptq", "--data", scratch.text, "--data-tokens", "256"],
+            ["int4", "--method", "awq", "--data", scratch.text, "--data-tokens", "256"],
+            ["int8", "--method", "smoothquant", "--strength", "0.7", "--data", scratch.text, "--data-tokens", "256"],
+            ["int8", "--clip", "mse"], ["int4", "--clip", "mse"],
         ] {
             let out = scratch.path("out")
             let made = try Run(["quantize", "--model", model, "--out", out, "--json", "--scheme"] + words)
@@ -76,6 +79,8 @@ import Testing
         #expect(bytes[0] > bytes[2] && bytes[2] > bytes[3] && bytes[3] > bytes[4], "\(bytes)")
         // The names of the formats differ in length, and the file's header with them.
         #expect(abs(bytes[0] - bytes[1]) < 200 && bytes[4] == bytes[5], "\(bytes)")
+        #expect(
+            bytes[6] == bytes[3] && bytes[7] == bytes[2] && bytes[8] == bytes[2] && bytes[9] == bytes[3], "\(bytes)")
     }
 
     @Test func modelsAreMeasured() throws {

@@ -1,3 +1,4 @@
+import AlambicReport
 import Foundation
 
 /// What `alambic demo` measured; `report.json` is this, encoded.
@@ -105,14 +106,7 @@ struct DemoReport: Codable, Sendable {
         return ([line(header), rule] + rows.map(line)).joined(separator: "\n")
     }
 
-    static func count(_ value: Int) -> String {
-        switch value {
-        case 10_000_000...: String(format: "%.0fM", Double(value) / 1e6)
-        case 1_000_000...: String(format: "%.2fM", Double(value) / 1e6)
-        case 10_000...: String(format: "%.0fk", Double(value) / 1e3)
-        default: "\(value)"
-        }
-    }
+    static func count(_ value: Int) -> String { Chart.count(value) }
 
     static func bytes(_ value: Int) -> String {
         value >= 10_000_000

@@ -1,4 +1,5 @@
 import Alambic
+import AlambicReport
 import Foundation
 
 /// What a training left behind, for the terminal and as a page: `report.html`.
@@ -90,7 +91,7 @@ struct TrainingReport {
             <meta charset="utf-8">
             <meta name="viewport" content="width=device-width, initial-scale=1">
             <title>Alambic: \(Chart.escape(title))</title>
-            <style>\(DemoReport.style)</style>
+            <style>\(Style.css)</style>
             </head>
             <body>
             <main>

@@ -111,6 +111,23 @@ public struct GPT: Architecture {
         return try graph.layerNorm(x, gain: id(last), bias: id(last + 1), epsilon: epsilon)
     }
 
+    /// Behind each norm (the last one where the head is its own), and from values to the projection of attention, whose inputs
+    /// are weighted means of values. Behind GELU there is no such place.
+    public var inputScalings: [InputScaling] {
+        func id(_ index: Int) -> ParameterID { ParameterID(index: index) }
+        var all: [InputScaling] = []
+        for layer in 0..<layers {
+            let p = 2 + layer * Self.perLayer
+            all.append(InputScaling(.norm(gain: id(p), bias: id(p + 1)), into: [id(p + 2)]))
+            let values = 2 * width..<3 * width
+            all.append(InputScaling(.linear(weight: id(p + 2), bias: id(p + 3), outputs: values), into: [id(p + 4)]))
+            all.append(InputScaling(.norm(gain: id(p + 6), bias: id(p + 7)), into: [id(p + 8)]))
+        }
+        let last = 2 + layers * Self.perLayer
+        if !configuration.tiesHead { all.append(InputScaling(.norm(gain: id(last), bias: id(last + 1)), into: [head])) }
+        return all
+    }
+
     /// `h.3.mlp.c_fc.weight` with another number for its block.
     public func path(_ path: String, withLayer layer: (Int) -> Int) -> String {
         let parts = path.split(separator: ".", maxSplits: 2)

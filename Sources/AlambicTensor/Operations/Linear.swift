@@ -45,6 +45,7 @@ extension Tape {
     /// See ``Graph/linear(_:weight:bias:)``.
     public func linear(_ x: Variable, weight: ParameterID, bias: ParameterID?) throws(KernelError) -> Variable {
         switch x.elements {
+        case .f32(let tensor) where dtype == .bf16: try roundedLinear(x, tensor, weight, bias)
         case .f32(let tensor): try linear(x, tensor, weight, bias)
         case .bf16(let tensor): try linear(x, tensor, weight, bias)
         }
@@ -151,9 +152,11 @@ extension Tape {
     func linearBackward<Element: Activation>(
         _ gradient: DenseTensor<Element>, x: GradientSlot, kept: Kept<Element>, weight: ParameterID, bias: ParameterID?
     ) throws(KernelError) {
-        let target = try tensor(x.shape, Element.self)
-        try inputGradient(gradient, weight, of: x, into: target)
-        try addSlotGradient(to: x, sharing: target)
+        if x.isWanted {
+            let target = try tensor(x.shape, Element.self)
+            try inputGradient(gradient, weight, of: x, into: target)
+            try addSlotGradient(to: x, sharing: target)
+        }
         try weightGradient(gradient, try restore(kept, shape: x.shape), of: weight)
         if let bias {
             execution.stage("bias gradient", bytes: Double(gradient.count * MemoryLayout<Element>.stride))

@@ -2,16 +2,25 @@ import Foundation
 
 /// Inline SVG charts: no script, no font and no picture from elsewhere. Colours are CSS classes, so that the page's
 /// light and dark styles reach them.
-enum Chart {
-    struct Series {
-        let name: String
-        let points: [(x: Double, y: Double)]
+public enum Chart {
+    /// A named line or set of points.
+    public struct Series {
+        /// What the legend says.
+        public let name: String
+        /// In the order in which they are joined.
+        public let points: [(x: Double, y: Double)]
+
+        /// A named line or set of points.
+        public init(name: String, points: [(x: Double, y: Double)]) {
+            self.name = name
+            self.points = points
+        }
     }
     private static let width = 680.0, height = 300.0
     private static let left = 56.0, right = 16.0, top = 12.0, bottom = 44.0
 
     /// Lines over a common x axis, with a legend.
-    static func lines(_ series: [Series], x xTitle: String, y yTitle: String) -> String {
+    public static func lines(_ series: [Series], x xTitle: String, y yTitle: String) -> String {
         let all = series.flatMap(\.points)
         guard let plot = Plot(all, zeroX: true) else { return "" }
         var body = plot.axes(xTitle, yTitle)
@@ -22,8 +31,33 @@ enum Chart {
         return svg(body) + legend(series.map(\.name))
     }
 
+    /// The same as a picture of its own, with title and legend, for documents that show files: dark lines on white.
+    public static func picture(_ title: String, _ series: [Series], x xTitle: String, y yTitle: String) -> String {
+        guard let plot = Plot(series.flatMap(\.points), zeroX: true) else { return "" }
+        var body = plot.axes(xTitle, yTitle)
+        var key = ""
+        for (index, line) in series.enumerated() {
+            let path = line.points.map { "\(number(plot.x($0.x))),\(number(plot.y($0.y)))" }.joined(separator: " ")
+            body += "<polyline class=\"line s\(index % 6)\" points=\"\(path)\"/>"
+            let (left, top) = (60 + Double(index % 3) * 210, height + 16 + Double(index / 3) * 18)
+            key +=
+                "<rect class=\"bar s\(index % 6)\" x=\"\(number(left))\" y=\"\(number(top - 9))\" width=\"10\" height=\"10\"/>"
+            key += "<text class=\"label\" x=\"\(number(left + 16))\" y=\"\(number(top))\">\(escape(line.name))</text>"
+        }
+        let total = height + 52 + Double((series.count - 1) / 3) * 18
+        return """
+            <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 -28 \(number(width)) \(number(total))" font-family="sans-serif">
+            <style>\(Style.picture)</style>
+            <rect y="-28" width="100%" height="100%" fill="white"/>
+            <text class="head" x="12" y="-8">\(escape(title))</text>
+            \(body)\(key)
+            </svg>
+
+            """
+    }
+
     /// Labelled points.
-    static func points(_ series: [Series], x xTitle: String, y yTitle: String) -> String {
+    public static func points(_ series: [Series], x xTitle: String, y yTitle: String) -> String {
         guard let plot = Plot(series.flatMap(\.points), zeroX: true, margin: 0.12) else { return "" }
         var body = plot.axes(xTitle, yTitle)
         for (index, one) in series.enumerated() {
@@ -36,7 +70,7 @@ enum Chart {
     }
 
     /// Horizontal bars, one row a name; `groups` are drawn one under the other within a row.
-    static func bars(_ names: [String], groups: [(name: String, values: [Double])], unit: String) -> String {
+    public static func bars(_ names: [String], groups: [(name: String, values: [Double])], unit: String) -> String {
         let most = groups.flatMap(\.values).max() ?? 0
         guard most > 0 else { return "" }
         let barHeight = 12.0
@@ -53,7 +87,7 @@ enum Chart {
                 body +=
                     "<rect class=\"bar s\(index)\" x=\"\(number(labels))\" y=\"\(number(top))\" width=\"\(number(length))\" height=\"\(number(barHeight - 2))\" rx=\"2\"/>"
                 body +=
-                    "<text class=\"value\" x=\"\(number(labels + length + 6))\" y=\"\(number(top + barHeight - 3))\">\(DemoReport.count(Int(group.values[row])))</text>"
+                    "<text class=\"value\" x=\"\(number(labels + length + 6))\" y=\"\(number(top + barHeight - 3))\">\(count(Int(group.values[row])))</text>"
             }
         }
         let total = Double(names.count) * rowHeight + 8
@@ -71,9 +105,21 @@ enum Chart {
         return "<ul class=\"legend\">\(items.joined())</ul>"
     }
 
-    static func number(_ value: Double) -> String { String(format: "%.1f", value) }
+    /// A count in few digits: `1.25M`, `430k`.
+    public static func count(_ value: Int) -> String {
+        switch value {
+        case 10_000_000...: String(format: "%.0fM", Double(value) / 1e6)
+        case 1_000_000...: String(format: "%.2fM", Double(value) / 1e6)
+        case 10_000...: String(format: "%.0fk", Double(value) / 1e3)
+        default: "\(value)"
+        }
+    }
 
-    static func escape(_ text: String) -> String {
+    /// One place after the point.
+    public static func number(_ value: Double) -> String { String(format: "%.1f", value) }
+
+    /// Text as HTML.
+    public static func escape(_ text: String) -> String {
         text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
             .replacing("\"", with: "&quot;")
     }

@@ -1,0 +1,58 @@
+import AlambicKernels
+
+// Losses of classifiers, whose logits are few: the gradient takes their place in memory. Losses are written when the
+// tape's operations run, at the latest at the end of `backward`.
+extension Tape {
+    /// The cross-entropy of classes, and the gradient of its mean.
+    ///
+    /// - Parameters:
+    ///   - logits: [rows, classes]; not to be used any more.
+    ///   - targets: a class for each row, or -1 for rows that do not count. They must stay in place until the losses are
+    ///     there.
+    ///   - scale: what to multiply the gradient with. Not the losses.
+    /// - Returns: a loss in nats for each row.
+    public func classificationLoss(
+        logits: Variable, targets: [Int32], scale: Float = 1
+    ) throws(KernelError) -> Tensor {
+        let values = logits.value
+        let (rows, classes) = (values.rows, values.columns)
+        precondition(targets.count == rows, "\(targets.count) targets for logits of shape \(values.shape)")
+        let losses = try floats([rows])
+        let counted = max(1, targets.count { $0 >= 0 })
+        execution.keep(targets)
+        execution.stage("cross-entropy", bytes: 8 * Double(values.count))
+        try crossEntropy(
+            values.mutableSpan, targets: targets.span, rows: rows, vocabulary: classes,
+            gradientScale: scale / Float(counted), losses: losses.mutableSpan, on: context)
+        try addGradient(to: logits.slot, sharing: values)
+        return losses
+    }
+
+    /// Hinton's mix of a teacher's soft and of hard targets (Hinton, Vinyals and Dean, 2015, section 2), and the gradient
+    /// of its mean; see ``DistillationTerms``.
+    ///
+    /// - Parameters:
+    ///   - logits: [rows, classes]; not to be used any more.
+    ///   - teacher: the teacher's logits, of the same shape.
+    ///   - targets: a class for each row, or -1 for rows that do not count.
+    /// - Returns: soft and hard losses in nats for each row, the soft one with its factor T².
+    public func classificationDistillation(
+        logits: Variable, teacher: Tensor, targets: [Int32], terms: DistillationTerms, scale: Float = 1
+    ) throws(KernelError) -> (soft: Tensor, hard: Tensor) {
+        let values = logits.value
+        let (rows, classes) = (values.rows, values.columns)
+        precondition(
+            targets.count == rows && teacher.shape.count == values.count,
+            "\(targets.count) targets and a teacher of \(teacher.shape) for logits of shape \(values.shape)")
+        let (soft, hard) = (try floats([rows]), try floats([rows]))
+        let counted = max(1, targets.count { $0 >= 0 })
+        execution.keep(targets)
+        execution.stage("distillation", bytes: 12 * Double(values.count))
+        try distillationCrossEntropy(
+            values.mutableSpan, teacher: teacher.span, targets: targets.span, rows: rows, vocabulary: classes,
+            temperature: terms.temperature, mixing: terms.mixing, gradientScale: scale / Float(counted),
+            soft: soft.mutableSpan, hard: hard.mutableSpan, on: context)
+        try addGradient(to: logits.slot, sharing: values)
+        return (soft, hard)
+    }
+}

@@ -1,0 +1,22 @@
+import Alambic
+import Foundation
+
+/// MNIST in memory, pixels from 0 to 1.
+struct Digits {
+    let train: LabelledImages
+    let test: LabelledImages
+
+    init(_ lab: Lab) throws {
+        let mnist = try MNIST(directory: lab.data.appendingPathComponent("mnist"))
+        train = try Self.images(mnist.train)
+        test = try Self.images(mnist.test)
+    }
+
+    private static func images(_ part: MNIST.Part) throws -> LabelledImages {
+        let shape = ImageShape(height: part.height, width: part.width, channels: 1)
+        let images = try Tensor([part.count, shape.count])
+        var values = images.mutableSpan
+        for (i, pixel) in part.pixels.enumerated() { values[i] = Float(pixel) / 255 }
+        return LabelledImages(images: images, labels: part.labels.map(Int32.init), shape: shape)
+    }
+}
