@@ -20,8 +20,8 @@ typedef enum ck_divergence {
 // As ck_distillation_f32, with another soft loss: soft[i] = T^2 times the divergence (matched logits: the divergence).
 //   gradient[i] = gradient_scale d/dstudent (mixing soft[i] + (1 - mixing) hard[i])
 // With r_j = log(Q_j / P_j), or (1 - beta) log(Q_j / M_j): dsoft/dstudent_j = T Q_j (r_j - sum_k Q_k r_k).
-// beta counts for CK_JENSEN_SHANNON alone. The reverse divergence is infinite where the teacher excludes a class that the
-// student does not.
+// beta counts for CK_JENSEN_SHANNON alone. The reverse divergence is infinite where the teacher excludes a class that
+// the student does not.
 ck_status ck_divergence_f32(const ck_context *context, ck_divergence divergence, float beta, size_t rows,
                             size_t vocabulary, const float *student, const float *teacher, const int32_t *targets,
                             float temperature, float mixing, float gradient_scale, float *gradient, float *soft,
@@ -32,8 +32,8 @@ ck_status ck_divergence_f32(const ck_context *context, ck_divergence divergence,
 // student's proportions:
 //   teacher[i,j] = T log p_j for known classes,
 //   teacher[i,j] = student[i,j] + T (log tails[i] - log sum over unknown k of exp(student[i,k] / T)) for the others.
-// Then KL(softmax(teacher / T) || softmax(student / T)) is that over the known classes and one bucket for the others, and
-// so are its gradients. Tails of 0: minus infinity. teacher may not overlap student.
+// Then KL(softmax(teacher / T) || softmax(student / T)) is that over the known classes and one bucket for the others,
+// and so are its gradients. Tails of 0: minus infinity. teacher may not overlap student.
 ck_status ck_complete_teacher_f32(const ck_context *context, size_t rows, size_t vocabulary, size_t count,
                                   const int32_t *classes, const float *log_probabilities, const float *tails,
                                   const float *student, float temperature, float *teacher);

@@ -3,7 +3,8 @@ import Foundation
 
 /// Every subcommand, in the order of the help. A new one is one line here.
 let subcommands: [Subcommand] = [
-    .demo, .tokenize, .train, .finetune, .distill, .cacheTeacher, .prune, .quantize, .compress, .inspect, .evaluate, .generate,
+    .demo, .tokenize, .train, .finetune, .distill, .cacheTeacher, .prune, .quantize, .compress, .inspect, .evaluate,
+    .generate,
     .profile, .benchModel,
 ]
 

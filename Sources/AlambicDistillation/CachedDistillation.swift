@@ -72,7 +72,8 @@ public struct CachedDistillation: Objective {
         guard cache.description.vocabulary == architecture.vocabulary else {
             throw .modelsDiffer(
                 "teacher cache '\(cache.path)' was made by a teacher with a vocabulary of \(cache.description.vocabulary) "
-                    + "tokens and the student has one of \(architecture.vocabulary): distillation needs the same tokens")
+                    + "tokens and the student has one of \(architecture.vocabulary): distillation needs the same tokens"
+            )
         }
         return Function(self)
     }

@@ -156,7 +156,8 @@ enum Half {
         let (exponent, fraction) = (Int(bits >> 10 & 0x1f), Float(bits & 0x3ff))
         if exponent == 0x1f { return fraction == 0 ? sign * .infinity : .nan }
         return exponent == 0
-            ? sign * fraction * 0x1p-24 : sign * (1 + fraction * 0x1p-10) * Float(sign: .plus, exponent: exponent - 15, significand: 1)
+            ? sign * fraction * 0x1p-24
+            : sign * (1 + fraction * 0x1p-10) * Float(sign: .plus, exponent: exponent - 15, significand: 1)
     }
 
     /// The nearest bits, ties to even. Beyond ±65504: the last finite value.

@@ -181,7 +181,8 @@ private final class Spool {
             try elements.withUnsafeBytes { try handle.write(contentsOf: Data($0)) }
         } catch {
             throw FileError(
-                .system, path: path, "cannot write its parts: \(error.localizedDescription)", fix: "make room on the disk")
+                .system, path: path, "cannot write its parts: \(error.localizedDescription)",
+                fix: "make room on the disk")
         }
     }
 

@@ -113,7 +113,8 @@ public struct Batches: Sequence, Sendable {
         let starts = starts(of: index)
         let input = Tokens(ids: stretches(from: starts), batch: source.rows, length: source.context)
         return Batch(
-            tokens: input, targets: stretches(from: starts.map { $0 + 1 }), index: index, source: source, starts: starts)
+            tokens: input, targets: stretches(from: starts.map { $0 + 1 }), index: index, source: source, starts: starts
+        )
     }
 
     /// Where the sequences of a batch begin.

@@ -165,14 +165,17 @@ func message(_ body: () throws -> Void) -> String {
 
     @Test func tokenizersAreComparedByTheirHash() throws {
         // As many tokens on both sides, which mean something else.
-        let (one, two) = (try CharacterTokenizer(of: Array("abcd".utf8)), try CharacterTokenizer(of: Array("efgh".utf8)))
+        let (one, two) = (
+            try CharacterTokenizer(of: Array("abcd".utf8)), try CharacterTokenizer(of: Array("efgh".utf8))
+        )
         let teacher = try small(vocabulary: 4).replacing(tokenizer: one)
         let student = try small(vocabulary: 4).replacing(tokenizer: two)
         for objective: any Objective in [
             try Distillation(from: teacher), try TripleDistillation(from: teacher), try MiniLM(from: teacher),
         ] {
             let text = message { _ = try start(student, objective) }
-            #expect(text.contains(String(one.digest, radix: 16)) && text.contains(String(two.digest, radix: 16)), "\(text)")
+            #expect(
+                text.contains(String(one.digest, radix: 16)) && text.contains(String(two.digest, radix: 16)), "\(text)")
             #expect(message { _ = try start(teacher, objective) } == "accepted")
         }
     }

@@ -49,7 +49,8 @@ import Testing
             #expect(found.loss.total < whole.loss.total + 0.01 && found.loss.total > last - 0.01, "\(k)")
             last = found.loss.total
             if k == 16 {
-                try checkGradients(try CachedDistillation(from: cache, mixing: 0.7), of: student, aligned: true, "cached")
+                try checkGradients(
+                    try CachedDistillation(from: cache, mixing: 0.7), of: student, aligned: true, "cached")
             }
         }
     }
@@ -139,14 +140,16 @@ import Testing
         let model = file("model")
         try teacher.save(to: model)
         defer { try? FileManager.default.removeItem(atPath: model) }
-        #expect(message { _ = try TeacherCache(contentsOf: model + "/model.safetensors") }.contains("not a teacher cache"))
+        #expect(
+            message { _ = try TeacherCache(contentsOf: model + "/model.safetensors") }.contains("not a teacher cache"))
         #expect(message { _ = try TeacherCache(contentsOf: cut + ".none") }.contains(".none"))
     }
 
     @Test func halvesRoundToNearest() {
         for (value, bits): (Float, UInt16) in [
             (0, 0), (-0.0, 0x8000), (1, 0x3c00), (-2, 0xc000), (65504, 0x7bff), (1e9, 0x7bff), (-.infinity, 0xfbff),
-            (0x1p-24, 1), (0x1p-25, 0), (0x1.8p-24, 2), (0x1p-14, 0x400), (1 + 0x1p-11, 0x3c00), (1 + 0x1.8p-10, 0x3c02),
+            (0x1p-24, 1), (0x1p-25, 0), (0x1.8p-24, 2), (0x1p-14, 0x400), (1 + 0x1p-11, 0x3c00),
+            (1 + 0x1.8p-10, 0x3c02),
         ] {
             #expect(Half.bits(value) == bits, "\(value)")
         }

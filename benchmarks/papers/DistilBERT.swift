@@ -41,13 +41,14 @@ struct DistilBERTPaper: Paper {
         case noCosine = "no-cosine"
         case noText = "no-text"
         case random = "random-start"
+        case layersAlone = "layers-alone"
 
         /// Whether it starts from every other layer of the teacher.
         var copiesLayers: Bool { self != .scratch && self != .random }
         /// The weights of soft targets, text and cosine; nil for the text alone.
         var weights: TripleWeights? {
             switch self {
-            case .scratch: nil
+            case .scratch, .layersAlone: nil
             case .distilled, .random: .distilBERT
             case .noSoft: TripleWeights(soft: 0, hard: 2, cosine: 1)
             case .noCosine: TripleWeights(soft: 5, hard: 2, cosine: 0)
@@ -62,6 +63,7 @@ struct DistilBERTPaper: Paper {
             case .noCosine: ("no cosine", "-1.46")
             case .noText: ("no text", "-0.31")
             case .random: ("all three, random start", "-3.69")
+            case .layersAlone: ("no teacher but its layers (text alone)", "not there")
             }
         }
     }
@@ -114,7 +116,8 @@ struct DistilBERTPaper: Paper {
         func trained() throws -> (model: Model, outcome: Outcome) {
             let start = try random(recipe, layers: recipe.layers, seed: 1, text)
             let found = try train(
-                start, LanguageModel(), recipe, steps: recipe.teacherSteps, rate: recipe.teacherRate, seed: 1, text, lab)
+                start, LanguageModel(), recipe, steps: recipe.teacherSteps, rate: recipe.teacherRate, seed: 1, text, lab
+            )
             try found.model.save(to: directory)
             return found
         }

@@ -12,7 +12,8 @@ extension DistilBERTPaper {
         return PaperResult(
             claims: [
                 .init(
-                    text: "the student of half the layers closes at least 0.5 of the gap in held-out loss between the same "
+                    text:
+                        "the student of half the layers closes at least 0.5 of the gap in held-out loss between the same "
                         + "student from scratch, at as many steps, and the teacher",
                     paper: "97 % of the teacher's GLUE score", measured: closed.text(2),
                     isMet: closed.mean >= 0.5)
@@ -33,7 +34,7 @@ extension DistilBERTPaper {
             curves: [
                 .init(
                     title: "Held-out loss on the way, first seed", x: "steps", y: "nats per character",
-                    lines: [Student.scratch, .random, .distilled, .noSoft].compactMap { student in
+                    lines: [Student.scratch, .random, .layersAlone, .distilled].compactMap { student in
                         outcomes[student]?.first.map { .init(name: student.rawValue, x: $0.steps, y: $0.losses) }
                     })
             ],
@@ -70,7 +71,8 @@ extension DistilBERTPaper {
                 row("student, \(recipe.half) layers, scratch", recipe.steps, scratch),
                 row("student, \(recipe.half) layers, scratch, longer", recipe.teacherSteps, [long]),
             ],
-            note: "The distilled student keeps \(kept.text(1)) % of the teacher's share of right characters (the paper: 97 % "
+            note:
+                "The distilled student keeps \(kept.text(1)) % of the teacher's share of right characters (the paper: 97 % "
                 + "of the GLUE score).")
     }
 

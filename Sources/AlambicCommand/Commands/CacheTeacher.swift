@@ -7,7 +7,8 @@ extension Subcommand {
         usage: "--teacher DIR --data FILE --out FILE [options]",
         options: [
             .value("teacher", "DIR", "the model that teaches"),
-            .value("data", "FILE", "text, or tokens of alambic tokenize; as distill does, all but the last tenth is used"),
+            .value(
+                "data", "FILE", "text, or tokens of alambic tokenize; as distill does, all but the last tenth is used"),
             .value("out", "FILE", "the file to write, such as teacher.safetensors"),
             .value("top-k", "N", "probabilities to keep of each token (default 64)"),
             .value("temperature", "X", "softens the teacher's distributions, and the student's later (default 1)"),

@@ -4,10 +4,12 @@ import Foundation
 extension Subcommand {
     static let distill = Subcommand(
         name: "distill", summary: "train a smaller model on what a larger one predicts",
-        usage: "(--teacher DIR | --teacher-cache FILE) --data FILE (--student PRESET|CONFIG.json | --layers N) --out DIR [options]",
+        usage:
+            "(--teacher DIR | --teacher-cache FILE) --data FILE (--student PRESET|CONFIG.json | --layers N) --out DIR [options]",
         options: [
             .value("teacher", "DIR", "the model that teaches"),
-            .value("teacher-cache", "FILE", "what it predicted, by alambic cache-teacher; then no teacher is in memory"),
+            .value(
+                "teacher-cache", "FILE", "what it predicted, by alambic cache-teacher; then no teacher is in memory"),
             .value("data", "FILE", "text, or tokens of alambic tokenize; the last tenth is held out"),
             .value(
                 "student", "PRESET",

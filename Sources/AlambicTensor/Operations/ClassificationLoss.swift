@@ -49,7 +49,8 @@ extension Tape {
         execution.keep(targets)
         execution.stage("distillation", bytes: 12 * Double(values.count))
         try divergenceCrossEntropy(
-            terms.divergence, values.mutableSpan, teacher: teacher.span, targets: targets.span, rows: rows, vocabulary: classes,
+            terms.divergence, values.mutableSpan, teacher: teacher.span, targets: targets.span, rows: rows,
+            vocabulary: classes,
             temperature: terms.temperature, mixing: terms.mixing, gradientScale: scale / Float(counted),
             soft: soft.mutableSpan, hard: hard.mutableSpan, on: context)
         try addGradient(to: logits.slot, sharing: values)

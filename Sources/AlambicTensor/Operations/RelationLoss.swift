@@ -58,9 +58,10 @@ extension Tape {
             for sequence in 0..<shape[0] {
                 let rows = sequence * shape[1]..<(sequence + 1) * shape[1]
                 for (index, relation) in relations.enumerated() {
-                    losses[index] += try work.add(
-                        relation, student: qkv.value.rows(rows), teacher: teacher.rows(rows),
-                        scale: scale / Float(all), to: target.rows(rows)) / all
+                    losses[index] +=
+                        try work.add(
+                            relation, student: qkv.value.rows(rows), teacher: teacher.rows(rows),
+                            scale: scale / Float(all), to: target.rows(rows)) / all
                 }
             }
         }
@@ -108,7 +109,8 @@ private struct RelationWork {
         }
         try distillationCrossEntropy(
             own.mutableSpan, teacher: theirs.span, targets: nil, rows: heads * length, vocabulary: length,
-            temperature: 1, mixing: 1, gradientScale: scale, soft: soft.mutableSpan, hard: hard.mutableSpan, on: context)
+            temperature: 1, mixing: 1, gradientScale: scale, soft: soft.mutableSpan, hard: hard.mutableSpan, on: context
+        )
         for head in 0..<heads { try pull(student, parts, head, into: gradient) }
         return soft.sum()
     }
