@@ -51,7 +51,8 @@ let package = Package(
         .target(
             name: "AlambicTraining", dependencies: ["AlambicModels", "AlambicOptimizers"],
             swiftSettings: lendsSpans + optimised),
-        .target(name: "AlambicDistillation", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans),
+        .target(
+            name: "AlambicDistillation", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans + optimised),
         .target(name: "AlambicPruning", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans + optimised),
         .target(name: "AlambicQuantization", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans + optimised),
         .target(name: "AlambicParallel", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans),
