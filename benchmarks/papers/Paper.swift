@@ -15,6 +15,6 @@ protocol Paper: Sendable {
 enum Papers {
     static let all: [any Paper.Type] = [
         HintonPaper.self, DistilBERTPaper.self, HanPaper.self, DeepCompressionPaper.self, JacobPaper.self,
-        DropoutPaper.self, AdamPaper.self,
+        DropoutPaper.self, AdamPaper.self, DeanPaper.self,
     ]
 }
