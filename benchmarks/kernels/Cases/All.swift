@@ -10,6 +10,7 @@ let allCases: [BenchCase] =
         .embeddingGather, .embeddingScatter, .crossEntropyRows, .crossEntropyOfBF16, .distillationRows, .divergenceRows,
         .dropoutForward, .uniformNumbers, .normalNumbers,
         .convertToBF16, .convertFromBF16, .convertToF16, .convertFromF16,
-        .adamW, .adamWPacked, .adamW8bit, .momentum, .lion, .repack, .gradientNorm, .quantizeRowsToInt8, .widenFourBits,
+        .adamW, .adamWPacked, .adamW8bit, .momentum, .lion, .adagrad, .maxNorms, .repack, .gradientNorm,
+        .quantizeRowsToInt8, .widenFourBits,
         .bitmaskExpand,
     ] + BenchCase.elements + BenchCase.sparseProducts
