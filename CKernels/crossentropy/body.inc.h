@@ -114,16 +114,27 @@ CK_VECTOR size_t CK_NAME(place)(size_t j, size_t n, const ck_type type) {
   return j - in + in % 2 * CK_LANES + in / 2;
 }
 
-// gradient = e factor, rounded once. e may be the gradient.
-CK_VECTOR void CK_NAME(row_scale)(const float *e, size_t n, float factor, void *gradient, const ck_type type) {
+// The sum of a row's logits.
+CK_VECTOR float CK_NAME(row_sum)(const void *x, size_t n, const ck_type type) {
+  vfloat sum = 0;
+  size_t j = 0;
+  for (; j + CK_LANES <= n; j += CK_LANES) sum += vload_as(x, j, type);
+  if (j < n) sum += vload_part_as(x, j, n - j, 0, type);
+  return vsum(sum);
+}
+
+// gradient = e factor + offset, in two roundings at most. e may be the gradient.
+CK_VECTOR void CK_NAME(row_scale)(const float *e, size_t n, float factor, float offset, void *gradient,
+                                  const ck_type type) {
+  const vfloat f = factor, o = offset;
   size_t j = 0;
   for (; j + 4 * CK_LANES <= n; j += 4 * CK_LANES)
     for (size_t k = j; k < j + 4 * CK_LANES; k += 2 * CK_LANES) {
-      const vfloat v[2] = {vload(e + k) * factor, vload(e + k + CK_LANES) * factor};
+      const vfloat v[2] = {vfma(vload(e + k), f, o), vfma(vload(e + k + CK_LANES), f, o)};
       vstore_two(gradient, k, v, type, false);
     }
   for (; j < n; j += CK_LANES) {
-    const vfloat v = CK_NAME(row_load)(e, j, n) * factor;
+    const vfloat v = vfma(CK_NAME(row_load)(e, j, n), f, o);
     vstore_part_as(gradient, j, ck_min(CK_LANES, n - j), v, type);
   }
 }
@@ -141,15 +152,22 @@ CK_VECTOR void CK_NAME(crossentropy_row)(const ck_crossentropy_job *job, size_t 
     return;
   }
   const float at_target = type == CK_BF16 ? widen_bf16(((const uint16_t *)x)[target]) : ((const float *)x)[target];
+  const float smoothing = job->smoothing;
+  // Before the exponentials take the logits' place.
+  const double mean = smoothing == 0 ? 0 : (double)CK_NAME(row_sum)(x, n, type) / (double)n;
   const CK_NAME(reference) reference = CK_NAME(reference_of)(CK_NAME(row_max)(x, n, type));
   float *e = !gradient ? NULL : type == CK_BF16 ? scratch : (float *)gradient;
   const float sum = CK_NAME(row_exp_sum)(x, n, reference, e, x + row_bytes, type);
   const double log_sum = log((double)sum) - CK_NAME(excess)(reference);
-  job->losses[i] = (float)(log_sum + ((double)reference.maximum - (double)at_target));
+  double loss = log_sum + ((double)reference.maximum - (double)at_target);
+  if (smoothing != 0) loss += (double)smoothing * ((double)at_target - mean);
+  job->losses[i] = (float)loss;
   if (!gradient) return;
   const float factor = job->gradient_scale / sum;
-  const float right = e[CK_NAME(place)(target, n, type)] * factor - job->gradient_scale;
-  CK_NAME(row_scale)(e, n, factor, gradient, type);
+  const float others = smoothing * job->gradient_scale / (float)n;
+  const float own = (1 - smoothing) * job->gradient_scale + others;
+  const float right = e[CK_NAME(place)(target, n, type)] * factor - own;
+  CK_NAME(row_scale)(e, n, factor, -others, gradient, type);
   if (type == CK_BF16)
     ((uint16_t *)gradient)[target] = narrow_bf16(right);
   else

@@ -45,9 +45,10 @@ static void run_plain(ck_worker *worker, const void *opaque) {
   ck_for_parts(worker, ck_ceil_div(job->rows, job->block), job->body, job);
 }
 
-ck_status ck_crossentropy(const ck_context *context, ck_type type, size_t rows, size_t vocabulary, const void *logits,
-                          const int32_t *targets, float gradient_scale, void *gradient, float *losses) {
-  if (type != CK_F32 && type != CK_BF16) return CK_BAD_ARGUMENT;
+ck_status ck_crossentropy_smoothed(const ck_context *context, ck_type type, size_t rows, size_t vocabulary,
+                                   const void *logits, const int32_t *targets, float smoothing, float gradient_scale,
+                                   void *gradient, float *losses) {
+  if ((type != CK_F32 && type != CK_BF16) || !(smoothing >= 0 && smoothing <= 1)) return CK_BAD_ARGUMENT;
   if (rows == 0) return CK_OK;
   if (vocabulary == 0 || vocabulary > INT32_MAX || ck_product_overflows(rows, vocabulary)) return CK_BAD_SHAPE;
   if (!logits || !targets || !losses || !targets_in_range(targets, rows, vocabulary)) return CK_BAD_ARGUMENT;
@@ -57,6 +58,7 @@ ck_status ck_crossentropy(const ck_context *context, ck_type type, size_t rows, 
                              .logits = logits,
                              .targets = targets,
                              .gradient_scale = gradient_scale,
+                             .smoothing = smoothing,
                              .gradient = gradient,
                              .losses = losses,
                              .body = kernels[ck_first_allowed(variants, VARIANTS, context)].plain[type == CK_BF16]};
@@ -65,6 +67,12 @@ ck_status ck_crossentropy(const ck_context *context, ck_type type, size_t rows, 
       .work_ns = (double)rows * (double)vocabulary * 0.5,
   };
   return ck_submit(context, run_plain, &job, sizeof job, needs);
+}
+
+ck_status ck_crossentropy(const ck_context *context, ck_type type, size_t rows, size_t vocabulary, const void *logits,
+                          const int32_t *targets, float gradient_scale, void *gradient, float *losses) {
+  return ck_crossentropy_smoothed(context, type, rows, vocabulary, logits, targets, 0, gradient_scale, gradient,
+                                  losses);
 }
 
 static void run_distilling(ck_worker *worker, const void *opaque) {

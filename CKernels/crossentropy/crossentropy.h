@@ -11,7 +11,7 @@ typedef struct ck_crossentropy_job {
   size_t rows, vocabulary, block; // block: rows of a task
   const void *logits;
   const int32_t *targets;
-  float gradient_scale;
+  float gradient_scale, smoothing;
   void *gradient; // of the type of the logits
   float *losses;
   ck_body *body;

@@ -15,3 +15,15 @@ static void CK_NAME(scale)(const elementwise_job *job, size_t first, size_t last
   for (; i + CK_LANES <= last; i += CK_LANES) vstore(z + i, vload(x + i) * factor);
   if (i < last) vstore_part(z + i, last - i, vload_part(x + i, last - i, 0) * factor);
 }
+
+static void CK_NAME(combine)(const elementwise_job *job, size_t first, size_t last) {
+  const float *x = job->x, *y = job->y;
+  float *z = job->z;
+  const vfloat a = job->factor, b = job->other;
+  size_t i = first;
+  for (; i + CK_LANES <= last; i += CK_LANES) vstore(z + i, vfma(a, vload(x + i), b * vload(y + i)));
+  if (i < last) {
+    const size_t n = last - i;
+    vstore_part(z + i, n, vfma(a, vload_part(x + i, n, 0), b * vload_part(y + i, n, 0)));
+  }
+}

@@ -7,7 +7,7 @@ struct elementwise_job {
   elementwise_kernel *kernel;
   size_t count;
   const float *x, *y;
-  float *z, factor;
+  float *z, factor, other;
 };
 
 #define CK_BODY "elementwise/body.inc.h"
@@ -19,7 +19,9 @@ const ck_variant *ck_elementwise_variants(size_t *count) { return *count = VARIA
 
 #define ADD(width) add_##width,
 #define SCALE(width) scale_##width,
-static elementwise_kernel *const add[] = {CK_EACH_WIDTH(ADD)}, *const scale[] = {CK_EACH_WIDTH(SCALE)};
+#define COMBINE(width) combine_##width,
+static elementwise_kernel *const add[] = {CK_EACH_WIDTH(ADD)}, *const scale[] = {CK_EACH_WIDTH(SCALE)},
+                                 *const combine[] = {CK_EACH_WIDTH(COMBINE)};
 
 static void chunk(ck_worker *worker, const void *argument, size_t task) {
   const elementwise_job *job = argument;
@@ -49,4 +51,9 @@ ck_status ck_accumulate_f32(const ck_context *context, size_t count, const float
 
 ck_status ck_scale_f32(const ck_context *context, size_t count, float factor, float *x) {
   return submit(context, scale, (elementwise_job){.count = count, .x = x, .z = x, .factor = factor});
+}
+
+ck_status ck_combine_f32(const ck_context *context, size_t count, float a, const float *x, float b, const float *y,
+                         float *z) {
+  return submit(context, combine, (elementwise_job){.count = count, .x = x, .y = y, .z = z, .factor = a, .other = b});
 }

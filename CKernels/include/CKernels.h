@@ -19,6 +19,7 @@
 #include "ck_elementwise.h"
 #include "ck_embedding.h"
 #include "ck_gelu.h"
+#include "ck_layerwise.h"
 #include "ck_images.h"
 #include "ck_images8.h"
 #include "ck_lion.h"
@@ -37,4 +38,5 @@
 #include "ck_softmax.h"
 #include "ck_step.h"
 #include "ck_swiglu.h"
+#include "ck_unitdropout.h"
 #endif

@@ -16,6 +16,14 @@ enum { CK_IGNORED = -1 };
 ck_status ck_crossentropy(const ck_context *context, ck_type type, size_t rows, size_t vocabulary, const void *logits,
                           const int32_t *targets, float gradient_scale, void *gradient, float *losses);
 
+// The same against a target that leaves `smoothing` to all classes alike (Szegedy et al. 2016, section 7):
+// q_j = (1 - smoothing) [j = targets[i]] + smoothing / vocabulary,
+//   losses[i] = -sum_j q_j log softmax(x[i])_j,   gradient[i,j] = gradient_scale (softmax(x[i])[j] - q_j).
+// A logit of minus infinity makes the loss infinite. 0 <= smoothing <= 1; at 0 the same bits as above.
+ck_status ck_crossentropy_smoothed(const ck_context *context, ck_type type, size_t rows, size_t vocabulary,
+                                   const void *logits, const int32_t *targets, float smoothing, float gradient_scale,
+                                   void *gradient, float *losses);
+
 // Distillation (Hinton, Vinyals, Dean 2015, section 2). With p = softmax(teacher[i] / T), q = softmax(student[i] / T):
 //   soft[i] = T^2 sum_j p_j (log p_j - log q_j),   hard[i] = cross-entropy of the student at T = 1,
 //   gradient[i] = gradient_scale d/dx (mixing soft[i] + (1 - mixing) hard[i])

@@ -24,6 +24,7 @@ typedef struct ck_step_matrix {
 typedef struct ck_step_gradient {
   double scale;
   const double *norm;
-  double limit; // over 0; infinity: never clips, but still leaves everything when the norm is not finite
-} ck_step_gradient;
+  double limit;         // over 0; infinity: never clips, but still leaves everything when the norm is not finite
+  const double *factor; // multiplies the gradient too, read when the step runs: what layerwise optimizers make of norms
+} ck_step_gradient;     // NULL: 1
 #endif

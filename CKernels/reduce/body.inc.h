@@ -2,6 +2,10 @@
 
 #include "vector/squares.inc.h"
 
+static double CK_NAME(inner_product)(const float *x, const float *y, size_t count) {
+  return x == y ? CK_NAME(squares)(x, count) : CK_NAME(dot)(x, y, count);
+}
+
 // Without its sign the pattern of an infinity or NaN is 0x7f800000 or more as an integer.
 static bool CK_NAME(finite)(const float *x, size_t count) {
   vint highest[4] = {0, 0, 0, 0};

@@ -2,13 +2,13 @@
 #include "vector/widths.h"
 
 typedef struct reduce_kernels {
-  double (*squares)(const float *x, size_t count);
+  double (*product)(const float *x, const float *y, size_t count);
   bool (*finite)(const float *x, size_t count);
 } reduce_kernels;
 typedef struct reduce_job {
   const reduce_kernels *kernels;
   size_t count, chunks;
-  const float *x;
+  const float *x, *y;
   double *sum;
   int32_t *finite;
 } reduce_job;
@@ -20,22 +20,23 @@ static const ck_variant variants[] = {CK_EACH_WIDTH(CK_WIDTH_VARIANT)};
 enum { VARIANTS = sizeof variants / sizeof variants[0] };
 const ck_variant *ck_reduce_variants(size_t *count) { return *count = VARIANTS, variants; }
 
-#define KERNELS(width) {squares_##width, finite_##width},
+#define KERNELS(width) {inner_product_##width, finite_##width},
 static const reduce_kernels kernels[] = {CK_EACH_WIDTH(KERNELS)};
 
 static size_t chunk_count(const reduce_job *job, size_t task) {
   return ck_min(CK_FLAT_CHUNK, job->count - task * CK_FLAT_CHUNK);
 }
 
-static void squares_chunk(ck_worker *worker, const void *argument, size_t task) {
+static void product_chunk(ck_worker *worker, const void *argument, size_t task) {
   const reduce_job *job = argument;
   double *partials = ck_shared_scratch(worker);
-  partials[task] = job->kernels->squares(job->x + task * CK_FLAT_CHUNK, chunk_count(job, task));
+  const size_t first = task * CK_FLAT_CHUNK;
+  partials[task] = job->kernels->product(job->x + first, job->y + first, chunk_count(job, task));
 }
 
-static void squares_program(ck_worker *worker, const void *argument) {
+static void product_program(ck_worker *worker, const void *argument) {
   const reduce_job *job = argument;
-  ck_for(worker, job->chunks, squares_chunk, job);
+  ck_for(worker, job->chunks, product_chunk, job);
   if (ck_worker_index(worker) == 0) {
     double *partials = ck_shared_scratch(worker);
     for (size_t distance = 1; distance < job->chunks; distance *= 2)
@@ -69,11 +70,17 @@ static reduce_job make_job(const ck_context *context, size_t count, const float 
   };
 }
 
-ck_status ck_sum_of_squares_f32(const ck_context *context, size_t count, const float *x, double *result) {
+ck_status ck_dot_f32(const ck_context *context, size_t count, const float *x, const float *y, double *result) {
   reduce_job job = make_job(context, count, x);
+  job.y = y;
   job.sum = result;
-  ck_needs needs = {.shared_bytes = job.chunks * sizeof(double), .work_ns = 10 + (double)count * 0.12};
-  return ck_submit(context, squares_program, &job, sizeof job, needs);
+  const double element_ns = x == y ? 0.12 : 0.2;
+  ck_needs needs = {.shared_bytes = job.chunks * sizeof(double), .work_ns = 10 + (double)count * element_ns};
+  return ck_submit(context, product_program, &job, sizeof job, needs);
+}
+
+ck_status ck_sum_of_squares_f32(const ck_context *context, size_t count, const float *x, double *result) {
+  return ck_dot_f32(context, count, x, x, result);
 }
 
 typedef struct norm_job {

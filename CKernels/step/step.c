@@ -72,15 +72,15 @@ static void pack_tile(const job *j, const char *tile, size_t stride, size_t row,
   }
 }
 
-// False when the norm says to leave everything as it is. Every task reads the same norm.
-static bool gradient_scale(const ck_step_gradient *gradient, float *scale) {
+// Every task reads the same norm.
+bool ck_step_scale(const ck_step_gradient *gradient, float *scale) {
   double clip = 1;
   if (gradient->norm) {
     const double norm = *gradient->norm;
     if (!(norm - norm == 0)) return false; // infinity or NaN
     if (norm > gradient->limit) clip = gradient->limit / norm;
   }
-  *scale = (float)(gradient->scale * clip);
+  *scale = (float)(gradient->scale * clip * (gradient->factor ? *gradient->factor : 1));
   return true;
 }
 
@@ -100,7 +100,7 @@ static void tile_task(ck_worker *worker, const void *argument, size_t task) {
   const size_t row = task / j->column_blocks * TILE_ROWS, column = task % j->column_blocks * j->tile_columns;
   const size_t rows = ck_min(TILE_ROWS, j->rows - row), columns = ck_min(j->tile_columns, j->columns - column);
   float scale = 0;
-  if (j->step.rule && !gradient_scale(&j->step.gradient, &scale)) return;
+  if (j->step.rule && !ck_step_scale(&j->step.gradient, &scale)) return;
   char *strip = ck_worker_scratch(worker), *halves = strip + STRIP_BYTES;
   // After the last row the first one of the next tile, which is most likely this worker's.
   const bool right = task % j->column_blocks + 1 < j->column_blocks;

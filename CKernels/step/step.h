@@ -29,5 +29,7 @@ typedef struct ck_step {
   float element_ns; // of one thread
 } ck_step;
 
+// What to multiply the gradient with, read now. False when the norm says to leave everything as it is.
+bool ck_step_scale(const ck_step_gradient *gradient, float *scale);
 ck_status ck_step_submit(const ck_context *context, const ck_step_matrix *matrix, const ck_step *step);
 #endif

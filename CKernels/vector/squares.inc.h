@@ -1,4 +1,4 @@
-// The sum of squares of a span, in double precision. Needs vector/math.inc.h first.
+// The inner product of two spans, and the sum of squares of one, in double precision. Needs vector/math.inc.h first.
 
 typedef float CK_NAME(half_float) __attribute__((ext_vector_type(CK_LANES / 2)));
 typedef double CK_NAME(half_double) __attribute__((ext_vector_type(CK_LANES / 2)));
@@ -9,18 +9,15 @@ CK_VECTOR CK_NAME(half_double) CK_NAME(widen)(const float *p) {
   return __builtin_convertvector(v, CK_NAME(half_double));
 }
 
-// Squares of f32 are exact in f64.
-CK_VECTOR double CK_NAME(squares)(const float *x, size_t count) {
+// Products of f32 are exact in f64.
+CK_VECTOR double CK_NAME(dot)(const float *x, const float *y, size_t count) {
   enum { HALF = CK_LANES / 2 };
   CK_NAME(half_double) s[4] = {0, 0, 0, 0};
   size_t i = 0;
   for (; i + 4 * HALF <= count; i += 4 * HALF)
-    for (size_t k = 0; k < 4; ++k) {
-      CK_NAME(half_double) v = CK_NAME(widen)(x + i + k * HALF);
-      s[k] += v * v;
-    }
+    for (size_t k = 0; k < 4; ++k) s[k] += CK_NAME(widen)(x + i + k * HALF) * CK_NAME(widen)(y + i + k * HALF);
   double rest = 0;
-  for (; i < count; ++i) rest += (double)x[i] * x[i];
+  for (; i < count; ++i) rest += (double)x[i] * y[i];
   CK_NAME(half_double) t = (s[0] + s[1]) + (s[2] + s[3]);
   double lanes[HALF];
   __builtin_memcpy(lanes, &t, sizeof lanes);
@@ -28,3 +25,5 @@ CK_VECTOR double CK_NAME(squares)(const float *x, size_t count) {
     for (size_t k = 0; k < width; ++k) lanes[k] += lanes[k + width];
   return lanes[0] + rest;
 }
+
+CK_VECTOR double CK_NAME(squares)(const float *x, size_t count) { return CK_NAME(dot)(x, x, count); }

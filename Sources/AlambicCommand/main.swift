@@ -56,7 +56,7 @@ func run(_ words: [String]) -> Int32 {
     } catch let error as TrainingError {
         Terminal.fail(reason(error))
         switch error {
-        case .cancelled, .evaluationCancelled, .quantizationCancelled: return 130
+        case .cancelled, .evaluationCancelled, .quantizationCancelled, .pruningCancelled: return 130
         default: return 1
         }
     } catch is CancellationError {

@@ -96,12 +96,17 @@ public struct GPT2Configuration: Sendable, Equatable {
     public var embeddingDropout: Double
     /// Dropout of attention weights (`attn_pdrop`).
     public var attentionDropout: Double
+    /// Share of samples for which the last residual branch is dropped while training; earlier ones less, in a straight line
+    /// (`stochastic_depth`, a key of this library's own, 0 unless it is there).
+    public var stochasticDepth: Double
     /// `gelu_new` (the tanh form) or `gelu` (the exact one).
     public var activation: String
     /// Whether the head is the token embedding (`tie_word_embeddings`).
     public var tiesHead: Bool
     /// Standard deviation of initial weights (`initializer_range`).
     public var initializerRange: Double
+    /// Heads that are gone (`pruned_heads`); none by default.
+    public var prunedHeads = PrunedHeads()
 
     /// Sizes beyond these are damage, and would only fail later with a worse message.
     private static let limit = 1 << 24
@@ -120,6 +125,7 @@ public struct GPT2Configuration: Sendable, Equatable {
         residualDropout = dropout
         embeddingDropout = dropout
         attentionDropout = 0
+        stochasticDepth = 0
         activation = "gelu_new"
         tiesHead = true
         initializerRange = 0.02
@@ -139,10 +145,11 @@ public struct GPT2Configuration: Sendable, Equatable {
         guard width.isMultiple(of: heads) else {
             throw reader.failure("n_head", expected: "a divisor of n_embd (\(width))")
         }
+        prunedHeads = try PrunedHeads(reader, layers: layers, heads: heads)
         layerNormEpsilon = try reader.double("layer_norm_epsilon", default: 1e-5)
         guard layerNormEpsilon > 0 else { throw reader.failure("layer_norm_epsilon", expected: "a positive number") }
-        func rate(_ key: String) throws(FileError) -> Double {
-            let rate = try reader.double(key, default: 0.1)
+        func rate(_ key: String, default standard: Double = 0.1) throws(FileError) -> Double {
+            let rate = try reader.double(key, default: standard)
             guard Self.dropoutRates.contains(rate) else {
                 throw reader.failure(key, expected: "a number from 0 to below 1 (at most 65535/65536)")
             }
@@ -151,6 +158,7 @@ public struct GPT2Configuration: Sendable, Equatable {
         residualDropout = try rate("resid_pdrop")
         embeddingDropout = try rate("embd_pdrop")
         attentionDropout = try rate("attn_pdrop")
+        stochasticDepth = try rate("stochastic_depth", default: 0)
         activation = try reader.string("activation_function", default: "gelu_new")
         guard ["gelu_new", "gelu"].contains(activation) else {
             throw reader.failure("activation_function", expected: "\"gelu_new\" or \"gelu\"")
@@ -180,8 +188,12 @@ public struct GPT2Configuration: Sendable, Equatable {
             "initializer_range": .number(initializerRange),
         ]
         for (key, value) in pairs.pairs { object[key] = value }
+        object["pruned_heads"] = prunedHeads.json
         // Without an entry, Hugging Face assumes GPT-2's own 50256, which a small vocabulary does not have.
         for key in ["bos_token_id", "eos_token_id"] where object[key] == nil { object[key] = .null }
+        if stochasticDepth > 0 || object["stochastic_depth"] != nil {
+            object["stochastic_depth"] = .number(stochasticDepth)
+        }
         if object["n_ctx"] != nil { object["n_ctx"] = .number(context) }
         configuration.object = object
     }

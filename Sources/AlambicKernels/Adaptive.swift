@@ -104,7 +104,8 @@ public func adaMaxStep(
 ) throws(KernelError) {
     let count = w.count
     precondition(
-        m.count == count && u.count == count, "AdaMax over \(count) weights with \(m.count) moments and \(u.count) norms")
+        m.count == count && u.count == count,
+        "AdaMax over \(count) weights with \(m.count) moments and \(u.count) norms")
     var matrix = stepMatrix(w.base, g, columns: count, panels: panels, on: context)
     let options = ck_adamax_options(
         rate: rate, beta1: beta1, beta2: beta2, correction: correction, l2: l2,

@@ -23,6 +23,27 @@ public func crossEntropy<E: FloatElement>(
             context.handle, E.code, rows, vocabulary, x, targets.base, gradientScale, x, losses.base), "crossEntropy")
 }
 
+/// ``crossEntropy(_:targets:rows:vocabulary:gradientScale:losses:on:)`` against a smoothed target (Szegedy et al. 2016, section 7):
+/// `q[j] = (1 - smoothing) [j = targets[i]] + smoothing / vocabulary`,
+/// `losses[i] = -Σ_j q[j] log softmax(x[i])[j]`, `x[i, j] ← gradientScale (softmax(x[i])[j] - q[j])`.
+///
+/// - Parameters:
+///   - smoothing: what all classes share, 0...1, else `.badArgument` is thrown; the paper's is 0.1. At 0 the same bits as without.
+///
+/// The others are as there. A logit of minus infinity makes the loss infinite.
+public func smoothedCrossEntropy<E: FloatElement>(
+    _ logits: consuming MutableSpan<E>, targets: Span<Int32>, rows: Int, vocabulary: Int, smoothing: Float,
+    gradientScale: Float, losses: consuming MutableSpan<Float>, on context: Context
+) throws(KernelError) {
+    checkRows(
+        "smoothedCrossEntropy", rows, vocabulary, logits: logits.count, targets: targets.count, losses: losses.count)
+    let x = logits.base
+    try check(
+        ck_crossentropy_smoothed(
+            context.handle, E.code, rows, vocabulary, x, targets.base, smoothing, gradientScale, x, losses.base),
+        "cross-entropy with smoothing \(smoothing)")
+}
+
 /// Softmax cross-entropy alone, for evaluation: the logits stay as they are.
 public func crossEntropyLosses<E: FloatElement>(
     _ logits: Span<E>, targets: Span<Int32>, rows: Int, vocabulary: Int, into losses: consuming MutableSpan<Float>,

@@ -1,7 +1,8 @@
 import CKernels
 
 extension Kernels {
-    /// Implementations of ``add(_:_:into:on:)``, ``accumulate(_:into:on:)`` and ``scale(by:into:on:)``.
+    /// Implementations of ``add(_:_:into:on:)``, ``accumulate(_:into:on:)``, ``scale(by:into:on:)`` and
+    /// ``combine(_:_:_:_:into:on:)``.
     public static let elementwise = Variant.list(ck_elementwise_variants)
 }
 
@@ -27,4 +28,23 @@ public func scale(
     by factor: Float, into x: consuming MutableSpan<Float>, on context: Context
 ) throws(KernelError) {
     try check(ck_scale_f32(context.handle, x.count, factor, x.base), "scale")
+}
+
+/// z[i] = a · x[i] + b · y[i], with the first product and the sum in one rounding where the machine can.
+public func combine(
+    _ a: Float, _ x: Span<Float>, _ b: Float, _ y: Span<Float>, into z: consuming MutableSpan<Float>,
+    on context: Context
+) throws(KernelError) {
+    requireElements(x.count, z.count, "combine: x")
+    requireElements(y.count, z.count, "combine: y")
+    try check(ck_combine_f32(context.handle, z.count, a, x.base, b, y.base, z.base), "combine")
+}
+
+/// y[i] += a · x[i].
+public func accumulate(
+    _ x: Span<Float>, times a: Float, into y: consuming MutableSpan<Float>, on context: Context
+) throws(KernelError) {
+    requireElements(x.count, y.count, "accumulate: x")
+    let target = y.base
+    try check(ck_combine_f32(context.handle, y.count, a, x.base, 1, target, target), "accumulate")
 }

@@ -24,6 +24,16 @@ public func sumOfSquares(
     try check(ck_sum_of_squares_f32(context.handle, x.count, x.base, result.base), "sumOfSquares")
 }
 
+/// Σᵢ x[i] · y[i], multiplied and summed in double precision, in the order of ``sumOfSquares(_:on:)``: the bits do not depend
+/// on the number of threads. Returns a number, so it cannot be noted in an ``OperationList``.
+public func dot(_ x: Span<Float>, _ y: Span<Float>, on context: Context) throws(KernelError) -> Double {
+    precondition(!context.isRecording, "dot of \(x.count) elements cannot be noted in a list")
+    requireElements(x.count, y.count, "dot: x")
+    var result = 0.0
+    try check(ck_dot_f32(context.handle, x.count, x.base, y.base, &result), "dot")
+    return result
+}
+
 /// √(Σᵢ squares[i]) in increasing order of i, into the one element of `result`: the norm of what several arrays hold
 /// together. Can be noted in an ``OperationList``.
 public func norm(

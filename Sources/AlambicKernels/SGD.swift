@@ -25,13 +25,15 @@ extension Kernels {
 ///   - l2: the coefficient of an L2 penalty, which goes into the gradient.
 ///   - gradientScale: multiplies the gradient first: clipping, averaging.
 ///   - clip: clipping by a norm that is read when the step runs.
+///   - factor: one number that multiplies the gradient too, read when the step runs: what layerwise optimizers make of norms.
 ///   - panels: packed forms to rebuild from the new weights.
 ///
 /// Throws `.badArgument` for a momentum outside its range, or momentum without a velocity.
 public func sgdStep(
     weights w: consuming MutableSpan<Float>, gradient g: Span<Float>, velocity u: consuming MutableSpan<Float>?,
     rate: Double, momentum: Double = 0, nesterov: Bool = false, weightDecay: Double = 0, l2: Double = 0,
-    gradientScale: Double = 1, clip: NormClip? = nil, panels: WeightPanels? = nil, on context: Context
+    gradientScale: Double = 1, clip: NormClip? = nil, factor: Memory<Double>? = nil, panels: WeightPanels? = nil,
+    on context: Context
 ) throws(KernelError) {
     let count = w.count
     var matrix = stepMatrix(w.base, g, columns: count, panels: panels, on: context)
@@ -42,7 +44,7 @@ public func sgdStep(
     }
     let options = ck_sgd_options(
         rate: rate, momentum: momentum, weight_decay: weightDecay, l2: l2,
-        gradient: stepGradient(gradientScale, clip, on: context), nesterov: nesterov)
+        gradient: stepGradient(gradientScale, clip, factor: factor, on: context), nesterov: nesterov)
     try check(
         ck_sgd_step(context.handle, &matrix, velocity, options),
         "gradient descent with momentum \(momentum)")

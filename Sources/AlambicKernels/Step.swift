@@ -88,8 +88,14 @@ func stepMatrix(
     return matrix
 }
 
-func stepGradient(_ scale: Double, _ clip: NormClip?, on context: Context) -> ck_step_gradient {
-    guard let clip else { return ck_step_gradient(scale: scale, norm: nil, limit: 0) }
+func stepGradient(
+    _ scale: Double, _ clip: NormClip?, factor: Memory<Double>? = nil, on context: Context
+) -> ck_step_gradient {
+    precondition((factor?.count ?? 1) >= 1, "a factor in a memory without elements")
+    if let factor { context.keep(factor) }
+    var gradient = ck_step_gradient(scale: scale, norm: nil, limit: 0, factor: factor.map { UnsafePointer($0.start) })
+    guard let clip else { return gradient }
     context.keep(clip.norm)
-    return ck_step_gradient(scale: scale, norm: UnsafePointer(clip.norm.start), limit: clip.limit)
+    (gradient.norm, gradient.limit) = (UnsafePointer(clip.norm.start), clip.limit)
+    return gradient
 }

@@ -63,8 +63,10 @@ public protocol Architecture: Sendable {
     var width: Int { get }
     /// Width of the feed-forward layers.
     var inner: Int { get }
-    /// Attention heads.
+    /// Attention heads of a whole layer.
     var heads: Int { get }
+    /// For each layer its heads times their width: `width`, unless heads have been removed.
+    var attentionWidths: [Int] { get }
     /// The longest sequence in tokens.
     var context: Int { get }
     /// Number of tokens.
@@ -102,6 +104,9 @@ extension Architecture {
 
     /// Number of trainable values.
     public var parameterCount: Int { parameters.reduce(0) { $0 + $1.shape.count } }
+
+    /// The width in every layer.
+    public var attentionWidths: [Int] { [Int](repeating: width, count: layers) }
 }
 
 /// The architectures that a `config.json` can name.

@@ -11,6 +11,14 @@ public protocol Optimizer: Sendable, Codable {
     static var stateNames: [String] { get }
     /// What it remembers in one byte for every weight, by the names that checkpoints use; see ``QuantizedState``.
     static var quantizedStateNames: [String] { get }
+    /// The shape of a state of a parameter: the parameter's own, unless the optimizer says otherwise. `[0]` where it remembers
+    /// nothing of this name. Checkpoints leave out what has no elements.
+    static func stateShape(_ name: String, of parameter: Parameter) -> Shape
+    /// How many floats an update of a parameter works in, beside what it remembers: see ``Workspace``. None, unless the optimizer
+    /// says otherwise.
+    static func workspace(for parameter: Parameter) -> Int
+    /// About how many floats of state and workspace there are for each weight, to estimate memory with; at most.
+    static var floatsPerWeight: Int { get }
     /// The learning rate, by step.
     var rate: Schedule { get set }
 
@@ -24,15 +32,21 @@ public protocol Optimizer: Sendable, Codable {
 extension Optimizer {
     /// Nothing.
     public static var quantizedStateNames: [String] { [] }
+    /// The parameter's own shape.
+    public static func stateShape(_ name: String, of parameter: Parameter) -> Shape { parameter.shape }
+    /// None.
+    public static func workspace(for parameter: Parameter) -> Int { 0 }
+    /// One for each state; state in bytes counts as the floats that it fits in.
+    public static var floatsPerWeight: Int { stateNames.count + (quantizedStateNames.count + 2) / 3 }
 }
 
-/// One parameter's share of a step. All tensors have the same shape.
+/// One parameter's share of a step. Weights and gradient have the same shape.
 public struct Update {
     /// The weights, changed in place.
     public let weights: Tensor
     /// The gradient of the loss, before clipping.
     public let gradient: Tensor
-    /// One tensor for each of the optimizer's ``Optimizer/stateNames``, changed in place.
+    /// One tensor for each of the optimizer's ``Optimizer/stateNames``, of its ``Optimizer/stateShape(_:of:)``, changed in place.
     public let state: [Tensor]
     /// Whether weight decay and L2 apply: true for matrices, false for gains, biases and positions.
     public let decays: Bool
@@ -48,12 +62,16 @@ public struct Update {
     public let panels: WeightPanels?
     /// One for each of the optimizer's ``Optimizer/quantizedStateNames``, changed in place.
     public let quantizedState: [QuantizedState]
+    /// What the parameter is to its model.
+    public let kind: ParameterKind
+    /// What the update works in, for optimizers with a ``Optimizer/workspace(for:)``.
+    public let workspace: Workspace?
 
     /// Makes an update of one parameter.
     public init(
         weights: Tensor, gradient: Tensor, state: [Tensor], decays: Bool, step: Int, rate: Double,
         gradientScale: Double, clip: NormClip? = nil, panels: WeightPanels? = nil,
-        quantizedState: [QuantizedState] = []
+        quantizedState: [QuantizedState] = [], kind: ParameterKind = .matrix, workspace: Workspace? = nil
     ) {
         self.weights = weights
         self.gradient = gradient
@@ -65,5 +83,7 @@ public struct Update {
         self.clip = clip
         self.panels = panels
         self.quantizedState = quantizedState
+        self.kind = kind
+        self.workspace = workspace
     }
 }

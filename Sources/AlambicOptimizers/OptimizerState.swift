@@ -11,22 +11,29 @@ public final class OptimizerState {
     private let tensors: [[Tensor]]
     private let quantized: [[QuantizedState]]
     private let paths: [String]
+    private let shapes: [Shape]
     private let stateNames: [String]
     private let quantizedNames: [String]
+    /// What updates work in, if the optimizer asks for it.
+    private let workspace: Workspace?
 
     /// Zeroed state for these parameters, which every later call must pass in the same order. Frozen ones have none.
     public init(_ optimizer: any Optimizer, for parameters: [Parameter]) throws(KernelError) {
         self.optimizer = optimizer
-        let names = type(of: optimizer).stateNames
+        let kind = type(of: optimizer)
+        let names = kind.stateNames
         stateNames = names
         paths = parameters.map(\.path)
-        let quantizedNames = type(of: optimizer).quantizedStateNames
+        shapes = parameters.map(\.shape)
+        let quantizedNames = kind.quantizedStateNames
         self.quantizedNames = quantizedNames
         var tensors: [[Tensor]] = []
         var quantized: [[QuantizedState]] = []
         for parameter in parameters {
             var states: [Tensor] = []
-            for _ in names where parameter.trains { states.append(try Tensor(parameter.value.shape)) }
+            for name in names where parameter.trains {
+                states.append(try Self.zeros(kind.stateShape(name, of: parameter)))
+            }
             tensors.append(states)
             var bytes: [QuantizedState] = []
             for _ in quantizedNames where parameter.trains { bytes.append(try QuantizedState(parameter.value.shape)) }
@@ -34,6 +41,12 @@ public final class OptimizerState {
         }
         self.tensors = tensors
         self.quantized = quantized
+        let floats = parameters.map { $0.trains ? kind.workspace(for: $0) : 0 }.max() ?? 0
+        workspace = floats > 0 ? try Workspace(count: floats) : nil
+    }
+
+    private static func zeros(_ shape: Shape) throws(KernelError) -> Tensor {
+        Tensor(shape, storage: try Memory(count: max(shape.count, 1)))
     }
 
     /// The learning rate that the next update will use.
@@ -63,26 +76,30 @@ public final class OptimizerState {
                 Update(
                     weights: parameter.value, gradient: gradients.tensors[index], state: tensors[index],
                     decays: parameter.decays, step: step, rate: rate, gradientScale: gradientScale,
-                    clip: clip, panels: panels.isEmpty ? nil : panels[index], quantizedState: quantized[index]),
+                    clip: clip, panels: panels.isEmpty ? nil : panels[index], quantizedState: quantized[index],
+                    kind: parameter.kind, workspace: workspace),
                 on: context)
         }
     }
 
-    /// The state of one parameter, in the order of ``Optimizer/stateNames``: pruning zeroes the moments of weights that
-    /// it removes.
-    public func state(ofParameter index: Int) -> [Tensor] { tensors[index] }
+    /// What is remembered of every weight of one parameter, in the order of ``Optimizer/stateNames``: pruning zeroes the moments of
+    /// weights that it removes. Sums over rows or columns are not among it.
+    public func state(ofParameter index: Int) -> [Tensor] {
+        let shape = shapes[index]
+        return tensors[index].filter { $0.shape == shape }
+    }
 
     /// Zeroes the moments in bytes of weights that are zero: pruning does so with weights that it removes.
     public func forgetQuantized(ofParameter index: Int, whereZero weights: Tensor) {
         for state in quantized[index] { state.forget(whereZero: weights) }
     }
 
-    /// Bytes of all of it.
+    /// Bytes of all of it, with what updates work in.
     public var bytes: Int {
         var bytes = 0
         for tensor in tensors.joined() { bytes += 4 * tensor.count }
         for state in quantized.joined() { bytes += state.bytes }
-        return bytes
+        return bytes + (workspace?.bytes ?? 0)
     }
 
     /// Bytes that an update of these parameters moves: gradients are read, weights and state read and written, and packed
@@ -102,7 +119,9 @@ public final class OptimizerState {
     public var named: [(name: String, tensor: Tensor)] {
         var all: [(name: String, tensor: Tensor)] = []
         for (path, states) in zip(paths, tensors) {
-            for (name, tensor) in zip(stateNames, states) { all.append(("\(path).\(name)", tensor)) }
+            for (name, tensor) in zip(stateNames, states) where tensor.count > 0 {
+                all.append(("\(path).\(name)", tensor))
+            }
         }
         return all
     }

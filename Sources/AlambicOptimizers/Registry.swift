@@ -4,8 +4,9 @@ import Foundation
 public enum Optimizers {
     /// Every optimizer there is. A new one is one line here.
     public static let all: [any Optimizer.Type] = [
-        SGD.self, Momentum.self, Nesterov.self, Adagrad.self, RMSProp.self, Adam.self, AdamUncorrected.self, AdaMax.self,
-        AdamW.self, AdamW8bit.self, Lion.self,
+        SGD.self, Momentum.self, Nesterov.self, Adagrad.self, RMSProp.self, Adam.self, AdamUncorrected.self,
+        AdaMax.self,
+        AdamW.self, AdamW8bit.self, LAMB.self, Adafactor.self, AdafactorRelative.self, Lion.self, Muon.self,
     ]
 
     /// All names, in the order of ``all``.

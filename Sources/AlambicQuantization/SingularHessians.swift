@@ -1,3 +1,5 @@
+import AlambicTraining
+
 /// Which Hessians had no inverse of their own, to be said once for a model.
 struct SingularHessians {
     /// λ as a share of the mean of the diagonal, where that was enough.

@@ -36,6 +36,9 @@ public protocol Graph: AnyObject {
     /// Zeroes elements with probability `rate` and scales the others (Srivastava et al., 2014) while training;
     /// the identity otherwise.
     func dropout(_ x: Value, rate: Float) throws(KernelError) -> Value
+    /// Zeroes the whole of a sample, the outermost dimension, with probability `rate` and scales the others (stochastic depth, Huang
+    /// et al., 2016) while training; the identity otherwise.
+    func stochasticDepth(_ x: Value, rate: Float) throws(KernelError) -> Value
     /// Multi-head attention over the positions up to one's own (Vaswani et al., 2017, section 3.2).
     /// qkv is [batch, length, 3 width] (queries, keys, values; heads side by side in each), the result
     /// [batch, length, width]; `layer` tells whose cache it is.
@@ -54,6 +57,9 @@ extension Graph {
     ) throws(KernelError) -> Value {
         try add(residual, try dropout(try linear(x, weight: weight, bias: bias), rate: rate))
     }
+
+    /// The identity, as of a graph that does not train.
+    public func stochasticDepth(_ x: Value, rate: Float) throws(KernelError) -> Value { x }
 
     /// Computes the block and keeps what the graph keeps.
     public func block(

@@ -96,9 +96,7 @@ public final class Trainer {
         }
         let architecture =
             dropout.map { model.architecture.withDropout($0) } ?? model.architecture
-        // State in bytes counts as the floats that it fits in.
-        let kind = type(of: optimizer)
-        let states = kind.stateNames.count + (kind.quantizedStateNames.count + 2) / 3
+        let states = type(of: optimizer).floatsPerWeight
         try adapters?.check(architecture)
         let estimate = MemoryEstimate(architecture)
         let needed: Int

@@ -66,6 +66,17 @@ import Testing
             ],
             "--strength takes a number from 0.0 to 1.0; found '2'"
         ),
+        (
+            ["prune", "--model", "x", "--method", "wanda", "--sparsity", "0.5", "--damping", "1", "--out", "OUT"],
+            "--damping is for --method sparsegpt; found --method wanda"
+        ),
+        (["prune", "--model", "x", "--method", "wanda", "--sparsity", "blocks:0.5", "--out", "OUT"], "no blocks"),
+        (["prune", "--model", "x", "--method", "heads", "--sparsity", "2:4", "--out", "OUT"], "a share such as 0.5"),
+        (["prune", "--model", "x", "--method", "layers", "--target-bytes", "1MB", "--out", "OUT"], "magnitude"),
+        (
+            ["prune", "--model", "x", "--method", "gradual", "--sparsity", "0.5", "--rounds", "2", "--out", "OUT"],
+            "--rounds"
+        ),
         (["distill", "--teacher", "x", "--data", "TEXT", "--mixing", "2", "--out", "OUT"], "--mixing"),
         (["finetune", "--model", "x", "--data", "TEXT", "--base-dtype", "int3", "--out", "OUT"], "int3"),
         (["generate", "--model", "x", "--prompt", "a", "--top-p", "0"], "--top-p"),

@@ -39,7 +39,8 @@ import Testing
     @Test func adaMaxFollowsAlgorithm2() throws {
         // beta1 = 1/2, beta2 = 3/4: m = 2, u = 4, w = 1 - 0.5/(1/2) · 2/4 = 0.5;
         // m = 1 + 1/2 = 3/2, u = max(3, 1) = 3, w = 0.5 - 0.5/(3/4) · (3/2)/3 = 1/6
-        let result = try run(.adaMax(rate: 0.5, beta1: 0.5, beta2: 0.75), weights: [1, 7], gradients: [[4, 0], [1, 0]])
+        let result = try run(
+            .adaMax(rate: 0.5, beta1: 0.5, beta2: 0.75), weights: [1, 7], gradients: [[4, 0], [1, 0]])
         expectClose(result.weights, [1.0 / 6, 7], "adamax; a weight without gradients stays")
         expectClose(result.state.named[0].tensor.elements, [1.5, 0], "m")
         expectClose(result.state.named[1].tensor.elements, [3, 0], "u")
@@ -90,11 +91,11 @@ import Testing
             }
             // Every step rounds w once, and its move in a dozen places; a penalty brings the first error into the second.
             let tolerance = Double(Float.ulpOfOne) * (Double(Self.steps) * (abs(w) + 1) + 30 * rate * path)
-            #expect(abs(Double(result[index]) - w) < tolerance, "\(O(optimizer)), weight \(index) of \(count)")
+            #expect(abs(Double(result[index]) - w) < tolerance, "\(name(of: optimizer)), weight \(index) of \(count)")
         }
     }
 
-    private func O(_ optimizer: some Optimizer) -> String { type(of: optimizer).name }
+    private func name(of optimizer: some Optimizer) -> String { type(of: optimizer).name }
 
     @Test(arguments: [1, 15, 16, 17, 33, 1000]) func all(count: Int) throws {
         let rate = 0.01

@@ -236,7 +236,7 @@ import Testing
         #expect(
             Optimizers.names == [
                 "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adam-uncorrected", "adamax", "adamw",
-                "adamw8bit", "lion",
+                "adamw8bit", "lamb", "adafactor", "adafactor-relative", "lion", "muon",
             ])
         let adamW = try #require(try Optimizers.named("adamw", rate: 1e-3, settings: ["weightDecay": 0.5]) as? AdamW)
         #expect(adamW.weightDecay == 0.5)

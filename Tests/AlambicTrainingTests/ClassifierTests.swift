@@ -113,6 +113,28 @@ import Testing
         #expect(try jittered.batch(0).images.elements == first)
     }
 
+    /// Every shift from -jitter to jitter comes about equally often, in both directions.
+    @Test func shiftsAreUniform() throws {
+        // One bright pixel in the middle says where its image went.
+        var pixels = [Float](repeating: 0, count: 49)
+        pixels[24] = 1
+        let image = LabelledImages(
+            images: try Tensor([500, 49], [[Float]](repeating: pixels, count: 500).flatMap { $0 }),
+            labels: [Int32](repeating: 0, count: 500), shape: ImageShape(height: 7, width: 7, channels: 1))
+        var batches = try ImageBatches(of: image, rows: 500, jitter: 2, seed: 1)
+        var counts = [Int](repeating: 0, count: 49)
+        for index in 0..<5 {
+            let moved = try batches.batch(index).images.elements
+            for (i, value) in moved.enumerated() where value == 1 { counts[i % 49] += 1 }
+        }
+        for (i, count) in counts.enumerated() {
+            let (down, right) = (i / 7 - 3, i % 7 - 3)
+            // 2,500 images over 25 places: 100 each, with a deviation of 10.
+            let inside = abs(down) <= 2 && abs(right) <= 2
+            #expect(inside ? (60...140).contains(count) : count == 0, "moved by \(down), \(right): \(count)")
+        }
+    }
+
     @Test func refusesLabelsOutOfRange() throws {
         let trainer = try ClassifierTrainer(small, optimizer: .sgd(rate: .constant(0.1)))
         let data = try examples(2)

@@ -1,6 +1,7 @@
 import AlambicKernels
 import AlambicModels
 import AlambicTensor
+import AlambicTraining
 import Foundation
 
 /// The inputs of one layer, and what ``AWQ`` finds for its weights with them.

@@ -13,18 +13,21 @@ extension Tape {
     ///   - head: weights of [vocabulary, width].
     ///   - targets: one for each row of `hidden`; -1 does not count.
     ///   - scale: what to multiply the gradient with, such as 1 / (number of micro-batches). Not the returned loss.
+    ///   - smoothing: what of a target all tokens share (Szegedy et al. 2016, section 7), 0...1; the loss is then that against the
+    ///     smoothed target.
     /// - Returns: the mean loss in nats over the rows that count; 0 when none does.
     public func languageModelLoss(
-        hidden: Variable, head: ParameterID, targets: [Int32], scale: Float = 1
+        hidden: Variable, head: ParameterID, targets: [Int32], scale: Float = 1, smoothing: Float = 0
     ) throws(KernelError) -> Double {
         switch hidden.elements {
-        case .f32(let tensor): try languageModelLoss(hidden, tensor, head, targets, scale)
-        case .bf16(let tensor): try languageModelLoss(hidden, tensor, head, targets, scale)
+        case .f32(let tensor): try languageModelLoss(hidden, tensor, head, targets, scale, smoothing)
+        case .bf16(let tensor): try languageModelLoss(hidden, tensor, head, targets, scale, smoothing)
         }
     }
 
     private func languageModelLoss<Element: Activation>(
-        _ hidden: Variable, _ tensor: DenseTensor<Element>, _ head: ParameterID, _ targets: [Int32], _ scale: Float
+        _ hidden: Variable, _ tensor: DenseTensor<Element>, _ head: ParameterID, _ targets: [Int32], _ scale: Float,
+        _ smoothing: Float
     ) throws(KernelError) -> Double {
         let weights = self.weights(head)
         let (rows, vocabulary, columns) = (tensor.rows, weights.rows, weights.columns)
@@ -47,10 +50,10 @@ extension Tape {
                 try multiply(part, head, into: logits, epilogue: Epilogue())
                 execution.stage("cross-entropy", bytes: 2 * Double(logits.count * MemoryLayout<Element>.stride))
                 let losses = losses.rows(range)
-                try crossEntropy(
+                try smoothedCrossEntropy(
                     logits.mutableSpan, targets: targets.span.extracting(range), rows: range.count,
-                    vocabulary: vocabulary, gradientScale: scale / Float(counted), losses: losses.mutableSpan,
-                    on: context)
+                    vocabulary: vocabulary, smoothing: smoothing, gradientScale: scale / Float(counted),
+                    losses: losses.mutableSpan, on: context)
                 execution.stage("head input gradient", operations: work)
                 try multiplyBack(logits, head, into: target.rows(range), epilogue: Epilogue())
                 guard parameters[head.index].trains else { continue }

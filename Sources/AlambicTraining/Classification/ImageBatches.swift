@@ -61,6 +61,6 @@ public struct ImageBatches {
         try randomBits(seed: seed, stream: 3 << 62 | UInt64(index), into: words.mutableSpan, on: context)
         let span = words.span
         let choices = UInt64(2 * jitter + 1)
-        return (0..<2 * rows).map { Int8(truncatingIfNeeded: Int(UInt64(span[$0]) * choices >> 32) - jitter) }
+        return (0..<2 * rows).map { Int8(truncatingIfNeeded: Int((UInt64(span[$0]) * choices) >> 32) - jitter) }
     }
 }

@@ -10,6 +10,6 @@ let allCases: [BenchCase] =
         .embeddingGather, .embeddingScatter, .crossEntropyRows, .crossEntropyOfBF16, .distillationRows,
         .dropoutForward, .uniformNumbers, .normalNumbers,
         .convertToBF16, .convertFromBF16, .convertToF16, .convertFromF16,
-        .adamW, .adamWPacked, .adamW8bit, .momentum, .lion, .repack, .gradientNorm, .quantizeRowsToInt8, .widenFourBits,
-        .quantizeToLevels, .requantizeRows, .bitmaskExpand,
+        .adamW, .adamWPacked, .adamW8bit, .momentum, .lion, .adagrad, .maxNorms, .repack, .gradientNorm,
+        .quantizeRowsToInt8, .widenFourBits, .quantizeToLevels, .requantizeRows, .bitmaskExpand,
     ] + BenchCase.elements + BenchCase.sparseProducts
