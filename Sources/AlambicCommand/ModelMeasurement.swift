@@ -94,7 +94,7 @@ private struct Subject {
         architecture = model.architecture
         weights = try model.runnableWeights(forms: forms, on: context)
         cache = try KeyValueCache(
-            layers: architecture.layers, width: architecture.width, capacity: architecture.context)
+            widths: architecture.attentionWidths, capacity: architecture.context)
         inference = Inference(weights, cache: cache, on: context)
     }
 

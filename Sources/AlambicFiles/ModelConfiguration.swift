@@ -105,6 +105,8 @@ public struct GPT2Configuration: Sendable, Equatable {
     public var tiesHead: Bool
     /// Standard deviation of initial weights (`initializer_range`).
     public var initializerRange: Double
+    /// Heads that are gone (`pruned_heads`); none by default.
+    public var prunedHeads = PrunedHeads()
 
     /// Sizes beyond these are damage, and would only fail later with a worse message.
     private static let limit = 1 << 24
@@ -143,6 +145,7 @@ public struct GPT2Configuration: Sendable, Equatable {
         guard width.isMultiple(of: heads) else {
             throw reader.failure("n_head", expected: "a divisor of n_embd (\(width))")
         }
+        prunedHeads = try PrunedHeads(reader, layers: layers, heads: heads)
         layerNormEpsilon = try reader.double("layer_norm_epsilon", default: 1e-5)
         guard layerNormEpsilon > 0 else { throw reader.failure("layer_norm_epsilon", expected: "a positive number") }
         func rate(_ key: String, default standard: Double = 0.1) throws(FileError) -> Double {
@@ -185,6 +188,7 @@ public struct GPT2Configuration: Sendable, Equatable {
             "initializer_range": .number(initializerRange),
         ]
         for (key, value) in pairs.pairs { object[key] = value }
+        object["pruned_heads"] = prunedHeads.json
         // Without an entry, Hugging Face assumes GPT-2's own 50256, which a small vocabulary does not have.
         for key in ["bos_token_id", "eos_token_id"] where object[key] == nil { object[key] = .null }
         if stochasticDepth > 0 || object["stochastic_depth"] != nil {

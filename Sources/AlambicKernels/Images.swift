@@ -40,7 +40,7 @@ public struct ImageShape: Hashable, Sendable, Codable, CustomStringConvertible {
         return ImageShape(height: height / side, width: width / side, channels: channels)
     }
 
-    fileprivate func raw(count: Int, side: Int = 1) -> ck_images {
+    func raw(count: Int, side: Int = 1) -> ck_images {
         ck_images(count: count, height: height, width: width, channels: channels, side: side)
     }
 }

@@ -63,8 +63,10 @@ public protocol Architecture: Sendable {
     var width: Int { get }
     /// Width of the feed-forward layers.
     var inner: Int { get }
-    /// Attention heads.
+    /// Attention heads of a whole layer.
     var heads: Int { get }
+    /// For each layer its heads times their width: `width`, unless heads have been removed.
+    var attentionWidths: [Int] { get }
     /// The longest sequence in tokens.
     var context: Int { get }
     /// Number of tokens.
@@ -82,6 +84,9 @@ public protocol Architecture: Sendable {
     /// The weights [vocabulary, width] that turn hidden states into logits.
     var head: ParameterID { get }
 
+    /// Where inputs of linear layers can be scaled without a change of what the model computes; nowhere by default.
+    var inputScalings: [InputScaling] { get }
+
     /// The forward pass up to the last hidden states, [batch, length, width].
     func hidden<G: Graph>(_ tokens: Tokens, on graph: G) throws(KernelError) -> G.Value
 
@@ -94,8 +99,14 @@ public protocol Architecture: Sendable {
 }
 
 extension Architecture {
+    /// Nowhere.
+    public var inputScalings: [InputScaling] { [] }
+
     /// Number of trainable values.
     public var parameterCount: Int { parameters.reduce(0) { $0 + $1.shape.count } }
+
+    /// The width in every layer.
+    public var attentionWidths: [Int] { [Int](repeating: width, count: layers) }
 }
 
 /// The architectures that a `config.json` can name.

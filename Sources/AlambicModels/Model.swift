@@ -92,6 +92,12 @@ public struct Model: Sendable {
         Model(architecture: architecture, weights: weights, tokenizer: tokenizer, configuration: original)
     }
 
+    /// A model of other sizes with the same tokenizer and the same other keys of `config.json`; weights in the walk order of
+    /// the new architecture.
+    public func replacing(architecture: any Architecture, weights: [PackedWeight]) -> Model {
+        Model(architecture: architecture, weights: weights, tokenizer: tokenizer, configuration: original)
+    }
+
     /// The same model with another tokenizer.
     public func replacing(tokenizer: (any Tokenizer)?) -> Model {
         Model(architecture: architecture, weights: weights, tokenizer: tokenizer, configuration: original)

@@ -41,6 +41,15 @@ public final class Mask: WeightTransform, Sendable {
         return bits.span[row * ((columns + 7) / 8) + column / 8] >> UInt8(column % 8) & 1 == 1
     }
 
+    /// Whether everything that exists here exists there too.
+    public func isSubset(of other: Mask) -> Bool {
+        guard rows == other.rows, columns == other.columns else { return false }
+        let (mine, theirs) = (bits, other.bits)
+        let (a, b) = (mine.span, theirs.span)
+        for i in a.indices where a[i] & ~b[i] != 0 { return false }
+        return true
+    }
+
     /// Visits the index row * columns + column of every weight that exists, in order.
     func forEachKept(_ body: (Int) -> Void) {
         let bits = self.bits

@@ -73,3 +73,23 @@ extension Model {
         return result
     }
 }
+
+extension Model {
+    /// For every prunable matrix that has zeros the mask of what is not zero: to train a pruned model on, give it to
+    /// `Pruner.prune(with:)`.
+    public func zeroMasks() throws(TrainingError) -> [String: Mask] {
+        var masks: [String: Mask] = [:]
+        do {
+            for index in architecture.prunable(except: []) {
+                let weight = try weights[index].dense()
+                let keeps = weight.elements.map { $0 != 0 }
+                guard keeps.contains(false) else { continue }
+                masks[architecture.parameters[index].path] = try Mask(
+                    rows: weight.rows, columns: weight.columns, keeps: keeps)
+            }
+        } catch {
+            throw .kernel(error)
+        }
+        return masks
+    }
+}

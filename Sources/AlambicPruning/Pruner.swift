@@ -53,23 +53,77 @@ public final class Pruner {
     ///   does not tile its matrix.
     public func prune(to sparsities: [String: Sparsity], tokens: Int? = nil) throws(TrainingError) {
         try trainer.architecture.check(sparsities, prunable: prunable)
-        let batch = tokens ?? trainer.source.map { $0.rows * $0.context } ?? 32 * trainer.architecture.context
-        var kept = 0
-        var total = 0
-        for index in prunable {
-            let parameter = trainer.parameters[index]
-            if let sparsity = sparsities[parameter.path] {
-                do { try prune(index, to: sparsity, tokens: batch) } catch { throw .kernel(error) }
+        var chosen: [Int: Mask] = [:]
+        do {
+            for index in prunable {
+                let parameter = trainer.parameters[index]
+                guard let sparsity = sparsities[parameter.path] else { continue }
+                chosen[index] = try method.mask(of: parameter.value, to: sparsity, after: masks[index])
             }
-            kept += masks[index]?.kept ?? parameter.value.count
-            total += parameter.value.count
+        } catch {
+            throw .kernel(error)
         }
-        trainer.dropout = denseDropout * (Double(kept) / Double(max(total, 1))).squareRoot()
+        try set(chosen, tokens: tokens)
     }
 
-    private func prune(_ index: Int, to sparsity: Sparsity, tokens: Int) throws(KernelError) {
+    /// Removes what these masks, found in whichever way, do not keep; other matrices stay as they are.
+    ///
+    /// - Throws: `.badSetting` for a path that is no prunable matrix's, or a mask of another shape or that brings back what is
+    ///   gone.
+    public func prune(with given: [String: Mask], tokens: Int? = nil) throws(TrainingError) {
+        var unknown = Set(given.keys)
+        var chosen: [Int: Mask] = [:]
+        for index in prunable {
+            let parameter = trainer.parameters[index]
+            guard let mask = given[parameter.path] else { continue }
+            unknown.remove(parameter.path)
+            guard mask.rows == parameter.shape.rows, mask.columns == parameter.shape.columns else {
+                throw .badSetting("a mask of [\(mask.rows), \(mask.columns)] for \(parameter.path) \(parameter.shape)")
+            }
+            if let earlier = masks[index], !mask.isSubset(of: earlier) {
+                throw .badSetting("the mask of \(parameter.path) brings weights back that are gone")
+            }
+            chosen[index] = mask
+        }
+        if let path = unknown.min() { throw .badSetting("no matrix that can be pruned is called '\(path)'") }
+        try set(chosen, tokens: tokens)
+    }
+
+    /// The masks of thresholds by path.
+    func masks(below thresholds: [String: DeviationThreshold]) throws(TrainingError) -> [String: Mask] {
+        var result: [String: Mask] = [:]
+        var unknown = Set(thresholds.keys)
+        do {
+            for index in prunable {
+                let parameter = trainer.parameters[index]
+                guard let threshold = thresholds[parameter.path] else { continue }
+                unknown.remove(parameter.path)
+                result[parameter.path] = try threshold.mask(of: parameter.value, after: masks[index])
+            }
+        } catch {
+            throw .kernel(error)
+        }
+        if let path = unknown.min() { throw .badSetting("no matrix that can be pruned is called '\(path)'") }
+        return result
+    }
+
+    /// Makes masks those of the trainer's parameters, and dropout what is left of it.
+    private func set(_ chosen: [Int: Mask], tokens: Int?) throws(TrainingError) {
+        let batch = tokens ?? trainer.source.map { $0.rows * $0.context } ?? 32 * trainer.architecture.context
+        var (kept, total) = (0, 0)
+        for index in prunable {
+            if let mask = chosen[index] {
+                do { try adopt(mask, index, tokens: batch) } catch { throw .kernel(error) }
+            }
+            let count = trainer.parameters[index].value.count
+            kept += masks[index]?.kept ?? count
+            total += count
+        }
+        trainer.dropout = DropoutRescaling.rate(denseDropout, connections: kept, of: max(total, 1))
+    }
+
+    private func adopt(_ mask: Mask, _ index: Int, tokens: Int) throws(KernelError) {
         let parameter = trainer.parameters[index]
-        let mask = try method.mask(of: parameter.value, to: sparsity, after: masks[index])
         try mask.apply(to: parameter.value, on: trainer.context)
         parameter.valueChanged()
         for state in trainer.state.state(ofParameter: index) { try mask.apply(to: state, on: trainer.context) }

@@ -14,6 +14,9 @@ import AlambicTraining
 /// A group's scale is chosen when its first column is reached, from the weights as they are then. Layers are quantized
 /// block by block, each on inputs that have come through the blocks before it as they are after quantization.
 ///
+/// A Hessian is singular where fewer tokens were read than a layer has inputs, or inputs were zero throughout. λ makes it
+/// invertible, and `notice` is told.
+///
 /// Inputs that were zero throughout give no reason to prefer one error to another: their weights are rounded to nearest.
 /// The zeros of sparse weights stay zero, and their part of the error is divided like any other.
 public struct GPTQ: QuantizationMethod {
@@ -21,6 +24,8 @@ public struct GPTQ: QuantizationMethod {
     public static let name = "gptq"
     /// It is.
     public static let needsCalibration = true
+    /// int4.
+    public static let schemes: [String]? = [Int4Scheme.name]
 
     /// What the model reads.
     public let calibration: Calibration
@@ -28,6 +33,7 @@ public struct GPTQ: QuantizationMethod {
     public let damping: Double
     private let cancellation: Cancellation?
     private let progress: @Sendable (_ blocks: Int, _ of: Int) -> Void
+    private let notice: @Sendable (String) -> Void
 
     /// The method on a text.
     ///
@@ -35,14 +41,17 @@ public struct GPTQ: QuantizationMethod {
     ///   - calibration: what the model reads.
     ///   - damping: λ as a share of the mean of the Hessian's diagonal, above 0.
     ///   - cancellation: looked at between blocks.
+    ///   - notice: called with a line when Hessians were singular.
     ///   - progress: called after each block.
     public init(
         on calibration: Calibration, damping: Double = 0.01, cancellation: Cancellation? = nil,
+        notice: @escaping @Sendable (String) -> Void = { _ in },
         progress: @escaping @Sendable (_ blocks: Int, _ of: Int) -> Void = { _, _ in }
     ) {
         self.calibration = calibration
         self.damping = damping
         self.cancellation = cancellation
+        self.notice = notice
         self.progress = progress
     }
 
@@ -58,24 +67,20 @@ public struct GPTQ: QuantizationMethod {
     public func quantize(
         _ model: Model, _ chosen: [Int], to scheme: some QuantizationScheme, on context: Context
     ) throws(TrainingError) -> [PackedWeight] {
+        try Self.check(scheme)
         guard let scheme = scheme as? Int4Scheme else {
-            throw .badSetting("gptq makes int4 weights, not \(type(of: scheme).name): use rtn for these")
+            throw .badSetting("'\(type(of: scheme).name)' is another scheme than int4, which gptq needs")
         }
         guard damping > 0, damping.isFinite else {
             throw .badSetting("a damping of \(damping) is outside of what gptq can use: use a number such as 0.01")
         }
         let architecture = model.architecture
-        guard calibration.tokens.length <= architecture.context else {
-            throw .contextTooLong(context: calibration.tokens.length, limit: architecture.context)
-        }
-        if let token = calibration.tokens.ids.first(where: { $0 < 0 || Int($0) >= architecture.vocabulary }) {
-            throw .vocabularyTooSmall(token: Int(token), vocabulary: architecture.vocabulary)
-        }
-        var blocks = 0
+        try calibration.check(for: architecture)
+        var (blocks, singular) = (0, SingularHessians(damping: damping))
         let pass: CalibrationPass
         do {
             pass = try CalibrationPass(model, chosen: chosen, on: context) { weight, hessian throws(KernelError) in
-                try quantize(weight, inputs: hessian, to: scheme, on: context)
+                try quantize(weight, inputs: hessian, to: scheme, noting: &singular, on: context)
             } afterBlock: {
                 blocks += 1
                 progress(blocks, architecture.layers)
@@ -86,6 +91,7 @@ public struct GPTQ: QuantizationMethod {
             guard !error.isStop else { throw .quantizationCancelled(blocks: blocks, of: architecture.layers) }
             throw .kernel(error)
         }
+        if let text = singular.text { notice(text) }
         return pass.weights
     }
 
@@ -93,18 +99,31 @@ public struct GPTQ: QuantizationMethod {
     func quantize(
         _ weight: PackedWeight, inputs hessian: Hessian, to scheme: Int4Scheme, on context: Context
     ) throws(KernelError) -> PackedWeight {
+        var unused = SingularHessians(damping: damping)
+        return try quantize(weight, inputs: hessian, to: scheme, noting: &unused, on: context)
+    }
+
+    private func quantize(
+        _ weight: PackedWeight, inputs hessian: Hessian, to scheme: Int4Scheme, noting singular: inout SingularHessians,
+        on context: Context
+    ) throws(KernelError) -> PackedWeight {
         let isSparse = if case .bitmask = weight { true } else { false }
         let layer = try GPTQLayer(try weight.dense(), keepsZeros: isSparse, scheme, on: context)
-        let quantized = PackedWeight.int4(try layer.quantize(try inverse(of: hessian, on: context)))
+        let quantized = PackedWeight.int4(try layer.quantize(try inverse(of: hessian, noting: &singular, on: context)))
         return isSparse ? try quantized.sparse() : quantized
     }
 
     /// The factor of the damped Hessian's inverse; with more damping where that is needed.
-    private func inverse(of hessian: Hessian, on context: Context) throws(KernelError) -> InverseCholesky {
+    private func inverse(
+        of hessian: Hessian, noting singular: inout SingularHessians, on context: Context
+    ) throws(KernelError) -> InverseCholesky {
         var share = damping
         for _ in 0..<4 {
             let damped = try hessian.damped(by: share)
-            if let factor = try InverseCholesky(damped, order: hessian.inputs, on: context) { return factor }
+            if let factor = try InverseCholesky(damped, order: hessian.inputs, on: context) {
+                singular.note(hessian, share: share)
+                return factor
+            }
             share *= 10
         }
         throw KernelError(

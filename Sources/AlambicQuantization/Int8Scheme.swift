@@ -25,28 +25,35 @@ public struct Int8Scheme: QuantizationScheme {
     public let weights: WeightScales
     /// What shares a scale among activations.
     public let activations: ActivationScales
+    /// Whether the greatest weights of an output are cut off.
+    public let clipping: WeightClipping
 
     /// At its default settings.
     public init() { self.init(weights: .perChannel, activations: .perToken) }
 
     /// 8-bit integers with these scales.
-    public init(weights: WeightScales, activations: ActivationScales) {
+    public init(weights: WeightScales, activations: ActivationScales, clipping: WeightClipping = .none) {
         self.weights = weights
         self.activations = activations
+        self.clipping = clipping
     }
 
     /// Rounds the weights of each output to multiples of their scale.
     public func quantize(_ weight: PackedWeight, on context: Context) throws(KernelError) -> PackedWeight {
         if case .int8 = weight { return weight }
-        return .int8(try QuantizedTensor(try weight.dense(), on: context))
+        let dense = try weight.dense()
+        switch clipping {
+        case .none: return .int8(try QuantizedTensor(dense, on: context))
+        case .mse: return .int8(try QuantizedTensor.clipped(dense, on: context))
+        }
     }
 }
 
 extension QuantizationScheme where Self == Int8Scheme {
     /// 8-bit integers.
-    public static func int8(weights: WeightScales = .perChannel, activations: ActivationScales = .perToken)
-        -> Int8Scheme
-    {
-        Int8Scheme(weights: weights, activations: activations)
+    public static func int8(
+        weights: WeightScales = .perChannel, activations: ActivationScales = .perToken, clipping: WeightClipping = .none
+    ) -> Int8Scheme {
+        Int8Scheme(weights: weights, activations: activations, clipping: clipping)
     }
 }

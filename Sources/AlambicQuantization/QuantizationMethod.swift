@@ -11,6 +11,8 @@ public protocol QuantizationMethod: Sendable {
     static var name: String { get }
     /// Whether it looks at what the layers are given while the model reads a text.
     static var needsCalibration: Bool { get }
+    /// The names of the schemes that it makes weights of; nil for all.
+    static var schemes: [String]? { get }
 
     /// The method at its default settings.
     ///
@@ -25,10 +27,22 @@ public protocol QuantizationMethod: Sendable {
     ) throws(TrainingError) -> [PackedWeight]
 }
 
+extension QuantizationMethod {
+    /// All.
+    public static var schemes: [String]? { nil }
+
+    /// Throws unless the method makes weights of a scheme.
+    public static func check(_ scheme: some QuantizationScheme) throws(TrainingError) {
+        let found = type(of: scheme).name
+        guard let schemes, !schemes.contains(found) else { return }
+        throw .badSetting("\(name) makes \(schemes.joined(separator: " or ")) weights, not \(found): use rtn for these")
+    }
+}
+
 /// The quantization methods that can be asked for by name.
 public enum QuantizationMethods {
     /// Every method there is. A new one is one line here.
-    public static let all: [any QuantizationMethod.Type] = [RoundToNearest.self, GPTQ.self]
+    public static let all: [any QuantizationMethod.Type] = [RoundToNearest.self, GPTQ.self, SmoothQuant.self, AWQ.self]
 
     /// All names.
     public static var names: [String] { all.map { $0.name } }

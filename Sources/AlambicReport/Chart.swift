@@ -31,6 +31,31 @@ public enum Chart {
         return svg(body) + legend(series.map(\.name))
     }
 
+    /// The same as a picture of its own, with title and legend, for documents that show files: dark lines on white.
+    public static func picture(_ title: String, _ series: [Series], x xTitle: String, y yTitle: String) -> String {
+        guard let plot = Plot(series.flatMap(\.points), zeroX: true) else { return "" }
+        var body = plot.axes(xTitle, yTitle)
+        var key = ""
+        for (index, line) in series.enumerated() {
+            let path = line.points.map { "\(number(plot.x($0.x))),\(number(plot.y($0.y)))" }.joined(separator: " ")
+            body += "<polyline class=\"line s\(index % 6)\" points=\"\(path)\"/>"
+            let (left, top) = (60 + Double(index % 3) * 210, height + 16 + Double(index / 3) * 18)
+            key +=
+                "<rect class=\"bar s\(index % 6)\" x=\"\(number(left))\" y=\"\(number(top - 9))\" width=\"10\" height=\"10\"/>"
+            key += "<text class=\"label\" x=\"\(number(left + 16))\" y=\"\(number(top))\">\(escape(line.name))</text>"
+        }
+        let total = height + 52 + Double((series.count - 1) / 3) * 18
+        return """
+            <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 -28 \(number(width)) \(number(total))" font-family="sans-serif">
+            <style>\(Style.picture)</style>
+            <rect y="-28" width="100%" height="100%" fill="white"/>
+            <text class="head" x="12" y="-8">\(escape(title))</text>
+            \(body)\(key)
+            </svg>
+
+            """
+    }
+
     /// Labelled points.
     public static func points(_ series: [Series], x xTitle: String, y yTitle: String) -> String {
         guard let plot = Plot(series.flatMap(\.points), zeroX: true, margin: 0.12) else { return "" }

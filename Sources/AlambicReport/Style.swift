@@ -33,4 +33,13 @@ public enum Style {
         .key.s3 { background: var(--s3); } .key.s4 { background: var(--s4); } .key.s5 { background: var(--s5); }
         pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: 16px; font-size: 13px; line-height: 1.5; }
         """
+
+    /// The same for pictures of their own.
+    static let picture = """
+        .grid { stroke: #dcd8cf; } .tick { fill: #5b6672; font-size: 11px; } .title, .label { fill: #1d232b; font-size: 12px; }
+        .head { fill: #1d232b; font-size: 15px; font-weight: 600; } .line { fill: none; stroke-width: 2; }
+        .line.s0 { stroke: #1f5fa8; } .line.s1 { stroke: #c8553d; } .line.s2 { stroke: #2c8a57; } .line.s3 { stroke: #8a5bb0; }
+        .line.s4 { stroke: #b58a1b; } .line.s5 { stroke: #3a8f9e; } .bar.s0 { fill: #1f5fa8; } .bar.s1 { fill: #c8553d; }
+        .bar.s2 { fill: #2c8a57; } .bar.s3 { fill: #8a5bb0; } .bar.s4 { fill: #b58a1b; } .bar.s5 { fill: #3a8f9e; }
+        """
 }

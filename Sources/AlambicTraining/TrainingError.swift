@@ -29,6 +29,8 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
     case evaluationCancelled(tokens: Int, of: Int)
     /// A quantization was asked to stop, after this many of the model's blocks.
     case quantizationCancelled(blocks: Int, of: Int)
+    /// Pruning after a calibration was asked to stop, after this many of the model's blocks.
+    case pruningCancelled(blocks: Int, of: Int)
     /// A setting is outside of its range.
     case badSetting(String)
     /// A kernel failed.
@@ -67,6 +69,7 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
             "stopped after step \(step)" + (checkpoint.map { ", resumable from '\($0)'" } ?? "")
         case .evaluationCancelled(let tokens, let all): "evaluation interrupted after \(tokens) of \(all) tokens"
         case .quantizationCancelled(let blocks, let all): "quantization interrupted after \(blocks) of \(all) blocks"
+        case .pruningCancelled(let blocks, let all): "pruning interrupted after \(blocks) of \(all) blocks"
         case .badSetting(let text): text
         case .kernel(let error): error.description
         }

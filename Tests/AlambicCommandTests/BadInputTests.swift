@@ -45,7 +45,49 @@ import Testing
         (["quantize", "--model", "x", "--scheme", "int4", "--method", "gptq", "--out", "OUT"], "--data is needed"),
         (["quantize", "--model", "x", "--method", "gptq", "--data", "TEXT", "--out", "OUT"], "needs --scheme int4"),
         (["quantize", "--model", "x", "--scheme", "int4", "--data", "TEXT", "--out", "OUT"], "--data is for methods"),
+        (
+            ["quantize", "--model", "x", "--scheme", "f16", "--clip", "mse", "--out", "OUT"],
+            "--clip is for --scheme int8"
+        ),
+        (["quantize", "--model", "x", "--clip", "magic", "--out", "OUT"], "magic"),
+        (["quantize", "--model", "x", "--method", "awq", "--out", "OUT"], "--data is needed"),
+        (
+            ["quantize", "--model", "x", "--scheme", "bf16", "--method", "awq", "--data", "TEXT", "--out", "OUT"],
+            "--method awq needs --scheme int8 or int4, not bf16"
+        ),
+        (
+            ["quantize", "--model", "x", "--method", "awq", "--strength", "1", "--data", "TEXT", "--out", "OUT"],
+            "--strength is for --method smoothquant"
+        ),
+        (
+            [
+                "quantize", "--model", "x", "--method", "smoothquant", "--strength", "2", "--data", "TEXT", "--out",
+                "OUT",
+            ],
+            "--strength takes a number from 0.0 to 1.0; found '2'"
+        ),
+        (
+            ["prune", "--model", "x", "--method", "wanda", "--sparsity", "0.5", "--damping", "1", "--out", "OUT"],
+            "--damping is for --method sparsegpt; found --method wanda"
+        ),
+        (["prune", "--model", "x", "--method", "wanda", "--sparsity", "blocks:0.5", "--out", "OUT"], "no blocks"),
+        (["prune", "--model", "x", "--method", "heads", "--sparsity", "2:4", "--out", "OUT"], "a share such as 0.5"),
+        (["prune", "--model", "x", "--method", "layers", "--target-bytes", "1MB", "--out", "OUT"], "magnitude"),
+        (
+            ["prune", "--model", "x", "--method", "gradual", "--sparsity", "0.5", "--rounds", "2", "--out", "OUT"],
+            "--rounds"
+        ),
         (["distill", "--teacher", "x", "--data", "TEXT", "--mixing", "2", "--out", "OUT"], "--mixing"),
+        (["distill", "--teacher", "x", "--data", "TEXT", "--loss", "magic", "--out", "OUT"], "unknown loss 'magic'"),
+        (["distill", "--teacher", "x", "--data", "TEXT", "--loss", "jsd:1", "--out", "OUT"], "found 'jsd:1'"),
+        (
+            ["distill", "--teacher", "x", "--data", "TEXT", "--loss", "minilm", "--mixing", "1", "--out", "OUT"],
+            "--mixing does not belong to --loss minilm"
+        ),
+        (["distill", "--teacher-cache", "x", "--teacher", "y", "--out", "OUT"], "exclude each other"),
+        (["distill", "--teacher-cache", "x", "--loss", "triple", "--out", "OUT"], "the loss kl alone"),
+        (["distill", "--teacher", "x", "--init", "y", "--out", "OUT"], "--init goes with --teacher-cache"),
+        (["cache-teacher", "--teacher", "x", "--data", "TEXT", "--top-k", "0", "--out", "OUT"], "--top-k"),
         (["finetune", "--model", "x", "--data", "TEXT", "--base-dtype", "int3", "--out", "OUT"], "int3"),
         (["generate", "--model", "x", "--prompt", "a", "--top-p", "0"], "--top-p"),
         (["generate", "--model", "x"], "--prompt"),

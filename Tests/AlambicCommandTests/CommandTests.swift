@@ -9,7 +9,8 @@ import Testing
         let overview = try Run(["--help"])
         #expect(overview.code == 0 && overview.error.isEmpty)
         let names = [
-            "demo", "tokenize", "train", "distill", "prune", "quantize", "evaluate", "generate", "bench-model",
+            "demo", "tokenize", "train", "distill", "cache-teacher", "prune", "quantize", "evaluate", "generate",
+            "bench-model",
         ]
         for name in names {
             #expect(overview.output.contains("  \(name) "), "\(overview)")
@@ -44,6 +45,40 @@ import Testing
         #expect(sizes == sizes.sorted(by: >), "\(sizes)")
     }
 
+    /// Every loss of `distill`, and a teacher that is only on disk.
+    @Test func everyWayToDistil() throws {
+        let scratch = try Scratch()
+        let teacher = try scratch.model("teacher", steps: 4)
+        let cache = scratch.path("teacher.safetensors")
+        let common = ["--data", scratch.text, "--batch", "4", "--json"]
+        let losses = ["kl", "reverse-kl", "jsd:0.5", "logits", "triple", "minilm"].map { loss in
+            [
+                "distill", "--teacher", teacher, "--layers", "1", "--steps", "2", "--loss", loss, "--out",
+                scratch.path("student-\(loss)"),
+            ] + common
+        }
+        let cached = [
+            ["cache-teacher", "--teacher", teacher, "--top-k", "8", "--out", cache] + common,
+            [
+                "distill", "--teacher-cache", cache, "--init", scratch.path("student-kl"), "--steps", "2", "--out",
+                scratch.path("cached"),
+            ] + common,
+        ]
+        for words in losses + cached {
+            let run = try Run(words)
+            #expect(run.code == 0, "\(run)")
+            #expect(throws: Never.self, "\(run)") { try JSONSerialization.jsonObject(with: Data(run.output.utf8)) }
+        }
+        // The same text in another file, cut off: named by its digest.
+        let text = try scratch.bytes(URL(fileURLWithPath: scratch.text).lastPathComponent)
+        try scratch.write(Array(text.dropLast(100)), to: "other.txt")
+        let other = try Run([
+            "distill", "--teacher-cache", cache, "--init", scratch.path("student-kl"), "--data",
+            scratch.path("other.txt"), "--batch", "4", "--steps", "2", "--out", scratch.path("refused"),
+        ])
+        #expect(other.code == 1 && other.error.contains("digest"), "\(other)")
+    }
+
     /// Every form that `quantize` makes is smaller than the last, and can be measured and run.
     @Test func everySchemeCanBeEvaluated() throws {
         let scratch = try Scratch()
@@ -62,6 +97,9 @@ import Testing
         for words in [
             ["bf16"], ["f16"], ["int8"], ["int4"], ["int4", "--group", "128", "--scales", "least-squares"],
             ["int4", "--group", "128", "--method", "gptq", "--data", scratch.text, "--data-tokens", "256"],
+            ["int4", "--method", "awq", "--data", scratch.text, "--data-tokens", "256"],
+            ["int8", "--method", "smoothquant", "--strength", "0.7", "--data", scratch.text, "--data-tokens", "256"],
+            ["int8", "--clip", "mse"], ["int4", "--clip", "mse"],
         ] {
             let out = scratch.path("out")
             let made = try Run(["quantize", "--model", model, "--out", out, "--json", "--scheme"] + words)
@@ -76,6 +114,8 @@ import Testing
         #expect(bytes[0] > bytes[2] && bytes[2] > bytes[3] && bytes[3] > bytes[4], "\(bytes)")
         // The names of the formats differ in length, and the file's header with them.
         #expect(abs(bytes[0] - bytes[1]) < 200 && bytes[4] == bytes[5], "\(bytes)")
+        #expect(
+            bytes[6] == bytes[3] && bytes[7] == bytes[2] && bytes[8] == bytes[2] && bytes[9] == bytes[3], "\(bytes)")
     }
 
     @Test func modelsAreMeasured() throws {

@@ -91,11 +91,11 @@ import Testing
             }
             // Every step rounds w once, and its move in a dozen places; a penalty brings the first error into the second.
             let tolerance = Double(Float.ulpOfOne) * (Double(Self.steps) * (abs(w) + 1) + 30 * rate * path)
-            #expect(abs(Double(result[index]) - w) < tolerance, "\(O(optimizer)), weight \(index) of \(count)")
+            #expect(abs(Double(result[index]) - w) < tolerance, "\(name(of: optimizer)), weight \(index) of \(count)")
         }
     }
 
-    private func O(_ optimizer: some Optimizer) -> String { type(of: optimizer).name }
+    private func name(of optimizer: some Optimizer) -> String { type(of: optimizer).name }
 
     @Test(arguments: [1, 15, 16, 17, 33, 1000]) func all(count: Int) throws {
         let rate = 0.01

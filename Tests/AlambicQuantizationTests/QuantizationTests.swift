@@ -107,7 +107,7 @@ func sparse(_ model: Model) throws -> Model {
     @Test func schemesAreFoundByName() throws {
         #expect(try QuantizationSchemes.named("int8") is Int8Scheme)
         #expect(QuantizationSchemes.names == ["int8", "int4", "bf16", "f16"])
-        #expect(QuantizationMethods.names == ["rtn", "gptq"])
+        #expect(QuantizationMethods.names == ["rtn", "gptq", "smoothquant", "awq"])
         let error = #expect(throws: TrainingError.self) { try QuantizationSchemes.named("int3") }
         let message = "\(try #require(error))"
         #expect(message.contains("'int3'"))

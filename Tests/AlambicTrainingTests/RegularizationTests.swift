@@ -12,7 +12,10 @@ import Testing
     /// Every optimizer trains, in one noted update with clipping, and its run resumes bit for bit.
     @Test func everyOptimizerTrainsAndResumes() throws {
         // Rates at which each of them moves by about as much.
-        let rates = ["sgd": 0.3, "momentum": 0.03, "nesterov": 0.03, "lamb": 0.03, "muon": 0.02, "adagrad": 0.02]
+        let rates = [
+            "sgd": 0.3, "momentum": 0.03, "nesterov": 0.03, "lamb": 0.03, "muon": 0.02, "adagrad": 0.02,
+            "adafactor-relative": 0.1,
+        ]
         for name in Optimizers.names {
             func trainer() throws -> Trainer {
                 let optimizer = try Optimizers.named(name, rate: .constant(rates[name] ?? 3e-3))
@@ -44,7 +47,8 @@ import Testing
         for parameter in trainer.parameters where parameter.kind == .matrix {
             let (w, columns) = (parameter.value.elements, parameter.value.columns)
             for row in 0..<parameter.value.rows {
-                let norm = w[row * columns..<(row + 1) * columns].reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
+                let norm = w[row * columns..<(row + 1) * columns].reduce(0) { $0 + Double($1) * Double($1) }
+                    .squareRoot()
                 #expect(norm <= 0.05 * (1 + 1e-6), "\(parameter.path), row \(row)")
             }
         }

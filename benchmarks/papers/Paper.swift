@@ -13,5 +13,8 @@ protocol Paper: Sendable {
 
 /// Every paper, in the order of the tables. A new one is one line here.
 enum Papers {
-    static let all: [any Paper.Type] = [HintonPaper.self, DropoutPaper.self, AdamPaper.self, DeanPaper.self]
+    static let all: [any Paper.Type] = [
+        HintonPaper.self, DistilBERTPaper.self, HanPaper.self, DeepCompressionPaper.self, JacobPaper.self,
+        DropoutPaper.self, AdamPaper.self, DeanPaper.self,
+    ]
 }

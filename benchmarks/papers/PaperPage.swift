@@ -57,9 +57,7 @@ enum PaperPage {
         }
         let curves = result.curves.map { curve in
             "<h3>\(Chart.escape(curve.title))</h3>"
-                + Chart.lines(
-                    curve.lines.map { Chart.Series(name: $0.name, points: Array(zip($0.x, $0.y))) }, x: curve.x,
-                    y: curve.y) + note(curve.note)
+                + Chart.lines(series(curve), x: curve.x, y: curve.y) + note(curve.note)
         }
         let differences = result.differences.map { "<li>\(Chart.escape($0))</li>" }.joined()
         return """
@@ -74,6 +72,15 @@ enum PaperPage {
             <ul>\(differences)</ul>
             </section>
             """
+    }
+
+    /// A curve as a picture of its own.
+    static func picture(_ curve: PaperResult.Curves) -> String {
+        Chart.picture(curve.title, series(curve), x: curve.x, y: curve.y)
+    }
+
+    private static func series(_ curve: PaperResult.Curves) -> [Chart.Series] {
+        curve.lines.map { Chart.Series(name: $0.name, points: Array(zip($0.x, $0.y))) }
     }
 
     private static func note(_ text: String?) -> String {

@@ -39,6 +39,10 @@ private func run(_ settings: Settings, data: URL) throws -> Int32 {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         try AtomicFile.write(
             [UInt8](try encoder.encode(result)), to: folder.appendingPathComponent("\(type.name).json"))
+        for (index, curve) in result.curves.enumerated() {
+            try AtomicFile.write(
+                PaperPage.picture(curve), to: folder.appendingPathComponent("\(type.name)-\(index + 1).svg"))
+        }
         entries.append(
             PaperPage.Entry(
                 paper: type, result: result, seconds: lab.seconds, seeds: settings.seeds, quick: settings.quick))
@@ -46,6 +50,8 @@ private func run(_ settings: Settings, data: URL) throws -> Int32 {
         let machine = "\(Machine.local.name), \(lab.context.threads) threads, alambic \(alambicVersion)"
         try AtomicFile.write(
             PaperPage.html(entries, machine: machine), to: folder.appendingPathComponent("papers.html"))
+        try AtomicFile.write(
+            PaperMarkdown.text(entries, machine: machine), to: folder.appendingPathComponent("papers.md"))
     }
     let folder = settings.out.appendingPathComponent(settings.quick ? "quick" : "full")
     print("\npage: \(folder.appendingPathComponent("papers.html").path)")

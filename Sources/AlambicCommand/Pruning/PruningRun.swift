@@ -56,7 +56,7 @@ struct PruningRun {
         try show(pairs, [], arguments)
     }
 
-    private func show(_ pairs: [(String, Any)], _ layers: [PruningPlan.Layer], _ arguments: Arguments) throws {
+    func show(_ pairs: [(String, Any)], _ layers: [PruningPlan.Layer], _ arguments: Arguments) throws {
         if arguments.has("json") {
             try Output.show(pairs + [("layers", layers.map(\.json))], as: arguments)
         } else {

@@ -29,8 +29,12 @@ public struct GPT: Architecture {
     public var width: Int { configuration.width }
     /// Width of the feed-forward layers.
     public var inner: Int { configuration.innerWidth }
-    /// Attention heads.
+    /// Attention heads of a whole layer.
     public var heads: Int { configuration.heads }
+    /// For each layer its heads, without those that are gone, times their width.
+    public var attentionWidths: [Int] {
+        (0..<layers).map { configuration.heads(of: $0) * configuration.headWidth }
+    }
     /// The longest sequence in tokens.
     public var context: Int { configuration.context }
     /// Number of tokens.
@@ -89,7 +93,7 @@ public struct GPT: Architecture {
 
     /// The same sizes with another number of blocks.
     public func withLayers(_ layers: Int) -> GPT {
-        var changed = configuration
+        var changed = configuration.keepingLayers(Array(0..<min(layers, self.layers)))
         changed.layers = layers
         return GPT(changed)
     }
@@ -107,7 +111,7 @@ public struct GPT: Architecture {
             x = try graph.block(x) { x, graph throws(KernelError) in
                 var y = try graph.layerNorm(x, gain: id(p), bias: id(p + 1), epsilon: epsilon)
                 y = try graph.linear(y, weight: id(p + 2), bias: id(p + 3))
-                y = try graph.causalAttention(y, heads: heads, layer: layer)
+                y = try graph.causalAttention(y, heads: configuration.heads(of: layer), layer: layer)
                 let x = try branch(y, id(p + 4), rate, 2 * layer, addedTo: x, on: graph)
 
                 y = try graph.layerNorm(x, gain: id(p + 6), bias: id(p + 7), epsilon: epsilon)
@@ -131,6 +135,24 @@ public struct GPT: Architecture {
         }
         let branch = try graph.dropout(try graph.linear(y, weight: weight, bias: bias), rate: rate)
         return try graph.add(residual, try graph.stochasticDepth(branch, rate: Float(depth)))
+    }
+
+    /// Behind each norm (the last one where the head is its own), and from values to the projection of attention, whose inputs
+    /// are weighted means of values. Behind GELU there is no such place.
+    public var inputScalings: [InputScaling] {
+        func id(_ index: Int) -> ParameterID { ParameterID(index: index) }
+        var all: [InputScaling] = []
+        for layer in 0..<layers {
+            let p = 2 + layer * Self.perLayer
+            all.append(InputScaling(.norm(gain: id(p), bias: id(p + 1)), into: [id(p + 2)]))
+            let attention = configuration.heads(of: layer) * configuration.headWidth
+            let values = 2 * attention..<3 * attention
+            all.append(InputScaling(.linear(weight: id(p + 2), bias: id(p + 3), outputs: values), into: [id(p + 4)]))
+            all.append(InputScaling(.norm(gain: id(p + 6), bias: id(p + 7)), into: [id(p + 8)]))
+        }
+        let last = 2 + layers * Self.perLayer
+        if !configuration.tiesHead { all.append(InputScaling(.norm(gain: id(last), bias: id(last + 1)), into: [head])) }
+        return all
     }
 
     /// `h.3.mlp.c_fc.weight` with another number for its block.
@@ -165,6 +187,7 @@ extension GPT {
     private static func block(_ layer: Int, _ c: GPT2Configuration) -> [ParameterDescription] {
         let deviation = Float(c.initializerRange)
         let residual = deviation / Float(2 * c.layers).squareRoot()
+        let attention = c.heads(of: layer) * c.headWidth
         func matrix(_ name: String, _ outputs: Int, _ inputs: Int, _ deviation: Float) -> ParameterDescription {
             ParameterDescription(
                 path: "h.\(layer).\(name).weight", shape: [outputs, inputs], kind: .matrix,
@@ -175,8 +198,8 @@ extension GPT {
         }
         return [
             vector("ln_1.weight", c.width, .ones), vector("ln_1.bias", c.width, .zeros),
-            matrix("attn.c_attn", 3 * c.width, c.width, deviation), vector("attn.c_attn.bias", 3 * c.width, .zeros),
-            matrix("attn.c_proj", c.width, c.width, residual), vector("attn.c_proj.bias", c.width, .zeros),
+            matrix("attn.c_attn", 3 * attention, c.width, deviation), vector("attn.c_attn.bias", 3 * attention, .zeros),
+            matrix("attn.c_proj", c.width, attention, residual), vector("attn.c_proj.bias", c.width, .zeros),
             vector("ln_2.weight", c.width, .ones), vector("ln_2.bias", c.width, .zeros),
             matrix("mlp.c_fc", c.innerWidth, c.width, deviation), vector("mlp.c_fc.bias", c.innerWidth, .zeros),
             matrix("mlp.c_proj", c.width, c.innerWidth, residual), vector("mlp.c_proj.bias", c.width, .zeros),

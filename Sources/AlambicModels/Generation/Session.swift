@@ -35,7 +35,7 @@ public final class Session {
         self.contextEnd = contextEnd
         let architecture = model.architecture
         cache = try KeyValueCache(
-            layers: architecture.layers, width: architecture.width, capacity: architecture.context)
+            widths: architecture.attentionWidths, capacity: architecture.context)
         let weights = if let weights { weights } else { try model.runnableWeights(on: context) }
         inference = Inference(weights, cache: cache, on: context)
     }

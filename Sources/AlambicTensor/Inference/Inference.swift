@@ -179,8 +179,8 @@ public final class Inference: Graph {
             return result
         }
         precondition(
-            width == cache.width && (context.isRecording || cache.count + shape[1] <= cache.capacity),
-            "\(shape) into a cache of width \(cache.width) with \(cache.count) of \(cache.capacity) tokens")
+            width == cache.widths[layer] && (context.isRecording || cache.count + shape[1] <= cache.capacity),
+            "\(shape) into a cache of width \(cache.widths[layer]) with \(cache.count) of \(cache.capacity) tokens")
         let (position, keys, values) = (cache.position, cache.keys[layer], cache.values[layer])
         try cachedAttention(
             qkv: qkv.span, after: position.span, keys: keys.mutableSpan, values: values.mutableSpan,

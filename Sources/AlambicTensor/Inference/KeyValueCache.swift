@@ -8,8 +8,8 @@ import AlambicKernels
 public final class KeyValueCache {
     /// How many tokens fit.
     public let capacity: Int
-    /// Heads times head width.
-    public let width: Int
+    /// Heads times head width, layer by layer.
+    public let widths: [Int]
     /// How many tokens are in it.
     public var count: Int {
         let position = position
@@ -21,16 +21,21 @@ public final class KeyValueCache {
     let keys: [Memory<Float>]
     let values: [Memory<Float>]
 
-    /// An empty cache.
-    public init(layers: Int, width: Int, capacity: Int) throws(KernelError) {
+    /// An empty cache for layers of equal widths.
+    public convenience init(layers: Int, width: Int, capacity: Int) throws(KernelError) {
+        try self.init(widths: [Int](repeating: width, count: layers), capacity: capacity)
+    }
+
+    /// An empty cache for layers of these widths.
+    public init(widths: [Int], capacity: Int) throws(KernelError) {
         self.capacity = capacity
-        self.width = width
+        self.widths = widths
         position = try Memory(count: 1)
         var keys: [Memory<Float>] = []
         var values: [Memory<Float>] = []
-        // Heads of any width take as much.
-        let elements = attentionCacheElements(capacity: capacity, kvHeads: 1, headWidth: width)
-        for _ in 0..<layers {
+        for width in widths {
+            // Heads of any width take as much.
+            let elements = attentionCacheElements(capacity: capacity, kvHeads: 1, headWidth: width)
             keys.append(try Memory(count: elements))
             values.append(try Memory(count: elements))
         }

@@ -10,9 +10,10 @@ extension Tape {
     ///   - targets: a class for each row, or -1 for rows that do not count. They must stay in place until the losses are
     ///     there.
     ///   - scale: what to multiply the gradient with. Not the losses.
+    ///   - smoothing: what of a target all classes share (Szegedy et al. 2016, section 7), 0...1.
     /// - Returns: a loss in nats for each row.
     public func classificationLoss(
-        logits: Variable, targets: [Int32], scale: Float = 1
+        logits: Variable, targets: [Int32], scale: Float = 1, smoothing: Float = 0
     ) throws(KernelError) -> Tensor {
         let values = logits.value
         let (rows, classes) = (values.rows, values.columns)
@@ -21,8 +22,8 @@ extension Tape {
         let counted = max(1, targets.count { $0 >= 0 })
         execution.keep(targets)
         execution.stage("cross-entropy", bytes: 8 * Double(values.count))
-        try crossEntropy(
-            values.mutableSpan, targets: targets.span, rows: rows, vocabulary: classes,
+        try smoothedCrossEntropy(
+            values.mutableSpan, targets: targets.span, rows: rows, vocabulary: classes, smoothing: smoothing,
             gradientScale: scale / Float(counted), losses: losses.mutableSpan, on: context)
         try addGradient(to: logits.slot, sharing: values)
         return losses
@@ -48,8 +49,9 @@ extension Tape {
         let counted = max(1, targets.count { $0 >= 0 })
         execution.keep(targets)
         execution.stage("distillation", bytes: 12 * Double(values.count))
-        try distillationCrossEntropy(
-            values.mutableSpan, teacher: teacher.span, targets: targets.span, rows: rows, vocabulary: classes,
+        try divergenceCrossEntropy(
+            terms.divergence, values.mutableSpan, teacher: teacher.span, targets: targets.span, rows: rows,
+            vocabulary: classes,
             temperature: terms.temperature, mixing: terms.mixing, gradientScale: scale / Float(counted),
             soft: soft.mutableSpan, hard: hard.mutableSpan, on: context)
         try addGradient(to: logits.slot, sharing: values)

@@ -56,6 +56,22 @@ extension BenchCase {
             weights: w.mutableSpan, gradient: g.span, momentum: momentum.mutableSpan, rate: 1e-4, on: context)
     }
 
+    static let adagrad = traffic(
+        "adagrad", "one step of Adagrad in place", variants: Kernels.adaptive, shapes: [BenchShape(16_777_216)],
+        pattern: .update, buffers: 3, moved: 5
+    ) { _, buffers, _, context in
+        let (g, w, sum) = (buffers[0], buffers[1], buffers[2])
+        try adagradStep(weights: w.mutableSpan, gradient: g.span, accumulator: sum.mutableSpan, rate: 1e-4, on: context)
+    }
+
+    static let maxNorms = traffic(
+        "max-norm", "rows of 1024 weights, all within the norm", variants: Kernels.constraint,
+        shapes: [BenchShape(16_777_216)], pattern: .read, buffers: 1, moved: 1
+    ) { shape, buffers, _, context in
+        let w = buffers[0]
+        try maxNorm(rows: shape[0] / 1024, columns: 1024, limit: .infinity, in: w.mutableSpan, on: context)
+    }
+
     static let adamW8bit = BenchCase(
         name: "adamw-8bit", dtype: "u8", summary: "one AdamW step with moments in 8 bits, in place",
         variants: Kernels.adamW8bit, shapes: [BenchShape(16_777_216)], isCold: true,

@@ -39,7 +39,7 @@ public final class Hessian {
     }
 
     /// A copy with `share` of the mean of its diagonal added to it (1 where that is 0), so that it can be inverted.
-    func damped(by share: Double) throws(KernelError) -> Memory<Double> {
+    public func damped(by share: Double) throws(KernelError) -> Memory<Double> {
         let result = try Memory<Double>(count: sum.count)
         let sum = sum
         let source = sum.span
@@ -50,5 +50,38 @@ public final class Hessian {
         for i in 0..<source.count { target[i] = source[i] }
         for i in 0..<inputs { target[i * inputs + i] += addend }
         return result
+    }
+
+    /// Whether it has no inverse of its own: fewer inputs were seen than there are, or some were always zero.
+    public var isSingular: Bool {
+        let sum = sum
+        let elements = sum.span
+        for i in 0..<inputs where elements[i * inputs + i] == 0 { return true }
+        return rows < inputs
+    }
+
+    /// ||x_j||₂ of every input over all rows seen.
+    public var norms: [Double] {
+        let sum = sum
+        let elements = sum.span
+        return (0..<inputs).map { elements[$0 * inputs + $0].squareRoot() }
+    }
+
+    /// The factor of the damped inverse, and the share of the mean of the diagonal that it took: `share`, or ten times as much
+    /// as often as that is needed.
+    ///
+    /// - Throws: `.badArgument` when no damping helps: the inputs are not finite.
+    public func factor(
+        damping share: Double, on context: Context
+    ) throws(KernelError) -> (factor: InverseCholesky, damping: Double) {
+        var share = share
+        for _ in 0..<4 {
+            if let factor = try InverseCholesky(try damped(by: share), order: inputs, on: context) {
+                return (factor, share)
+            }
+            share *= 10
+        }
+        throw KernelError(
+            .badArgument, "the inputs of a layer with \(inputs) of them are not finite: their Hessian has no inverse")
     }
 }

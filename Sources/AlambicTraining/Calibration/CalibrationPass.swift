@@ -2,21 +2,23 @@ import AlambicKernels
 import AlambicModels
 import AlambicTensor
 
-/// A forward pass that quantizes a model on its way. The whole text goes through block after block: first a block sees it
-/// with the weights that it has, and the inputs of its linear layers are noted; then these get their new weights, and the
-/// block's output is computed again, with them, for the blocks behind it.
-final class CalibrationPass: Graph {
+/// A forward pass that quantizes or prunes a model on its way. The whole text goes through block after block: first a block
+/// sees it with the weights that it has, and the inputs of its linear layers are noted; then these get their new weights, and
+/// the block's output is computed again, with them, for the blocks behind it.
+public final class CalibrationPass: Graph {
     /// What flows through the pass.
-    typealias Value = Tensor
+    public typealias Value = Tensor
 
     /// The new form of a weight, given what its layer was given.
-    typealias Quantize = (PackedWeight, Hessian) throws(KernelError) -> PackedWeight
+    public typealias Replace = (PackedWeight, Hessian) throws(KernelError) -> PackedWeight
 
-    let context: Context
+    /// Where the kernels run.
+    public let context: Context
     /// All weights in walk order, those of blocks that are behind us in their new form.
-    private(set) var weights: [PackedWeight]
+    public private(set) var weights: [PackedWeight]
     private let model: Model
-    private let quantize: Quantize
+    private let verb: String
+    private let newForm: Replace
     private let afterBlock: () -> Bool
     private var inference: Inference
     /// Parameters that wait for their new form.
@@ -28,22 +30,25 @@ final class CalibrationPass: Graph {
     /// Rows of activations that go through a block at a time.
     private static let chunk = 4096
 
+    /// A pass over a model's weights.
+    ///
     /// - Parameters:
-    ///   - chosen: indices of the parameters to quantize.
-    ///   - quantize: makes the new form of a weight.
+    ///   - chosen: indices of the parameters that get a new form.
+    ///   - verb: what is done to a weight, for messages.
+    ///   - replace: makes the new form of a weight.
     ///   - afterBlock: called after each block; false stops the pass.
-    init(
-        _ model: Model, chosen: [Int], on context: Context, quantize: @escaping Quantize,
+    public init(
+        _ model: Model, chosen: [Int], on context: Context, verb: String = "quantize", replace: @escaping Replace,
         afterBlock: @escaping () -> Bool
     ) throws(KernelError) {
-        (self.model, self.context, self.quantize, self.afterBlock) = (model, context, quantize, afterBlock)
+        (self.model, self.context, self.verb, newForm, self.afterBlock) = (model, context, verb, replace, afterBlock)
         weights = model.weights
         waiting = Set(chosen)
         inference = try model.makeInference(on: context)
     }
 
-    /// Quantizes everything.
-    func run(_ tokens: Tokens) throws(KernelError) {
+    /// Gives all chosen weights their new form. Throws an error that ``KernelError/isStop`` when it was asked to stop.
+    public func run(_ tokens: Tokens) throws(KernelError) {
         let hidden = try model.architecture.hidden(tokens, on: self)
         let head = model.architecture.head.index
         if waiting.contains(head) { try replace(head, try hessian(of: hidden)) }
@@ -52,7 +57,8 @@ final class CalibrationPass: Graph {
             .badArgument, "'\(model.architecture.parameters[left].path)' takes no part in a product: leave it out")
     }
 
-    func block(
+    /// One block: noted, replaced, and computed with its new weights.
+    public func block(
         _ x: Tensor, _ body: @escaping (Tensor, CalibrationPass) throws(KernelError) -> Tensor
     ) throws(KernelError) -> Tensor {
         isInBlock = true
@@ -81,7 +87,8 @@ final class CalibrationPass: Graph {
         return result
     }
 
-    func linear(_ x: Tensor, weight: ParameterID, bias: ParameterID?) throws(KernelError) -> Tensor {
+    /// Notes what the layer is given, and multiplies with the weights that it has by now.
+    public func linear(_ x: Tensor, weight: ParameterID, bias: ParameterID?) throws(KernelError) -> Tensor {
         if waiting.contains(weight.index) {
             if isInBlock {
                 let known = seen?[weight.index]
@@ -105,9 +112,9 @@ final class CalibrationPass: Graph {
     /// Gives a parameter its new form.
     private func replace(_ index: Int, _ hessian: Hessian) throws(KernelError) {
         do {
-            weights[index] = try quantize(weights[index], hessian)
+            weights[index] = try newForm(weights[index], hessian)
         } catch {
-            throw KernelError(error.code, "cannot quantize '\(model.architecture.parameters[index].path)': \(error)")
+            throw KernelError(error.code, "cannot \(verb) '\(model.architecture.parameters[index].path)': \(error)")
         }
         waiting.remove(index)
         var runnable = inference.weights
@@ -115,21 +122,29 @@ final class CalibrationPass: Graph {
         inference = Inference(runnable, on: context)
     }
 
-    func embedding(_ tokens: Tokens, table: ParameterID, positions: ParameterID) throws(KernelError) -> Tensor {
+    /// As in inference.
+    public func embedding(_ tokens: Tokens, table: ParameterID, positions: ParameterID) throws(KernelError) -> Tensor {
         try inference.embedding(tokens, table: table, positions: positions)
     }
 
-    func layerNorm(_ x: Tensor, gain: ParameterID, bias: ParameterID, epsilon: Float) throws(KernelError) -> Tensor {
+    /// As in inference.
+    public func layerNorm(_ x: Tensor, gain: ParameterID, bias: ParameterID, epsilon: Float) throws(KernelError)
+        -> Tensor
+    {
         try inference.layerNorm(x, gain: gain, bias: bias, epsilon: epsilon)
     }
 
-    func gelu(_ x: Tensor) throws(KernelError) -> Tensor { try inference.gelu(x) }
+    /// As in inference.
+    public func gelu(_ x: Tensor) throws(KernelError) -> Tensor { try inference.gelu(x) }
 
-    func add(_ a: Tensor, _ b: Tensor) throws(KernelError) -> Tensor { try inference.add(a, b) }
+    /// As in inference.
+    public func add(_ a: Tensor, _ b: Tensor) throws(KernelError) -> Tensor { try inference.add(a, b) }
 
-    func dropout(_ x: Tensor, rate: Float) throws(KernelError) -> Tensor { x }
+    /// The identity.
+    public func dropout(_ x: Tensor, rate: Float) throws(KernelError) -> Tensor { x }
 
-    func causalAttention(_ qkv: Tensor, heads: Int, layer: Int) throws(KernelError) -> Tensor {
+    /// As in inference.
+    public func causalAttention(_ qkv: Tensor, heads: Int, layer: Int) throws(KernelError) -> Tensor {
         try inference.causalAttention(qkv, heads: heads, layer: layer)
     }
 }
@@ -138,5 +153,5 @@ extension KernelError {
     /// Thrown through the graph when the pass is asked to stop.
     fileprivate static var stop: KernelError { KernelError(.badArgument, "the calibration pass was asked to stop") }
     /// Whether it is that.
-    var isStop: Bool { self == .stop }
+    public var isStop: Bool { self == .stop }
 }

@@ -1,5 +1,4 @@
 import AlambicTensor
-import AlambicTraining
 
 /// What a model reads so that the inputs of its layers can be seen: sequences of a text, evenly spread over it.
 public struct Calibration: Sendable {

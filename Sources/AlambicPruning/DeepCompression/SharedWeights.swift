@@ -1,0 +1,116 @@
+import AlambicFiles
+import AlambicKernels
+import AlambicTensor
+
+/// Weight sharing (Deep Compression, section 3): the non-zeros of a matrix have only a few values, w[n, k] = c[s[n, k]], and
+/// what is trained is those values. The clusters s stay as they are.
+///
+/// The gradient of a shared value is the sum over the weights that have it (equation 3):
+///
+///     dL/dc_j = Σ dL/dw[n, k] over all n, k with s[n, k] = j
+///
+/// The first weight of a cluster holds its value in the parameter, with this sum as its gradient; all others have the
+/// gradient 0 and are not read. So any optimizer trains the codebook as it would train a parameter of that size, and norms
+/// of gradients are those of the codebook.
+public final class SharedWeights: WeightTransform, @unchecked Sendable {
+    /// For each weight 0 where there is none, else the place of its value in the codebook, from 1 on.
+    public let symbols: [UInt8]
+    /// The number of shared values.
+    public let values: Int
+    /// Where the weights are, and the place of each one's value from 0 on.
+    private let places: [(index: Int32, value: UInt8)]
+    /// The first weight of each cluster.
+    private let holders: [Int]
+    private let weights: Tensor
+
+    private init(symbols: [UInt8], values: Int, shape: Shape) throws(KernelError) {
+        self.symbols = symbols
+        self.values = values
+        var holders = [Int](repeating: 0, count: values)
+        var places: [(index: Int32, value: UInt8)] = []
+        for index in symbols.indices.reversed() where symbols[index] != 0 {
+            holders[Int(symbols[index]) - 1] = index
+            places.append((Int32(index), symbols[index] - 1))
+        }
+        self.holders = holders
+        self.places = places.reversed()
+        weights = try Tensor(shape)
+    }
+
+    /// Lets the non-zeros of a parameter share values, which are its centroids at first, and becomes its transform in the
+    /// place of a mask: what is zero stays zero.
+    ///
+    /// - Parameters:
+    ///   - parameter: with finite weights, at most 2^31 of them.
+    ///   - values: how many values there may be, at most 255; with the zero, 2^bits - 1 of them have symbols of `bits` bits.
+    ///   - clustering: how they are found.
+    /// - Returns: the transform, now the parameter's.
+    @discardableResult
+    public static func share(
+        _ parameter: Parameter, values: Int, by clustering: any WeightClustering = Lloyd()
+    ) throws(KernelError) -> SharedWeights {
+        precondition((1...SharedValues.mostValues).contains(values), "\(parameter.path) cannot share \(values) values")
+        let elements = parameter.value.elements
+        precondition(elements.count <= Int(Int32.max), "\(parameter.path) has too many weights to share values")
+        guard elements.allSatisfy(\.isFinite) else {
+            throw KernelError(
+                .badArgument, "\(parameter.path) has weights that are not finite: they cannot share values")
+        }
+        let centroids = clustering.centroids(of: elements.filter { $0 != 0 }.sorted(), count: values)
+        let symbols = elements.map { $0 == 0 ? 0 : UInt8(nearest(centroids, to: $0) + 1) }
+        return try adopt(
+            SharedValues(shape: parameter.shape.dimensions, codebook: centroids, symbols: symbols), for: parameter)
+    }
+
+    /// Sets a parameter to weights that share values, as a file has them, and becomes its transform.
+    @discardableResult
+    public static func adopt(_ shared: SharedValues, for parameter: Parameter) throws(KernelError) -> SharedWeights {
+        precondition(
+            shared.shape == parameter.shape.dimensions, "\(parameter.path) \(parameter.shape) from \(shared.shape)")
+        let transform = try SharedWeights(
+            symbols: shared.symbols, values: shared.codebook.count, shape: parameter.shape)
+        let value = parameter.value
+        var raw = value.mutableSpan
+        let elements = shared.values
+        for index in elements.indices { raw[index] = elements[index] }
+        parameter.transform = transform
+        parameter.valueChanged()
+        return transform
+    }
+
+    /// The shared values as they are now.
+    public func codebook(of parameter: Parameter) -> [Float] {
+        let value = parameter.value
+        let raw = value.span
+        return holders.map { raw[$0] }
+    }
+
+    /// The weights as they are now, to be stored.
+    public func shared(of parameter: Parameter) -> SharedValues {
+        SharedValues(shape: parameter.shape.dimensions, codebook: codebook(of: parameter), symbols: symbols)
+    }
+
+    /// A fingerprint of the clusters (FNV-1a).
+    public var digest: String {
+        let hash = symbols.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+        return "shared-\(values)-" + String(hash, radix: 16)
+    }
+
+    /// Every weight at its cluster's value.
+    public func effective(of parameter: Parameter, on context: Context) throws(KernelError) -> Tensor {
+        let codebook = codebook(of: parameter)
+        let weights = self.weights
+        var target = weights.mutableSpan
+        for place in places { target[Int(place.index)] = codebook[Int(place.value)] }
+        return weights
+    }
+
+    /// Sums the gradient by cluster, in double precision and in the order of the weights.
+    public func pullBack(gradient: Tensor, of parameter: Parameter, on context: Context) throws(KernelError) {
+        var sums = [Double](repeating: 0, count: values)
+        var span = gradient.mutableSpan
+        for place in places { sums[Int(place.value)] += Double(span[Int(place.index)]) }
+        for index in span.indices { span[index] = 0 }
+        for (holder, sum) in zip(holders, sums) { span[holder] = Float(sum) }
+    }
+}

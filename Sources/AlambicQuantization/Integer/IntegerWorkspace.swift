@@ -1,0 +1,48 @@
+import AlambicKernels
+
+/// What a step needs while it runs, in integers.
+final class IntegerScratch: Sendable {
+    /// Windows as rows.
+    let patches: Memory<UInt8>
+    /// Exact sums.
+    let sums: Memory<Int32>
+    /// Sums of the rows of the inputs.
+    let rowSums: Memory<Int32>
+
+    init(patches: Int, sums: Int, rows: Int) throws(KernelError) {
+        self.patches = try Memory<UInt8>(count: patches)
+        self.sums = try Memory<Int32>(count: sums)
+        rowSums = try Memory<Int32>(count: rows)
+    }
+}
+
+/// Memory for a program's pass over up to so many images. One pass at a time.
+final class IntegerWorkspace: Sendable {
+    /// How many images fit.
+    let images: Int
+    let scratch: IntegerScratch
+    /// What each step passes on; empty for logits.
+    let levels: [Memory<UInt8>]
+    let logits: Memory<Int32>
+
+    init(_ program: IntegerProgram, images: Int) throws(KernelError) {
+        self.images = images
+        var (patches, sums, rows) = (0, 0, 0)
+        var levels: [Memory<UInt8>] = []
+        for step in program.steps {
+            switch step {
+            case .maxPool(let shape, let side):
+                levels.append(try Memory<UInt8>(count: images * shape.pooled(side: side).count))
+            case .linear(let layer, let windows):
+                let count = images * (windows?.count ?? 1)
+                if windows != nil { patches = max(patches, count * layer.inputs) }
+                sums = max(sums, count * layer.outputs)
+                rows = max(rows, count)
+                levels.append(try Memory<UInt8>(count: layer.output == .logits ? 0 : count * layer.outputs))
+            }
+        }
+        self.levels = levels
+        scratch = try IntegerScratch(patches: patches, sums: sums, rows: rows)
+        logits = try Memory<Int32>(count: images * program.classes)
+    }
+}

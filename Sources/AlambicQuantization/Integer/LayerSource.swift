@@ -1,0 +1,58 @@
+import AlambicKernels
+import AlambicTensor
+
+/// The real numbers that an ``IntegerLinear`` is made of.
+struct LayerSource {
+    /// [outputs, inputs].
+    var weight: Tensor
+    /// [outputs].
+    var bias: Tensor
+    /// What its inputs stand for.
+    var input: AffineParameters
+    /// What its outputs are to stand for; nil for logits.
+    var output: AffineParameters?
+    var isRectified: Bool
+    var scheme: IntegerScheme
+    var name: String
+
+    /// The layer, the scales of its weights, and what one step of its outputs is worth.
+    func layer(
+        packs: Bool, on context: Context
+    ) throws(KernelError) -> (layer: IntegerLinear, scales: [Float], outputScale: Float) {
+        let biases = bias.elements
+        for (j, bias) in biases.enumerated() where !bias.isFinite {
+            throw KernelError(.badArgument, "\(name).bias: element \(j) is \(bias): there is no integer for it")
+        }
+        let weights = try IntegerWeights(
+            weight, scheme,
+            leastScales: biases.map { IntegerWeights.leastScale(bias: $0, inputScale: input.scale) },
+            of: "\(name).weight", on: context)
+        // S₁ S₂ of each output: what a step of its sums is worth.
+        let steps = weights.scales.map { Double($0) * Double(input.scale) }
+        // Logits have the coarsest scale of all, so that no multiplier is above 1.
+        let outputScale = output?.scale ?? Float(steps.max() ?? 1)
+        let layer = try IntegerLinear(
+            weights: weights.levels, weightZeroPoints: weights.zeroPoints, inputZeroPoint: input.zeroPoint,
+            inputLevels: input.lowest...input.highest,
+            bias: zip(biases, steps).map { Self.integer($0, step: $1) },
+            multipliers: steps.map { FixedPointMultiplier($0 / Double(outputScale)) },
+            output: output.map { .passing($0, isRectified: isRectified) } ?? .logits, packs: packs,
+            of: name, on: context)
+        return (layer, weights.scales, outputScale)
+    }
+
+    /// round(b / (S₁ S₂)), half away from zero (equation 11).
+    private static func integer(_ bias: Float, step: Double) -> Int32 {
+        let rounded = (Double(bias) / step).rounded(.toNearestOrAwayFromZero)
+        return Int32(min(max(rounded, -0x1p30), 0x1p30))
+    }
+}
+
+extension IntegerOutput {
+    /// The levels of what is passed on, after a ReLU or not. max(x, 0) is a clamp: 0 is the zero point.
+    static func passing(_ output: AffineParameters, isRectified: Bool) -> IntegerOutput {
+        .levels(
+            zeroPoint: output.zeroPoint, lowest: isRectified ? max(output.lowest, output.zeroPoint) : output.lowest,
+            highest: output.highest)
+    }
+}

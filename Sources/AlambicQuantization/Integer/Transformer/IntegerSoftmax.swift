@@ -1,0 +1,52 @@
+/// exp(x) for x <= 0 in integers (Kim et al. 2021, section 3.5, algorithm 3): x = p - z ln 2 with p in (-ln 2, 0], then
+/// exp(x) = exp(p) 2^-z, with a polynomial of degree 2 for exp(p) that is off by at most 0.0019 (their section 3.5).
+public struct IntegerExponential: Sendable, Hashable {
+    /// What one step of the results is worth; 1 is an exponential of 0.
+    public let outputScale: Double
+    private let ln2: Int64
+    private let polynomial: IntegerPolynomial
+
+    /// For arguments in steps of `scale`, 2⁻¹⁶ ... 1/16.
+    public init(scale: Double) {
+        requireScale(scale, "exponentials")
+        ln2 = Int64((0.6931471805599453 / scale).rounded(.down))
+        polynomial = IntegerPolynomial(a: 0.3585, b: 1.353, c: 0.344, scale: scale)
+        outputScale = 0.3585 * scale * scale
+    }
+
+    /// exp(S q), q <= 0.
+    public func callAsFunction(_ q: Int32) -> Int64 {
+        precondition(q <= 0, "an integer exponential of \(q): only of what is not positive")
+        let z = -Int64(q) / ln2
+        // Below 2^-40 of the largest nothing is left.
+        guard z < 60 else { return 0 }
+        return polynomial(Int64(q) + z * ln2) >> z
+    }
+}
+
+/// Soft-max of a row in integers (Kim et al. 2021, section 3.5): exponentials of the distances from the largest, divided by
+/// their sum. Results have `bits` fractional bits: 2^bits is 1.
+public struct IntegerSoftmax: Sendable, Hashable {
+    /// Fractional bits of the results, 1 ... 30.
+    public let bits: Int
+    private let exponential: IntegerExponential
+
+    /// For logits in steps of `scale`, 2⁻¹⁶ ... 1/16.
+    public init(scale: Double, bits: Int = 8) {
+        precondition((1...30).contains(bits), "soft-max with \(bits) fractional bits: use 1 to 30")
+        self.bits = bits
+        exponential = IntegerExponential(scale: scale)
+    }
+
+    /// The probabilities of a row's logits, rounded down to steps of 2^-bits.
+    public func callAsFunction(_ row: [Int32]) -> [Int32] {
+        guard let largest = row.max() else { return [] }
+        let exponentials = row.map { exponential(Int32(clamping: Int64($0) - Int64(largest))) }
+        // 64 bits hold every sum: an exponential is below 2^42 for the finest scale.
+        let sum = exponentials.reduce(0, +)
+        return exponentials.map { value in
+            let (quotient, _) = UInt64(sum).dividingFullWidth(UInt64(value).multipliedFullWidth(by: 1 << UInt64(bits)))
+            return Int32(quotient)
+        }
+    }
+}
