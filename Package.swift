@@ -51,10 +51,11 @@ let package = Package(
         .target(
             name: "AlambicTraining", dependencies: ["AlambicModels", "AlambicOptimizers"],
             swiftSettings: lendsSpans + optimised),
-        .target(name: "AlambicDistillation", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans),
+        .target(
+            name: "AlambicDistillation", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans + optimised),
         .target(name: "AlambicPruning", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans + optimised),
         .target(name: "AlambicQuantization", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans + optimised),
-        .target(name: "AlambicParallel", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans),
+        .target(name: "AlambicParallel", dependencies: ["AlambicTraining"], swiftSettings: lendsSpans + optimised),
         .target(
             name: "Alambic",
             dependencies: ["AlambicDistillation", "AlambicPruning", "AlambicQuantization", "AlambicParallel"]),
@@ -68,7 +69,7 @@ let package = Package(
             name: "bench", dependencies: ["AlambicKernels", "COpenBLAS"], path: "benchmarks/kernels",
             swiftSettings: lendsSpans + optimised),
         .executableTarget(
-            name: "papers", dependencies: ["Alambic", "AlambicReport"], path: "benchmarks/papers",
+            name: "papers", dependencies: ["Alambic", "AlambicReport"], path: "benchmarks/papers", exclude: ["Clusters"],
             swiftSettings: lendsSpans + optimised),
         // MARK: tests
         .target(

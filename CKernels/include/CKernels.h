@@ -13,6 +13,7 @@
 #include "ck_constraint.h"
 #include "ck_convert.h"
 #include "ck_crossentropy.h"
+#include "ck_divergence.h"
 #include "ck_csr.h"
 #include "ck_dropout.h"
 #include "ck_each.h"

@@ -3,7 +3,8 @@ import Foundation
 
 /// Every subcommand, in the order of the help. A new one is one line here.
 let subcommands: [Subcommand] = [
-    .demo, .tokenize, .train, .finetune, .distill, .prune, .quantize, .compress, .inspect, .evaluate, .generate,
+    .demo, .tokenize, .train, .finetune, .distill, .cacheTeacher, .prune, .quantize, .compress, .inspect, .evaluate,
+    .generate,
     .profile, .benchModel,
 ]
 
@@ -12,7 +13,7 @@ let overview = """
 
     Trains, distils, prunes, quantizes and runs transformer language models on CPUs.
 
-    \(subcommands.map { "  \($0.name.padding(toLength: 11, withPad: " ", startingAt: 0))  \($0.summary)" }
+    \(subcommands.map { "  \($0.name.padding(toLength: 13, withPad: " ", startingAt: 0))  \($0.summary)" }
         .joined(separator: "\n"))
 
     `alambic COMMAND --help` shows the options of a command, `alambic --version` the version.

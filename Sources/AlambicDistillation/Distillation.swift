@@ -1,63 +1,53 @@
 import AlambicKernels
 import AlambicModels
 import AlambicTensor
+import AlambicTokenizers
 import AlambicTraining
 
 /// Learning from the whole distribution that a teacher predicts, not from the next token alone (Hinton, Vinyals and
 /// Dean 2015, section 2):
 ///
-///     loss = mixing * T² * KL(softmax(teacher / T) ‖ softmax(student / T)) + (1 - mixing) * CE(target, student)
+///     loss = mixing * T² * D(softmax(teacher / T), softmax(student / T)) + (1 - mixing) * CE(target, student)
 ///
-/// T² keeps the size of the soft gradient, which shrinks as 1/T². The teacher sees every batch without dropout. Reports
+/// D is KL(teacher ‖ student), unless another ``Divergence`` is asked for. T² keeps the size of the soft gradient, which
+/// shrinks as 1/T²; ``Divergence/matchedLogits`` has no temperature. The teacher sees every batch without dropout. Reports
 /// give the terms `soft` (T² included) and `hard`.
 public struct Distillation: Objective {
     /// Who teaches.
-    public let teacher: Model
-    /// Temperature and mixing.
+    public var teacher: Model { taught.model }
+    /// Temperature, mixing and divergence.
     public let terms: DistillationTerms
-    private let teacherDigest: String
+    private let taught: Teacher
 
     /// Distillation from `teacher` at `temperature` > 0, with the share `mixing` in 0...1 of the soft loss.
-    public init(from teacher: Model, temperature: Double = 2, mixing: Double = 0.5) throws(TrainingError) {
-        guard temperature > 0, temperature.isFinite else {
-            throw .badSetting("the temperature \(temperature) is not positive")
-        }
-        guard (0...1).contains(mixing) else {
-            throw .badSetting("the mixing \(mixing) of soft and hard loss is outside of 0...1")
-        }
-        self.teacher = teacher
-        teacherDigest = teacher.digest
-        terms = DistillationTerms(temperature: Float(temperature), mixing: Float(mixing))
+    public init(
+        from teacher: Model, temperature: Double = 2, mixing: Double = 0.5, divergence: Divergence = .forwardKL
+    ) throws(TrainingError) {
+        terms = try checkedTerms(temperature: temperature, mixing: mixing, divergence: divergence)
+        taught = Teacher(teacher)
     }
 
     /// What a resumed run must agree with.
     public var settings: [String: String] {
-        [
+        var settings = [
             "name": "distillation", "temperature": "\(terms.temperature)", "mixing": "\(terms.mixing)",
-            "teacher": teacherDigest,
+            "teacher": taught.digest,
         ]
+        // Checkpoints from before there was a choice say nothing.
+        if terms.divergence != .forwardKL { settings["divergence"] = "\(terms.divergence)" }
+        return settings
     }
+
+    /// Refuses a student with another tokenizer than the teacher's.
+    public func check(tokenizer: (any Tokenizer)?) throws(TrainingError) { try taught.check(tokenizer) }
 
     /// Makes what computes the loss on one worker's context.
     public func lossFunction(for architecture: any Architecture, on context: Context) throws(TrainingError)
         -> any LossFunction
     {
-        guard teacher.architecture.vocabulary == architecture.vocabulary else {
-            throw .modelsDiffer(
-                "the teacher has a vocabulary of \(teacher.architecture.vocabulary) tokens and the student of "
-                    + "\(architecture.vocabulary): distillation needs the same tokens for both")
-        }
-        guard teacher.architecture.context >= architecture.context else {
-            throw .modelsDiffer(
-                "the teacher sees \(teacher.architecture.context) tokens and the student \(architecture.context): "
-                    + "the student's context may not be longer")
-        }
-        do {
-            return Function(
-                terms: terms, teacher: teacher.architecture, inference: try teacher.makeInference(on: context))
-        } catch {
-            throw .kernel(error)
-        }
+        try taught.check(architecture)
+        return Function(
+            terms: terms, teacher: teacher.architecture, inference: try taught.inference(on: context))
     }
 
     private final class Function: LossFunction {
@@ -90,8 +80,8 @@ public struct Distillation: Objective {
 extension Objective where Self == Distillation {
     /// Learning from a teacher; see ``Distillation``.
     public static func distillation(
-        from teacher: Model, temperature: Double = 2, mixing: Double = 0.5
+        from teacher: Model, temperature: Double = 2, mixing: Double = 0.5, divergence: Divergence = .forwardKL
     ) throws(TrainingError) -> Distillation {
-        try Distillation(from: teacher, temperature: temperature, mixing: mixing)
+        try Distillation(from: teacher, temperature: temperature, mixing: mixing, divergence: divergence)
     }
 }

@@ -37,7 +37,7 @@ extension Model {
             throw TrainingError.modelsDiffer(
                 "the layers \(indices) are not \(count) of the teacher's 0...\(total - 1)")
         }
-        let student = try Model(configuration.withLayers(count), seed: 0)
+        let student = try Model(configuration.withLayers(count), seed: 0, tokenizer: tokenizer)
         return try student.initialized(from: self, layers: indices)
     }
 

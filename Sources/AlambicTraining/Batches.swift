@@ -10,13 +10,21 @@ public struct Batch: Sendable {
     public let index: Int
     /// Where it came from: what a resumed run must agree with.
     public let source: BatchSource
+    /// Where in the corpus each sequence begins: indices of `Corpus.tokens`. Nil for batches made by hand.
+    public let starts: [Int]?
 
     /// Makes a batch by hand.
-    public init(tokens: Tokens, targets: [Int32], index: Int = 0, source: BatchSource? = nil) {
+    public init(
+        tokens: Tokens, targets: [Int32], index: Int = 0, source: BatchSource? = nil, starts: [Int]? = nil
+    ) {
         precondition(targets.count == tokens.count, "\(targets.count) targets for \(tokens.count) tokens")
         self.tokens = tokens
         self.targets = targets
+        precondition(
+            starts == nil || starts?.count == tokens.batch,
+            "\(starts?.count ?? 0) places of \(tokens.batch) sequences")
         self.index = index
+        self.starts = starts
         self.source = source ?? BatchSource(data: "by hand", rows: tokens.batch, context: tokens.length, seed: 0)
     }
 
@@ -35,7 +43,7 @@ public struct Batch: Sendable {
 
 /// What a sequence of batches depends on.
 public struct BatchSource: Sendable, Codable, Equatable {
-    /// Digest of the corpus.
+    /// Digest of the corpus, and ` aligned` behind it where stretches begin at multiples of the context.
     public let data: String
     /// Sequences per batch.
     public let rows: Int
@@ -43,6 +51,9 @@ public struct BatchSource: Sendable, Codable, Equatable {
     public let context: Int
     /// Seed of the shuffling.
     public let seed: UInt64
+
+    /// Whether every stretch begins a multiple of `context` after the first token of the corpus.
+    public var isAligned: Bool { data.hasSuffix(" aligned") }
 }
 
 extension Corpus {
@@ -75,12 +86,21 @@ public struct Batches: Sequence, Sendable {
         let inputs = tokens.count - 1
         let all = inputs / source.context
         // Giving up one stretch makes room for a random first token; short texts keep all of theirs.
-        windows = all >= 16 ? all - 1 : all
-        offsets = Swift.min(inputs - windows * source.context, source.context - 1) + 1
+        windows = all >= 16 && !source.isAligned ? all - 1 : all
+        offsets = source.isAligned ? 1 : Swift.min(inputs - windows * source.context, source.context - 1) + 1
     }
 
     /// The batches from number `index` on.
     public func starting(at index: Int) -> Batches { Batches(tokens: tokens, source: source, first: index) }
+
+    /// The same number of sequences of the same length, of which every one begins a multiple of the context after the first
+    /// token, in every epoch: each token always has the same ones before it, as what was computed ahead for it had.
+    public var aligned: Batches {
+        guard !source.isAligned else { return self }
+        let aligned = BatchSource(
+            data: source.data + " aligned", rows: source.rows, context: source.context, seed: source.seed)
+        return Batches(tokens: tokens, source: aligned, first: first)
+    }
 
     /// How many batches show every stretch of the text once, rounded up.
     public var perEpoch: Int { (windows + source.rows - 1) / source.rows }
@@ -93,7 +113,8 @@ public struct Batches: Sequence, Sendable {
         let starts = starts(of: index)
         let input = Tokens(ids: stretches(from: starts), batch: source.rows, length: source.context)
         return Batch(
-            tokens: input, targets: stretches(from: starts.map { $0 + 1 }), index: index, source: source)
+            tokens: input, targets: stretches(from: starts.map { $0 + 1 }), index: index, source: source, starts: starts
+        )
     }
 
     /// Where the sequences of a batch begin.

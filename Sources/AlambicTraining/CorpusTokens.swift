@@ -63,7 +63,7 @@ public struct CorpusTokens: RandomAccessCollection, Sendable {
     }
 
     /// The tokens of a range of places, as an array.
-    func array(_ range: Range<Int>) -> [Int32] {
+    public func array(_ range: Range<Int>) -> [Int32] {
         [Int32](unsafeUninitializedCapacity: range.count) { buffer, count in
             copy(range, to: UnsafeMutableBufferPointer(rebasing: buffer[..<range.count]))
             count = range.count

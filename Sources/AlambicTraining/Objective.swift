@@ -1,6 +1,7 @@
 import AlambicKernels
 import AlambicModels
 import AlambicTensor
+import AlambicTokenizers
 
 /// The first of the trainer's sockets: what is to be made small.
 ///
@@ -10,9 +11,23 @@ public protocol Objective: Sendable {
     /// What the objective depends on, for checkpoints: a run resumes only where all of it agrees.
     var settings: [String: String] { get }
 
+    /// Refuses a model whose tokens do not mean what the objective takes them for. Called once, before anything is computed;
+    /// by default every tokenizer will do.
+    func check(tokenizer: (any Tokenizer)?) throws(TrainingError)
+    /// Refuses batches of a source that the objective cannot learn from. Called before the first of them; by default every
+    /// source will do.
+    func check(source: BatchSource) throws(TrainingError)
+
     /// Makes what computes the loss of a model on one worker's context.
     func lossFunction(for architecture: any Architecture, on context: Context) throws(TrainingError)
         -> any LossFunction
+}
+
+extension Objective {
+    /// Every tokenizer will do.
+    public func check(tokenizer: (any Tokenizer)?) throws(TrainingError) {}
+    /// Every source will do.
+    public func check(source: BatchSource) throws(TrainingError) {}
 }
 
 /// An objective at work on one tape.
@@ -58,6 +73,8 @@ public struct MicroBatch: Sendable {
     public let stream: UInt64
     /// The model's layers, with the dropout rate of this step.
     public let architecture: any Architecture
+    /// Where in its corpus each sequence begins; nil where that is not known.
+    public var starts: [Int]?
 }
 
 /// The mean cross-entropy of the next token.

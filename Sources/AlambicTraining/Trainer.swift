@@ -58,6 +58,8 @@ public final class Trainer {
     /// The shapes of batches that are known to fit, and whether a step has put everything into memory.
     var checkedShapes: Set<[Int]> = []
     private(set) var hasStepped = false
+    /// The source of batches that the objective has agreed to.
+    private var checkedSource: BatchSource?
     /// Operations per second of the arithmetic that products use, where somebody has measured it: reports then say what
     /// share of it a step reached.
     public var arithmeticPeak: Double?
@@ -110,6 +112,7 @@ public final class Trainer {
         if let available = MemoryBudget.available(), needed > available {
             throw .modelDoesNotFit(parameters: architecture.parameterCount, needed: needed, available: available)
         }
+        try objective.check(tokenizer: model.tokenizer)
         startDigest = model.digest
         (startConfiguration, tokenizer) = (model.configuration, model.tokenizer)
         self.objective = objective
@@ -309,7 +312,8 @@ public final class Trainer {
             let own = targets.count { $0 >= 0 }
             return MicroBatch(
                 tokens: tokens, targets: targets, scale: Float(own) / Float(max(counted, 1)), seed: seed,
-                stream: UInt64(state.step) * UInt64(microBatches) + UInt64(index), architecture: architecture)
+                stream: UInt64(state.step) * UInt64(microBatches) + UInt64(index), architecture: architecture,
+                starts: batch.starts.map { Array($0[index * rows..<(index + 1) * rows]) })
         }
     }
 
@@ -328,6 +332,10 @@ public final class Trainer {
             if let token = tokens.first(where: { $0 >= limit }) {
                 throw .vocabularyTooSmall(token: Int(token), vocabulary: Int(limit))
             }
+        }
+        if checkedSource != batch.source {
+            try objective.check(source: batch.source)
+            checkedSource = batch.source
         }
         if mustAgree {
             try checkAgreement(with: batch)

@@ -78,6 +78,16 @@ import Testing
             "--rounds"
         ),
         (["distill", "--teacher", "x", "--data", "TEXT", "--mixing", "2", "--out", "OUT"], "--mixing"),
+        (["distill", "--teacher", "x", "--data", "TEXT", "--loss", "magic", "--out", "OUT"], "unknown loss 'magic'"),
+        (["distill", "--teacher", "x", "--data", "TEXT", "--loss", "jsd:1", "--out", "OUT"], "found 'jsd:1'"),
+        (
+            ["distill", "--teacher", "x", "--data", "TEXT", "--loss", "minilm", "--mixing", "1", "--out", "OUT"],
+            "--mixing does not belong to --loss minilm"
+        ),
+        (["distill", "--teacher-cache", "x", "--teacher", "y", "--out", "OUT"], "exclude each other"),
+        (["distill", "--teacher-cache", "x", "--loss", "triple", "--out", "OUT"], "the loss kl alone"),
+        (["distill", "--teacher", "x", "--init", "y", "--out", "OUT"], "--init goes with --teacher-cache"),
+        (["cache-teacher", "--teacher", "x", "--data", "TEXT", "--top-k", "0", "--out", "OUT"], "--top-k"),
         (["finetune", "--model", "x", "--data", "TEXT", "--base-dtype", "int3", "--out", "OUT"], "int3"),
         (["generate", "--model", "x", "--prompt", "a", "--top-p", "0"], "--top-p"),
         (["generate", "--model", "x"], "--prompt"),

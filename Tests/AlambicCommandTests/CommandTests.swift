@@ -9,7 +9,8 @@ import Testing
         let overview = try Run(["--help"])
         #expect(overview.code == 0 && overview.error.isEmpty)
         let names = [
-            "demo", "tokenize", "train", "distill", "prune", "quantize", "evaluate", "generate", "bench-model",
+            "demo", "tokenize", "train", "distill", "cache-teacher", "prune", "quantize", "evaluate", "generate",
+            "bench-model",
         ]
         for name in names {
             #expect(overview.output.contains("  \(name) "), "\(overview)")
@@ -42,6 +43,40 @@ import Testing
         }
         let sizes = try ["student", "pruned", "int8"].map { try scratch.bytes("\($0)/model.safetensors").count }
         #expect(sizes == sizes.sorted(by: >), "\(sizes)")
+    }
+
+    /// Every loss of `distill`, and a teacher that is only on disk.
+    @Test func everyWayToDistil() throws {
+        let scratch = try Scratch()
+        let teacher = try scratch.model("teacher", steps: 4)
+        let cache = scratch.path("teacher.safetensors")
+        let common = ["--data", scratch.text, "--batch", "4", "--json"]
+        let losses = ["kl", "reverse-kl", "jsd:0.5", "logits", "triple", "minilm"].map { loss in
+            [
+                "distill", "--teacher", teacher, "--layers", "1", "--steps", "2", "--loss", loss, "--out",
+                scratch.path("student-\(loss)"),
+            ] + common
+        }
+        let cached = [
+            ["cache-teacher", "--teacher", teacher, "--top-k", "8", "--out", cache] + common,
+            [
+                "distill", "--teacher-cache", cache, "--init", scratch.path("student-kl"), "--steps", "2", "--out",
+                scratch.path("cached"),
+            ] + common,
+        ]
+        for words in losses + cached {
+            let run = try Run(words)
+            #expect(run.code == 0, "\(run)")
+            #expect(throws: Never.self, "\(run)") { try JSONSerialization.jsonObject(with: Data(run.output.utf8)) }
+        }
+        // The same text in another file, cut off: named by its digest.
+        let text = try scratch.bytes(URL(fileURLWithPath: scratch.text).lastPathComponent)
+        try scratch.write(Array(text.dropLast(100)), to: "other.txt")
+        let other = try Run([
+            "distill", "--teacher-cache", cache, "--init", scratch.path("student-kl"), "--data",
+            scratch.path("other.txt"), "--batch", "4", "--steps", "2", "--out", scratch.path("refused"),
+        ])
+        #expect(other.code == 1 && other.error.contains("digest"), "\(other)")
     }
 
     /// Every form that `quantize` makes is smaller than the last, and can be measured and run.

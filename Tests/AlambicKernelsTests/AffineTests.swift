@@ -19,7 +19,9 @@ import Testing
         let expected = x.map { Self.level($0, scale, zero, levels) }
         let affine = AffineScale(scale: scale, zeroPoint: zero, levels: levels)
         let real = expected.map { Float($0 - zero) * scale }
-        let inside = x.map { $0 / scale >= Float(levels.lowerBound - zero) && $0 / scale <= Float(levels.upperBound - zero) }
+        let inside = x.map {
+            $0 / scale >= Float(levels.lowerBound - zero) && $0 / scale <= Float(levels.upperBound - zero)
+        }
         let gradient = x.indices.map { Float($0) - 3 }
         try onEveryVariant(Kernels.affine, threads: [1, 3]) { label, context in
             let what = "\(label), \(x.count) elements, scale \(scale), zero \(zero), levels \(levels)"
@@ -78,7 +80,8 @@ import Testing
             try onEveryVariant(Kernels.affine, threads: [1, 2]) { label, context in
                 var q = [Int8](repeating: 99, count: x.count)
                 try quantize(
-                    x.span, rows: rows, columns: columns, scales: scales.span, zeroPoints: zeros.span, levels: -127...127,
+                    x.span, rows: rows, columns: columns, scales: scales.span, zeroPoints: zeros.span,
+                    levels: -127...127,
                     into: q.mutableSpan, on: context)
                 let expected = x.indices.map { i in
                     Self.level(x[i], scales[i / columns], zeros[i / columns], -127...127)

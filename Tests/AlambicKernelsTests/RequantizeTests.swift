@@ -40,7 +40,9 @@ import Testing
         }
         var integers: [Int32] { (0..<rows * columns).map { value($0 / columns, $0 % columns) } }
         var bytes: [UInt8] {
-            integers.map { UInt8(min(max(Int64($0) + Int64(zero), Int64(levels.lowerBound)), Int64(levels.upperBound))) }
+            integers.map {
+                UInt8(min(max(Int64($0) + Int64(zero), Int64(levels.lowerBound)), Int64(levels.upperBound)))
+            }
         }
     }
 
@@ -71,7 +73,8 @@ import Testing
     }
 
     @Test func drawnCases() throws {
-        let shapes = drawnShapes(30, tiles: [[4, 16], [4, 8, 16]], most: [70, 70], seed: 3) + [[300, 20], [2, 1000]]
+        let shapes =
+            drawnShapes(30, tiles: [[4, 16], [4, 8, 16]], most: [70, 70], seed: 3) + [[300, 20], [2, 1000]]
         for (index, shape) in shapes.enumerated() {
             var random = SplitMix(seed: UInt64(index))
             let (rows, columns) = (shape[0], shape[1])
@@ -94,7 +97,8 @@ import Testing
     /// Every pair of an awkward sum and an awkward multiplier and shift.
     @Test func edges() throws {
         let sums: [Int32] = [
-            .min, .min + 1, -(1 << 30) - 1, -(1 << 30), -(1 << 30) + 1, -257, -256, -255, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4,
+            .min, .min + 1, -(1 << 30) - 1, -(1 << 30), -(1 << 30) + 1, -257, -256, -255, -5, -4, -3, -2, -1, 0, 1, 2,
+            3, 4,
             5, 255, 256, 257, (1 << 30) - 1, 1 << 30, .max - 1, .max,
         ]
         let multipliers: [Int32] = [0, 1 << 30, (1 << 30) + 1, 3 << 29, .max - 1, .max]
@@ -123,11 +127,14 @@ import Testing
     @Test func rowSumsOfBytes() throws {
         for (rows, columns) in [(1, 1), (3, 17), (5, 0), (70, 25), (2, 20_000)] {
             var random = SplitMix(seed: UInt64(rows))
-            let x: [UInt8] = columns == 20_000 ? [UInt8](repeating: 255, count: rows * columns) : random.integers(rows * columns, in: 0...255)
+            let x: [UInt8] =
+                columns == 20_000
+                ? [UInt8](repeating: 255, count: rows * columns) : random.integers(rows * columns, in: 0...255)
             try onEveryVariant(Kernels.requantize, threads: [1, 2]) { label, context in
                 var sums = [Int32](repeating: 9, count: rows)
                 try rowSums(x.span, rows: rows, columns: columns, into: sums.mutableSpan, on: context)
-                let expected = (0..<rows).map { i in (0..<columns).reduce(Int32(0)) { $0 + Int32(x[i * columns + $1]) } }
+                let expected = (0..<rows).map { i in (0..<columns).reduce(Int32(0)) { $0 + Int32(x[i * columns + $1]) }
+                }
                 #expect(sums == expected, "\(label), \(rows) x \(columns)")
             }
         }

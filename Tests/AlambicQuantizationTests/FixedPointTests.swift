@@ -23,7 +23,8 @@ import Testing
     /// By hand: ties away from zero.
     @Test func roundingShift() {
         typealias M = FixedPointMultiplier
-        #expect([1, -1, 2, -2, 3, -3, 5, -5].map { M.roundingDivision($0, powerOfTwo: 1) } == [1, -1, 1, -1, 2, -2, 3, -3])
+        #expect(
+            [1, -1, 2, -2, 3, -3, 5, -5].map { M.roundingDivision($0, powerOfTwo: 1) } == [1, -1, 1, -1, 2, -2, 3, -3])
         // 5/4, 6/4, 7/4 and their opposites
         #expect([5, 6, 7, -5, -6, -7].map { M.roundingDivision($0, powerOfTwo: 2) } == [1, 2, 2, -1, -2, -2])
         #expect(M.roundingDivision(.min, powerOfTwo: 31) == -1)

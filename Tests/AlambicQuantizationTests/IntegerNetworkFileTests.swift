@@ -20,7 +20,8 @@ import Testing
     private static func network(_ scheme: IntegerScheme = IntegerScheme()) throws -> (IntegerNetwork, Tensor) {
         let small = try SmallNetwork(SmallNetwork.convolutional)
         return (
-            try .calibrated(small.classifier, parameters: small.parameters, on: small.images, scheme: scheme), small.images
+            try .calibrated(small.classifier, parameters: small.parameters, on: small.images, scheme: scheme),
+            small.images
         )
     }
 
@@ -58,7 +59,8 @@ import Testing
                 switch info.dtype {
                 case .i8: all[name] = (info.shape, try file.array(name, of: Int8.self).map(Int32.init))
                 case .i32: all[name] = (info.shape, try file.array(name, of: Int32.self))
-                default: entries.append(SafeTensors.Entry(name, shape: info.shape, try file.array(name, of: Float.self)))
+                default:
+                    entries.append(SafeTensors.Entry(name, shape: info.shape, try file.array(name, of: Float.self)))
                 }
             }
             tensors(&all)
@@ -97,9 +99,11 @@ import Testing
         try Self.refuse("this is not an integer network", format: "pt")
         try Self.refuse("it is not the description of a network", text: { _ in "{}" })
         try Self.refuse("it is not the description of a network", text: { String($0.dropLast()) })
-        try Self.refuse("integers of 99 and 8 bits", text: { $0.replacing("\"weightBits\":8", with: "\"weightBits\":99") })
+        try Self.refuse(
+            "integers of 99 and 8 bits", text: { $0.replacing("\"weightBits\":8", with: "\"weightBits\":99") })
         try Self.refuse("bits with scale", text: { $0.replacing("\"zeroPoint\":0", with: "\"zeroPoint\":-1") })
-        try Self.refuse("layer 0 gets images of -14 x 10 x 2", text: { $0.replacing("\"height\":14", with: "\"height\":-14") })
+        try Self.refuse(
+            "layer 0 gets images of -14 x 10 x 2", text: { $0.replacing("\"height\":14", with: "\"height\":-14") })
         try Self.refuse("windows of", text: { $0.replacing("\"side\":3", with: "\"side\":30") })
         try Self.refuse("windows of", text: { $0.replacing("\"height\":14", with: "\"height\":13") })
     }

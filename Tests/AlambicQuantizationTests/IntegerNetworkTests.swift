@@ -11,15 +11,18 @@ import Testing
 @Suite struct IntegerNetworkTests {
     private static let schemes: [IntegerScheme] = [
         IntegerScheme(), IntegerScheme(weights: .perChannel), IntegerScheme(weightBits: 4, activationBits: 8),
-        IntegerScheme(weightBits: 8, activationBits: 4), IntegerScheme(weightBits: 3, activationBits: 5, weights: .perChannel),
-        IntegerScheme(weightBits: 2, activationBits: 2), IntegerScheme(weightBits: 2, activationBits: 2, weights: .perChannel),
+        IntegerScheme(weightBits: 8, activationBits: 4),
+        IntegerScheme(weightBits: 3, activationBits: 5, weights: .perChannel),
+        IntegerScheme(weightBits: 2, activationBits: 2),
+        IntegerScheme(weightBits: 2, activationBits: 2, weights: .perChannel),
     ]
 
     private static func network(
         _ small: SmallNetwork, _ scheme: IntegerScheme = IntegerScheme(), on context: Context = .default
     ) throws -> IntegerNetwork {
         try .calibrated(
-            small.classifier, parameters: small.parameters, on: small.images, batch: 5, scheme: scheme, context: context)
+            small.classifier, parameters: small.parameters, on: small.images, batch: 5, scheme: scheme, context: context
+        )
     }
 
     /// Against plain loops in 64 bits.
@@ -79,7 +82,8 @@ import Testing
             }
         }
         walk(network.program, "program", 0)
-        #expect(seen.contains("IntegerLinear") && seen.contains("FixedPointMultiplier") && seen.contains("Memory<Int32>"))
+        #expect(
+            seen.contains("IntegerLinear") && seen.contains("FixedPointMultiplier") && seen.contains("Memory<Int32>"))
         #expect(!seen.contains { $0.contains("Float") || $0.contains("Double") }, "\(seen)")
     }
 
@@ -127,11 +131,13 @@ import Testing
         var random = SplitMix(seed: 5)
         for bits in 2...8 {
             for granularity in WeightGranularity.allCases {
-                let w = try Tensor([3, 40], random.normals(40) + [Float](repeating: 0, count: 40) + random.floats(40, in: 1...3))
+                let w = try Tensor(
+                    [3, 40], random.normals(40) + [Float](repeating: 0, count: 40) + random.floats(40, in: 1...3))
                 let weights = try IntegerWeights(
                     w, IntegerScheme(weightBits: bits, weights: granularity), of: "w", on: .default)
                 let most = Int8((1 << (bits - 1)) - 1)
-                #expect(weights.levels.elements.allSatisfy { $0 >= -most && $0 <= most }, "\(bits) bits, \(granularity)")
+                #expect(
+                    weights.levels.elements.allSatisfy { $0 >= -most && $0 <= most }, "\(bits) bits, \(granularity)")
                 #expect(weights.scales.allSatisfy { $0 > 0 && $0.isFinite })
                 let real = try Tensor([3, 40])
                 try weights.reals(into: real, on: .default)
@@ -143,7 +149,10 @@ import Testing
             }
         }
         let bad = try Tensor([1, 2], [1, .nan])
-        #expect(throws: KernelError(.badArgument, "w: value 1 is not a number, which no range contains: look for what made it")) {
+        #expect(
+            throws: KernelError(
+                .badArgument, "w: value 1 is not a number, which no range contains: look for what made it")
+        ) {
             try IntegerWeights(bad, IntegerScheme(), of: "w", on: .default)
         }
     }
@@ -206,7 +215,8 @@ import Testing
     /// A ReLU and a pooling before the first weights: the boundary does the first.
     @Test func layersBeforeTheFirstWeights() throws {
         let classifier = Classifier(
-            input: ImageShape(height: 4, width: 4, channels: 2), layers: [.relu, .maxPool(2), .dropout(0.5), .linear(3)])
+            input: ImageShape(height: 4, width: 4, channels: 2),
+            layers: [.relu, .maxPool(2), .dropout(0.5), .linear(3)])
         let small = try SmallNetwork(classifier, images: 20, low: -1)
         let network = try Self.network(small)
         let floats = try ClassifierWorker(classifier, parameters: small.parameters).logits(of: small.images).elements

@@ -90,7 +90,8 @@ struct SmallNetwork {
     static let convolutional = Classifier(
         input: ImageShape(height: 14, width: 10, channels: 2),
         layers: [
-            .convolution(channels: 5, side: 3), .maxPool(2), .relu, .convolution(channels: 7, side: 3), .relu, .maxPool(2),
+            .convolution(channels: 5, side: 3), .maxPool(2), .relu, .convolution(channels: 7, side: 3), .relu,
+            .maxPool(2),
             .linear(19), .relu, .linear(4),
         ])
 
@@ -103,7 +104,8 @@ struct SmallNetwork {
         parameters = try classifier.initialized(seed: seed)
         var random = SplitMix(seed: seed &+ 100)
         for parameter in parameters where parameter.kind == .vector {
-            parameter.value.copy(from: try Tensor(parameter.shape, random.normals(parameter.shape.count, deviation: 0.2)))
+            parameter.value.copy(
+                from: try Tensor(parameter.shape, random.normals(parameter.shape.count, deviation: 0.2)))
         }
         images = try Tensor(
             [count, classifier.input.count], random.floats(count * classifier.input.count, in: low...1))

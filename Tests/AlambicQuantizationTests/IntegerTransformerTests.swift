@@ -74,7 +74,9 @@ import Testing
     @Test func layerNorm() {
         var random = SplitMix(seed: 4)
         for (columns, deviation): (Int, Float) in [(2, 30), (16, 3), (64, 40), (768, 25)] {
-            let row = random.normals(columns, deviation: deviation).map { Int32(max(-128, min(127, $0.rounded() + 11))) }
+            let row = random.normals(columns, deviation: deviation).map {
+                Int32(max(-128, min(127, $0.rounded() + 11)))
+            }
             let gains = random.floats(columns, in: -1.5...1.5), biases = random.floats(columns)
             let output = AffineParameters.asymmetric(-6, 6, bits: 12)
             let inputScale = 0.037
@@ -93,7 +95,8 @@ import Testing
         }
         // A constant row has no deviation: its norm is the bias.
         let output = AffineParameters.asymmetric(-2, 2)
-        let norm = IntegerLayerNorm(gains: [1, 1, 0], biases: [0.5, -0.5, 1], epsilon: 0, inputScale: 0.1, output: output)
+        let norm = IntegerLayerNorm(
+            gains: [1, 1, 0], biases: [0.5, -0.5, 1], epsilon: 0, inputScale: 0.1, output: output)
         let constant: [Float] = norm([7, 7, 7]).map { output.real($0) }
         let biases: [Float] = [0.5, -0.5, 1]
         for (value, bias) in zip(constant, biases) { #expect(abs(value - bias) <= output.scale) }

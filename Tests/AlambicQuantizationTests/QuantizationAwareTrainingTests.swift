@@ -11,7 +11,8 @@ import Testing
 
 @Suite struct QuantizationAwareTrainingTests {
     /// Noise, brighter in one of as many bands as there are classes.
-    private static func examples(_ shape: ImageShape, _ count: Int, classes: Int, seed: UInt64) throws -> LabelledImages {
+    private static func examples(_ shape: ImageShape, _ count: Int, classes: Int, seed: UInt64) throws -> LabelledImages
+    {
         var random = SplitMix(seed: seed)
         var (pixels, labels): ([Float], [Int32]) = ([], [])
         for _ in 0..<count {
@@ -86,7 +87,8 @@ import Testing
     }
 
     @Test func theExportIsTheLastEvaluation() throws {
-        let (training, data, _) = try Self.trained(SmallNetwork.convolutional, IntegerScheme(activationBits: 6), steps: 15)
+        let (training, data, _) = try Self.trained(
+            SmallNetwork.convolutional, IntegerScheme(activationBits: 6), steps: 15)
         let evaluated = try training.logits(of: data.images)
         let url = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).safetensors")
         defer { try? FileManager.default.removeItem(at: url) }

@@ -13,7 +13,8 @@ import Testing
             try tape.begin(seed: 0, gradients: .replace)
             // A variable that wants its gradient: the product of a constant with the identity.
             let x = try tape.linear(
-                tape.constant(try Tensor([1, 5], [-0.7, -0.3, 0.25, 0.9, 1.2])), weight: ParameterID(index: 0), bias: nil)
+                tape.constant(try Tensor([1, 5], [-0.7, -0.3, 0.25, 0.9, 1.2])), weight: ParameterID(index: 0),
+                bias: nil)
             let y =
                 replaces
                 ? try tape.replaced(x, within: nil) { _, output, _ throws(KernelError) in

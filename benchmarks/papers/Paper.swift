@@ -14,6 +14,7 @@ protocol Paper: Sendable {
 /// Every paper, in the order of the tables. A new one is one line here.
 enum Papers {
     static let all: [any Paper.Type] = [
-        HintonPaper.self, HanPaper.self, DeepCompressionPaper.self, JacobPaper.self, DropoutPaper.self, AdamPaper.self,
+        HintonPaper.self, DistilBERTPaper.self, HanPaper.self, DeepCompressionPaper.self, JacobPaper.self,
+        DropoutPaper.self, AdamPaper.self, DeanPaper.self,
     ]
 }

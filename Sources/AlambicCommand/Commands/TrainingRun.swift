@@ -17,9 +17,12 @@ struct TrainingRun {
     private let checkpointInterval: Int
     private let heldOutInterval: Int
     private let memoryLimit: Int?
+    /// Whether stretches begin at multiples of the context, as a teacher's cache needs it.
+    private let aligned: Bool
 
-    init(_ arguments: Arguments, _ options: TrainingOptions, title: String) throws {
+    init(_ arguments: Arguments, _ options: TrainingOptions, title: String, aligned: Bool = false) throws {
         self.title = title
+        self.aligned = aligned
         self.options = options
         resuming = arguments.has("resume")
         checkpointInterval = try arguments.int("checkpoint-every", in: 1...1_000_000_000) ?? 500
@@ -41,7 +44,8 @@ struct TrainingRun {
         try requireRoom(for: trainer)
         let plan = try trainer.memoryPlan(rows: options.rows, context: options.context)
         Terminal.say(plan.description)
-        let batches = try train.batches(of: options.rows, context: options.context, seed: options.seed)
+        let shifted = try train.batches(of: options.rows, context: options.context, seed: options.seed)
+        let batches = aligned ? shifted.aligned : shifted
         if let latest {
             try trainer.resume(from: latest)
             Terminal.say("resuming after step \(trainer.step) from \(latest)")

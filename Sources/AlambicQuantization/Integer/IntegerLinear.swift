@@ -61,7 +61,8 @@ public final class IntegerLinear: Sendable {
             \(multipliers.count) multipliers
             """)
         guard inputs <= 65793 else {
-            throw KernelError(.badShape, "\(name): sums of \(inputs) products of bytes may not fit in 32 bits: use at most 65793")
+            throw KernelError(
+                .badShape, "\(name): sums of \(inputs) products of bytes may not fit in 32 bits: use at most 65793")
         }
         (self.inputs, self.outputs, self.weights, self.output) = (inputs, outputs, weights, output)
         (self.weightZeroPoints, self.inputZeroPoint) = (weightZeroPoints, inputZeroPoint)
@@ -70,12 +71,16 @@ public final class IntegerLinear: Sendable {
         mantissas = try Memory<Int32>(count: max(outputs, 1))
         shifts = try Memory<Int32>(count: max(outputs, 1))
         zeroPoints = weightZeroPoints.allSatisfy { $0 == 0 } ? nil : try Memory<Int32>(count: outputs)
-        packed = packs ? try PackedMatrix(.u8s8, weights.span, N: outputs, K: inputs, orientation: .transposed, on: context) : nil
+        packed =
+            packs
+            ? try PackedMatrix(.u8s8, weights.span, N: outputs, K: inputs, orientation: .transposed, on: context) : nil
         let farthest = Int64(max(inputLevels.upperBound - inputZeroPoint, inputZeroPoint - inputLevels.lowerBound))
         for j in 0..<outputs {
             let (sum, magnitude) = Self.sums(weights.rows(j..<j + 1).span, weightZeroPoints[j])
             guard magnitude * farthest + Int64(bias[j].magnitude) <= Int64(Int32.max) else {
-                throw KernelError(.badShape, "\(name): sums of output \(j) may not fit in 32 bits: use fewer inputs or smaller biases")
+                throw KernelError(
+                    .badShape, "\(name): sums of output \(j) may not fit in 32 bits: use fewer inputs or smaller biases"
+                )
             }
             set(j, sum: sum)
         }
@@ -95,7 +100,8 @@ public final class IntegerLinear: Sendable {
     private func set(_ j: Int, sum: Int64) {
         let (addend, mantissas, shifts, zeroPoints) = (self.addend, self.mantissas, self.shifts, self.zeroPoints)
         let corrections =
-            Int64(bias[j]) - Int64(inputZeroPoint) * sum + Int64(inputs) * Int64(weightZeroPoints[j]) * Int64(inputZeroPoint)
+            Int64(bias[j]) - Int64(inputZeroPoint) * sum + Int64(inputs) * Int64(weightZeroPoints[j])
+            * Int64(inputZeroPoint)
         var span = addend.mutableSpan
         // Only the whole sum need fit in 32 bits: arithmetic is modulo 2³² on the way.
         span[j] = Int32(truncatingIfNeeded: corrections)

@@ -54,7 +54,8 @@ public struct IntegerNetwork: Sendable {
             let (weight, bias) = (parameters[2 * index], parameters[2 * index + 1])
             let next = index + 1 < activations.count ? activations[index + 1] : nil
             let source = LayerSource(
-                weight: weight.transform is FakeQuantizedWeights ? weight.value : weight.effective, bias: bias.effective,
+                weight: weight.transform is FakeQuantizedWeights ? weight.value : weight.effective,
+                bias: bias.effective,
                 input: activations[index], output: next, isRectified: plan.layers[index].isRectified, scheme: scheme,
                 name: "layers.\(plan.layers[index].number)")
             let made = try source.layer(packs: packs, on: context)

@@ -55,7 +55,8 @@ extension IntegerNetwork {
         }
         guard description.activations.count == plan.layers.count else {
             throw Self.malformed(
-                file, "the network has \(plan.layers.count) layers with weights and \(description.activations.count) ranges")
+                file,
+                "the network has \(plan.layers.count) layers with weights and \(description.activations.count) ranges")
         }
         var (layers, scales): ([IntegerLinear], [[Float]]) = ([], [])
         var known: Set<String> = []
@@ -178,7 +179,9 @@ extension IntegerNetwork {
             switch layer {
             case .linear(let outputs): (h, w, c) = (1, 1, outputs)
             case .convolution(let channels, let side):
-                guard (1...min(h, w)).contains(side), side * side * c <= limit else { return "layer \(index) has windows of \(side)" }
+                guard (1...min(h, w)).contains(side), side * side * c <= limit else {
+                    return "layer \(index) has windows of \(side)"
+                }
                 (h, w, c) = (h - side + 1, w - side + 1, channels)
             case .maxPool(let side):
                 guard side > 0, h.isMultiple(of: side), w.isMultiple(of: side) else {

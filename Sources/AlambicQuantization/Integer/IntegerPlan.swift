@@ -39,7 +39,9 @@ struct IntegerPlan {
                 pooling.append((shapes[number], side))
                 after = "max-pooling"
             case .linear(let outputs):
-                layers.append(Layer(number: number, inputs: shapes[number].count, outputs: outputs, windows: nil, pooling: pooling))
+                layers.append(
+                    Layer(
+                        number: number, inputs: shapes[number].count, outputs: outputs, windows: nil, pooling: pooling))
                 (pooling, after) = ([], nil)
             case .convolution(let channels, let side):
                 let windows = IntegerStep.Windows(shape: shapes[number], side: side)

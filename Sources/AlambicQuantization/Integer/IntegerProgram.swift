@@ -55,7 +55,8 @@ public struct IntegerProgram: Sendable {
         let workspace = try IntegerWorkspace(self, images: rows)
         for first in stride(from: 0, to: count, by: rows) {
             let some = min(rows, count - first)
-            try run(images.extracting(first * inputs..<(first + some) * inputs), count: some, in: workspace, on: context)
+            try run(
+                images.extracting(first * inputs..<(first + some) * inputs), count: some, in: workspace, on: context)
             let result = workspace.logits
             let span = result.span(0..<some * classes)
             for i in span.indices { logits.append(span[i]) }
@@ -64,7 +65,8 @@ public struct IntegerProgram: Sendable {
     }
 
     /// All steps.
-    func run(_ images: Span<UInt8>, count: Int, in workspace: IntegerWorkspace, on context: Context) throws(KernelError) {
+    func run(_ images: Span<UInt8>, count: Int, in workspace: IntegerWorkspace, on context: Context) throws(KernelError)
+    {
         try run(step: 0, images, count: count, in: workspace, on: context)
         for step in steps.indices.dropFirst() {
             let values = workspace.levels[step - 1]

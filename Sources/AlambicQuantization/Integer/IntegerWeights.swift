@@ -67,8 +67,11 @@ struct IntegerWeights: Sendable {
         guard natural.scale < leastScale || range == 0...0, leastScale >= .leastNormalMagnitude, leastScale.isFinite
         else { return natural }
         // As if the range were wider: the zero point moves with it.
-        let steps = form.levels.highest(bits: form.bits) - (form.symmetry == .symmetric ? 0 : form.levels.lowest(bits: form.bits))
+        let steps =
+            form.levels.highest(bits: form.bits)
+            - (form.symmetry == .symmetric ? 0 : form.levels.lowest(bits: form.bits))
         let low = form.symmetry == .symmetric ? 0 : min(range.lowerBound, 0)
-        return form.parameters(covering: min(range.lowerBound, 0)...max(range.upperBound, low + leastScale * Float(steps)))
+        return form.parameters(
+            covering: min(range.lowerBound, 0)...max(range.upperBound, low + leastScale * Float(steps)))
     }
 }

@@ -35,7 +35,8 @@ struct LayerSource {
             weights: weights.levels, weightZeroPoints: weights.zeroPoints, inputZeroPoint: input.zeroPoint,
             inputLevels: input.lowest...input.highest,
             bias: zip(biases, steps).map { Self.integer($0, step: $1) },
-            multipliers: steps.map { FixedPointMultiplier($0 / Double(outputScale)) }, output: output.map { .passing($0, isRectified: isRectified) } ?? .logits, packs: packs,
+            multipliers: steps.map { FixedPointMultiplier($0 / Double(outputScale)) },
+            output: output.map { .passing($0, isRectified: isRectified) } ?? .logits, packs: packs,
             of: name, on: context)
         return (layer, weights.scales, outputScale)
     }

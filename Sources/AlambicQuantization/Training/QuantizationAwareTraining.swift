@@ -88,7 +88,9 @@ public final class QuantizationAwareTraining {
     /// The logits of ``network()``.
     public func logits(of images: Tensor) throws(TrainingError) -> [Int32] {
         let network = try network()
-        do throws(KernelError) { return try network.logits(of: images, on: trainer.context) } catch { throw .kernel(error) }
+        do throws(KernelError) { return try network.logits(of: images, on: trainer.context) } catch {
+            throw .kernel(error)
+        }
     }
 }
 

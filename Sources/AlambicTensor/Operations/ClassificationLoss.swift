@@ -49,8 +49,9 @@ extension Tape {
         let counted = max(1, targets.count { $0 >= 0 })
         execution.keep(targets)
         execution.stage("distillation", bytes: 12 * Double(values.count))
-        try distillationCrossEntropy(
-            values.mutableSpan, teacher: teacher.span, targets: targets.span, rows: rows, vocabulary: classes,
+        try divergenceCrossEntropy(
+            terms.divergence, values.mutableSpan, teacher: teacher.span, targets: targets.span, rows: rows,
+            vocabulary: classes,
             temperature: terms.temperature, mixing: terms.mixing, gradientScale: scale / Float(counted),
             soft: soft.mutableSpan, hard: hard.mutableSpan, on: context)
         try addGradient(to: logits.slot, sharing: values)

@@ -25,7 +25,7 @@ public struct RowLosses {
     }
 
     /// The mean over the rows that count.
-    var mean: Double {
+    public var mean: Double {
         guard count > 0 else { return 0 }
         return terms.reduce(0) { $0 + $1.weight * $1.rows.elements.reduce(0) { $0 + Double($1) } } / Double(count)
     }

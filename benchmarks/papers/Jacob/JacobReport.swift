@@ -22,9 +22,9 @@ struct JacobReport {
             differences: [
                 "LeNet-5 on MNIST; the paper's tables are of MobileNets on photographs, which have batch normalisation to fold "
                     + "and far more to lose",
-                "\(recipe.epochs) epochs from random weights (ours have no 50,000 steps and more to delay: activations are "
-                    + "quantized after \(recipe.delay) steps); for each cell of the tables \(recipe.tuningEpochs) more epoch "
-                    + "from the float network's weights, with activations after \(recipe.tuningDelay) steps",
+                "\(recipe.epochs) epochs from random weights, activations quantized after \(recipe.delay) steps (the paper: 50,000 to "
+                    + "2 million); for each cell of the tables \(recipe.tuningEpochs) epoch more from the float network's weights, "
+                    + "with activations after \(recipe.tuningDelay) steps",
                 "the forward pass of training runs the deployed integer kernels, where the paper imitates them in floats; "
                     + "ranges of a step are the moving averages of the steps before it",
                 "weights share a scale in a layer, as in the paper, but for the row that says otherwise; 2 and 3 bits are not "
@@ -46,7 +46,8 @@ struct JacobReport {
         let (after, trained) = (after(IntegerScheme()), scratch)
         let worst = max(after.mean, trained.mean) - float.mean
         return .init(
-            text: "integer-only LeNet-5 of 8 bits within 0.1 % of float's test error, quantized after training and trained for it",
+            text:
+                "integer-only LeNet-5 of 8 bits within 0.1 % of float's test error, quantized after training and trained for it",
             paper: "within a few tenths to 2 % (ImageNet)",
             measured: "float \(float.text(2)) %, after training \(after.text(2)) %, trained \(trained.text(2)) %",
             isMet: worst <= 0.1)
@@ -98,7 +99,8 @@ struct JacobReport {
 
     private func diagonal(_ bits: [Int]) -> PaperResult.Table {
         .init(
-            title: "Test error in percent by bits of both", columns: ["bits", "trained", "min-max", "least squares", "per output"],
+            title: "Test error in percent by bits of both",
+            columns: ["bits", "trained", "min-max", "least squares", "per output"],
             rows: bits.map { bits in
                 let scheme = IntegerScheme(weightBits: bits, activationBits: bits)
                 let perChannel = IntegerScheme(weightBits: bits, activationBits: bits, weights: .perChannel)
@@ -107,7 +109,8 @@ struct JacobReport {
                     after(perChannel).text(2),
                 ]
             },
-            note: "Trained for the bits; quantized after training with ranges from the least value to the greatest, with those "
+            note:
+                "Trained for the bits; quantized after training with ranges from the least value to the greatest, with those "
                 + "of least square error, and with a scale for the weights of each output.")
     }
 

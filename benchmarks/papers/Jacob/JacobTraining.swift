@@ -4,13 +4,16 @@ import Foundation
 /// The experiments of one seed.
 struct JacobTraining {
     let lab: Lab
-    let digits: Digits
+    let train: LabelledImages
+    let test: LabelledImages
     let seed: UInt64
     let recipe: JacobRecipe
     private let classifier = Classifier.leNet5
 
     init(lab: Lab, digits: Digits, seed: UInt64, recipe: JacobRecipe) {
-        (self.lab, self.digits, self.seed, self.recipe) = (lab, digits, seed, recipe)
+        (self.lab, self.seed, self.recipe) = (lab, seed, recipe)
+        train = lab.quick ? digits.train.slice(0..<min(12_800, digits.train.count)) : digits.train
+        test = lab.quick ? digits.test.slice(0..<min(2000, digits.test.count)) : digits.test
     }
 
     /// Trains in floats, and keeps the weights.
@@ -19,40 +22,38 @@ struct JacobTraining {
         try train(trainer, epochs: recipe.epochs)
         try save(trainer.parameters)
         let bytes = trainer.parameters.reduce(0) { $0 + $1.bytes }
-        let time = try time { _ = try trainer.errors(on: digits.test) }
-        return JacobRun.Float(error: try error(trainer.errors(on: digits.test)), bytes: bytes, microseconds: time)
+        let time = try time { _ = try trainer.errors(on: test) }
+        return JacobRun.Float(error: try error(trainer.errors(on: test)), bytes: bytes, microseconds: time)
     }
 
     /// The float network trained on, as those for integers are.
     func longer() throws -> Double {
         let trainer = try trainer(recipe.tuningRate, epochs: recipe.tuningEpochs, from: try parameters())
         try train(trainer, epochs: recipe.tuningEpochs)
-        return try error(trainer.errors(on: digits.test))
+        return try error(trainer.errors(on: test))
     }
 
-    /// Post-training quantization at all bits.
+    /// Post-training quantization: at all bits as the paper has it, at the same bits of both in other ways.
     func afterTraining() throws -> [String: Double] {
         let parameters = try parameters()
-        let images = digits.train.images.rows(0..<min(recipe.calibration, digits.train.count))
+        let images = train.images.rows(0..<min(recipe.calibration, train.count))
         var errors: [String: Double] = [:]
-        for granularity in WeightGranularity.allCases {
-            for weights in lab.choose(JacobPaper.bits + JacobPaper.fewer, quick: [8, 4]) {
-                for activations in lab.choose(JacobPaper.bits + JacobPaper.fewer, quick: [8, 4]) {
-                    let scheme = IntegerScheme(
-                        weightBits: weights, activationBits: activations, weights: granularity)
-                    // Few bits show which observer chose well; of 8 bits all are good.
-                    let observers: [any RangeObserver] =
-                        granularity == .perLayer && weights == activations
-                        ? [MinMaxObserver(), MSEObserver()] : [MinMaxObserver()]
-                    for observer in observers {
-                        let network = try IntegerNetwork.calibrated(
-                            classifier, parameters: parameters, on: images, observer: observer, scheme: scheme,
-                            context: lab.context)
-                        errors[JacobRun.key(scheme, type(of: observer).name)] = try error(
-                            network.errors(on: digits.test, context: lab.context))
-                    }
-                }
-            }
+        func measure(_ scheme: IntegerScheme, _ observer: any RangeObserver = MinMaxObserver()) throws {
+            let network = try IntegerNetwork.calibrated(
+                classifier, parameters: parameters, on: images, observer: observer, scheme: scheme,
+                context: lab.context)
+            errors[JacobRun.key(scheme, type(of: observer).name)] = try error(
+                network.errors(on: test, context: lab.context))
+        }
+        let bits = lab.choose(JacobPaper.bits, quick: [8, 4])
+        for weights in bits {
+            for activations in bits { try measure(IntegerScheme(weightBits: weights, activationBits: activations)) }
+        }
+        for bits in bits + lab.choose(JacobPaper.fewer, quick: []) {
+            let scheme = IntegerScheme(weightBits: bits, activationBits: bits)
+            try measure(scheme)
+            try measure(scheme, MSEObserver())
+            try measure(IntegerScheme(weightBits: bits, activationBits: bits, weights: .perChannel))
         }
         return errors
     }
@@ -77,13 +78,13 @@ struct JacobTraining {
     /// The last evaluation, and whether what is deployed says the same.
     private func outcome(_ training: QuantizationAwareTraining, _ name: String) throws -> JacobRun.Trained {
         let network = try training.network()
-        let evaluated = try training.logits(of: digits.test.images)
-        let errors = try training.errors(on: digits.test)
+        let evaluated = try training.logits(of: test.images)
+        let errors = try training.errors(on: test)
         let file = try lab.file("\(name)-seed\(seed).safetensors")
         try network.save(to: file)
         let deployed = try IntegerNetwork(contentsOf: file, on: lab.context)
-        let loaded = try deployed.logits(of: digits.test.images, on: lab.context)
-        let time = try time { _ = try deployed.logits(of: digits.test.images, on: lab.context) }
+        let loaded = try deployed.logits(of: test.images, on: lab.context)
+        let time = try time { _ = try deployed.logits(of: test.images, on: lab.context) }
         return JacobRun.Trained(
             error: error(errors), isIdentical: loaded == evaluated, compared: evaluated.count,
             bytes: deployed.byteCount, microseconds: time)
@@ -92,7 +93,7 @@ struct JacobTraining {
     private func trainer(
         _ rate: Double, epochs: Int, warmup: Int = 0, from parameters: [Parameter]? = nil
     ) throws -> ClassifierTrainer {
-        let steps = Epochs(count: epochs, rows: recipe.rows).steps(digits.train)
+        let steps = Epochs(count: epochs, rows: recipe.rows).steps(train)
         return try ClassifierTrainer(
             classifier, parameters: parameters,
             optimizer: .nesterov(
@@ -103,19 +104,19 @@ struct JacobTraining {
     private func train(_ trainer: ClassifierTrainer, epochs: Int, loss: (any ClassificationLoss)? = nil) throws {
         let loss = loss ?? HardTargets()
         try Epochs(count: epochs, rows: recipe.rows).train(
-            trainer, on: digits.train, seed: seed, loss: { _ in loss },
+            trainer, on: train, seed: seed, loss: { _ in loss },
             each: { epoch, loss in
                 if epoch % 4 == 3 { lab.say("epoch \(epoch + 1): loss \(decimal(loss, 5))") }
             })
     }
 
-    private func error(_ errors: Int) -> Double { Double(errors) * 100 / Double(digits.test.count) }
+    private func error(_ errors: Int) -> Double { Double(errors) * 100 / Double(test.count) }
 
     /// Microseconds an image, the best of three.
     private func time(_ body: () throws -> Void) throws -> Double {
         let clock = ContinuousClock()
         let times = try (0..<3).map { _ in try clock.measure(body) }
-        return Double((times.min() ?? .zero) / .nanoseconds(1)) / 1000 / Double(digits.test.count)
+        return Double((times.min() ?? .zero) / .nanoseconds(1)) / 1000 / Double(test.count)
     }
 
     private func save(_ parameters: [Parameter]) throws {
