@@ -14,7 +14,8 @@ struct DeanPaper: Paper {
         let times = try lab.part("times") {
             try DeanTimes.measure(digits, rows: DeanRuns.rows, pieces: DeanRuns.pieces)
         }
-        let experiment = DeanExperiment(DeanRuns(lab: lab, digits: digits, times: times))
+        let experiment = DeanExperiment(
+            DeanRuns(lab: lab, digits: digits, times: times, interval: max(1, digits.train.count / DeanRuns.rows / 4)))
         let outcome = try experiment.run()
         return DeanReport(outcome, runs: experiment.runs).result
     }
@@ -25,12 +26,12 @@ enum DeanMethod: String, CaseIterable {
     case sgd = "SGD", adagrad = "Adagrad", downpour = "Downpour + SGD", downpourAdagrad = "Downpour + Adagrad"
     case diLoCo = "DiLoCo"
 
-    /// A factor of about 3 apart for all.
+    /// A factor of 2 apart for all.
     var rates: [Double] {
         switch self {
-        case .sgd, .downpour: [0.03, 0.1, 0.3, 1]
-        case .adagrad, .downpourAdagrad: [0.003, 0.01, 0.03, 0.1]
-        case .diLoCo: [0.0003, 0.001, 0.003, 0.01]
+        case .sgd, .downpour: [0.1, 0.2, 0.4, 0.8]
+        case .adagrad, .downpourAdagrad: [0.005, 0.01, 0.02, 0.04]
+        case .diLoCo: [0.0005, 0.001, 0.002, 0.004]
         }
     }
 
@@ -134,7 +135,7 @@ struct DeanExperiment {
         faults: [Int: Fault] = [:], named suffix: String = "", seed: UInt64
     ) throws -> DeanCurve {
         let cluster = try Cluster.published(name).using(workers: workers)
-        let downpour = Downpour(warmStart: runs.epoch / 6)
+        let downpour = Downpour(warmStart: runs.warmStart, fetching: .awaited)
         let all = settings([
             "cluster": "\(cluster)", "downpour": "\(downpour)", "faults": "\(faults.sorted { $0.key < $1.key })",
             "times": "\(runs.times)",

@@ -21,7 +21,7 @@ struct DeanReport {
                 "mini-batches of \(DeanRuns.rows) are dealt to whoever asks next, so that a dead worker's data is not lost; in the "
                     + "paper every replica has its own part of the data",
                 "each method at the best of four rates by training loss of seed 1; n_fetch = n_push = 1 as in the paper, a warm "
-                    + "start of \(runs.epoch / 6) gradients",
+                    + "start of \(runs.warmStart) gradients; workers wait for the weights that they ask for",
                 "loss against gradients computed, and against simulated time; the paper's figures have frame accuracy against hours",
             ])
     }

@@ -19,13 +19,16 @@ struct DeanRuns {
     var goal: Int { epoch * lab.choose(5, quick: 1) }
     /// Gradients that runs get: half as many again.
     var budget: Int { goal * 3 / 2 }
-    private var interval: Int { max(1, epoch / 6) }
+    /// Gradients that one worker computes before the others join: half an epoch.
+    var warmStart: Int { epoch / 2 }
+    /// Gradients between measurements.
+    let interval: Int
 
     /// One worker, one machine: no server.
     func serial(_ optimizer: any Optimizer, seed: UInt64, gradients: Int) throws -> DeanCurve {
-        let trainer = try ClassifierTrainer(classifier, optimizer: optimizer, seed: seed, on: lab.context)
-        let gauge = try DeanGauge(classifier, digits, on: lab.context)
-        var batches = try ImageBatches(of: digits.train, rows: Self.rows, seed: seed, on: lab.context)
+        let trainer = try ClassifierTrainer(classifier, optimizer: optimizer, seed: seed, on: try Context(threads: 1))
+        let gauge = try DeanGauge(classifier, digits, on: trainer.context)
+        var batches = try ImageBatches(of: digits.train, rows: Self.rows, seed: seed, on: trainer.context)
         var curve = DeanCurve()
         try gauge.note(trainer.parameters, gradients: 0, seconds: 0, in: &curve)
         do {
