@@ -69,8 +69,8 @@ let package = Package(
             name: "bench", dependencies: ["AlambicKernels", "COpenBLAS"], path: "benchmarks/kernels",
             swiftSettings: lendsSpans + optimised),
         .executableTarget(
-            name: "papers", dependencies: ["Alambic", "AlambicReport"], path: "benchmarks/papers", exclude: ["Clusters"],
-            swiftSettings: lendsSpans + optimised),
+            name: "papers", dependencies: ["Alambic", "AlambicReport"], path: "benchmarks/papers",
+            exclude: ["Clusters"], swiftSettings: lendsSpans + optimised),
         // MARK: tests
         .target(
             name: "AlambicTestSupport", path: "Tests/AlambicTestSupport", swiftSettings: optimised),
