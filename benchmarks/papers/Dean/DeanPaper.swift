@@ -7,7 +7,7 @@ struct DeanPaper: Paper {
     static let citation =
         "Dean, Corrado, Monga, Chen, Devin, Le, Mao, Ranzato, Senior, Tucker, Yang, Ng 2012, Large Scale Distributed Deep "
         + "Networks, NIPS 25, Figures 3 to 5"
-    static let summary = "Asynchronous SGD, distributed L-BFGS, slow and dead workers"
+    static let summary = "Downpour and Sandblaster, with slow and dead workers"
 
     func run(_ lab: Lab) throws -> PaperResult {
         let digits = try Digits(lab)

@@ -90,7 +90,7 @@ struct HanPaper: Paper {
                     "\(network.title) seed \(seed), \(round.kept) kept: \(before) errors, retrained \(rounds[index][1])"
                 )
             }
-            let dead = try HanNeurons.removeDead(recipe.classifier, parameters, on: lab.context)
+            let dead = DeadUnits.silence(in: recipe.classifier, parameters)
             return Pruned(
                 rounds: rounds, quality: quality, kept: HanWeights.kept(parameters),
                 biases: parameters.filter { $0.kind != .matrix }.reduce(0) { $0 + $1.value.count } - dead,

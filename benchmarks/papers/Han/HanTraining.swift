@@ -45,48 +45,43 @@ struct HanTraining {
     }
 
     /// Removes the weights of each layer below its threshold, the layer's quality parameter q times the deviation of its weights
-    /// (section 3). All q are multiplied by what leaves `kept` of the network's weights. The masks stay on the parameters.
+    /// (section 4). All q are multiplied by what leaves `kept` of the network's weights. The masks stay on the parameters.
     ///
     /// - Returns: the layers' q.
     @discardableResult
     func prune(_ parameters: [Parameter], to kept: Double) throws -> [Double] {
         let matrices = parameters.filter { $0.kind == .matrix }
-        let magnitudes = zip(matrices, recipe.quality).map { matrix, quality in
-            let weights = matrix.value.elements
-            let unit = quality * max(deviation(weights), .leastNormalMagnitude)
-            return weights.map { Double(abs($0)) / unit }
+        let earlier = matrices.map { $0.transform as? Mask }
+        var all: [Double] = []
+        for (index, matrix) in matrices.enumerated() {
+            let deviation = DeviationThreshold.deviation(of: matrix.value, after: earlier[index])
+            let unit = recipe.quality[index] * max(deviation, .leastNormalMagnitude)
+            all += matrix.value.elements.map { Double(abs($0)) / unit }
         }
-        let all = magnitudes.joined().sorted(by: >)
+        all.sort(by: >)
+        // The largest of those that go; a rounded threshold may keep it.
         let scale = all[min(Int(Double(all.count) * kept), all.count - 1)]
-        for (matrix, magnitudes) in zip(matrices, magnitudes) {
-            let mask = try Mask(
-                rows: matrix.shape.rows, columns: matrix.shape.columns, keeps: magnitudes.map { $0 > scale })
+        let quality = recipe.quality.map { $0 * scale }
+        for (index, matrix) in matrices.enumerated() {
+            let mask = try DeviationThreshold(quality: quality[index]).mask(of: matrix.value, after: earlier[index])
             try mask.apply(to: matrix.value, on: context)
             matrix.transform = mask
             matrix.valueChanged()
         }
-        return recipe.quality.map { $0 * scale }
-    }
-
-    /// The standard deviation of the weights that exist.
-    private func deviation(_ weights: [Float]) -> Double {
-        let alive = weights.filter { $0 != 0 }
-        let mean = alive.reduce(0) { $0 + Double($1) } / Double(max(alive.count, 1))
-        return (alive.reduce(0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / Double(max(alive.count, 1)))
-            .squareRoot()
+        return quality
     }
 
     /// The classifier with each dropout rate rescaled for the layer behind it: D_r = D_o √(C_ir / C_io), with C the
     /// connections of that layer before and after pruning (section 3.2).
     private func rescaled(_ parameters: [Parameter]) -> Classifier {
-        let shares = zip(HanWeights.kept(parameters), parameters.filter { $0.kind == .matrix }).map {
-            Double($0) / Double($1.shape.count)
-        }
+        let left = HanWeights.kept(parameters), matrices = parameters.filter { $0.kind == .matrix }
         var rates: [Double] = []
-        var matrix = 0
+        var next = 0
         for layer in recipe.classifier.layers {
-            if case .dropout(let rate) = layer { rates.append(rate * shares[matrix].squareRoot()) }
-            if layer.hasWeights { matrix += 1 }
+            if case .dropout(let rate) = layer {
+                rates.append(DropoutRescaling.rate(rate, connections: left[next], of: matrices[next].shape.count))
+            }
+            if layer.hasWeights { next += 1 }
         }
         return recipe.classifier.withDropout(rates)
     }

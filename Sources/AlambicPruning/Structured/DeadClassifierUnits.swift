@@ -1,24 +1,36 @@
-import Alambic
+import AlambicModels
+import AlambicTensor
 
-/// Neurons that pruning has cut off (Han et al. 2015, section 3.5).
-enum HanNeurons {
-    /// Removes every weight of hidden neurons that nothing comes into, or that nothing goes out of. What such a neuron adds to
-    /// the next layer is a constant, which moves into that layer's biases: the network computes the same.
+extension DeadUnits {
+    /// Sets every weight and bias of a classifier's dead hidden units to zero, in place: its shapes stay, and so do the numbers
+    /// that it computes, up to rounding, since what units without inputs say moves into the biases of the next layer.
     ///
-    /// Layers of neurons must be followed by max(x, 0). Channels of a convolution are neurons with the weights of all windows.
+    /// A unit is a row of a weight: the channel of a convolution is one, with its weights of all windows. There must be a
+    /// max(x, 0) between any two layers with weights, or the program stops.
     ///
-    /// - Returns: the number of neurons without weights.
-    static func removeDead(_ classifier: Classifier, _ parameters: [Parameter], on context: Context) throws -> Int {
+    /// - Parameter parameters: in the order of the classifier's walk, without transforms that write other weights.
+    /// - Returns: the number of dead units.
+    public static func silence(in classifier: Classifier, _ parameters: [Parameter]) -> Int {
+        precondition(
+            parameters.map(\.shape) == classifier.parameters.map(\.shape), "these are not the classifier's parameters")
+        let between = classifier.layers.split(omittingEmptySubsequences: false, whereSeparator: \.hasWeights)
+            .dropFirst()
+        let hiddenLayers = classifier.layers.count(where: \.hasWeights) - 1
+        precondition(
+            between.prefix(hiddenLayers).count { $0.contains(.relu) } == hiddenLayers,
+            "layers without max(x, 0) in between")
         // Forwards, what became constant; backwards, what nobody reads. One removal leads to the next.
         let hidden = Array(stride(from: 0, to: parameters.count - 2, by: 2))
-        var dead: Int
+        var dead = 0
         var before = -1
         repeat {
             dead = 0
             for layer in hidden { foldConstants(parameters, layer) }
             for layer in hidden.reversed() { dead += dropUnread(parameters, layer) }
-            (before, dead) = (dead, dead == before ? dead : -1)
-        } while dead < 0
+            if dead == before { break }
+            before = dead
+        } while true
+        for parameter in parameters { parameter.valueChanged() }
         return dead
     }
 
