@@ -6,7 +6,7 @@ struct JacobPaper: Paper {
     static let citation =
         "Jacob, Kligys, Chen, Zhu, Tang, Howard, Adam, Kalenichenko 2018, Quantization and Training of Neural Networks "
         + "for Efficient Integer-Arithmetic-Only Inference, CVPR, sections 2 and 3, Tables 4.7 and 4.8"
-    static let summary = "integer-only inference, and training for it, at 8 bits and fewer"
+    static let summary = "inference in integers alone, at 8 bits and fewer"
 
     static let bits = [8, 7, 6, 5, 4]
     /// Below the paper's: the same bits for weights and activations.
