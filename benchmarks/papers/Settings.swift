@@ -28,7 +28,7 @@ struct Settings {
 
             \(papers.joined(separator: "\n"))
 
-              --data DIR   directory with mnist/ and tinyshakespeare/ (default: ALAMBIC_DATA)
+              --data DIR   holds mnist/ and tinyshakespeare/ (default: ALAMBIC_DATA)
               --out DIR    where results go (default: out/papers)
               --seeds N    means over seeds 1 to N (default 3; quick: 1)
               --quick      all of it in under ten minutes; claims need not be met
