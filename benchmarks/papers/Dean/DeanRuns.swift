@@ -17,8 +17,8 @@ struct DeanRuns {
     var epoch: Int { digits.train.count / Self.rows }
     /// Gradients after which plain SGD's loss is what the others are to reach.
     var goal: Int { epoch * lab.choose(5, quick: 1) }
-    /// Gradients that runs get: half as many again.
-    var budget: Int { goal * 3 / 2 }
+    /// Gradients that runs get: enough to see by how much a method misses the goal.
+    var budget: Int { goal * 2 }
     /// Gradients that one worker computes before the others join: half an epoch.
     var warmStart: Int { epoch / 2 }
     /// Gradients between measurements.
