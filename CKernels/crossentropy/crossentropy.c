@@ -1,4 +1,5 @@
 // Drivers of the two row operations: check, choose the width, split by rows.
+#include "crossentropy/checks.h"
 #include "crossentropy/crossentropy.h"
 #define CK_BODY "crossentropy/body.inc.h"
 #include "runtime/each_width.inc.h"
@@ -22,21 +23,6 @@ const ck_variant *ck_crossentropy_variants(size_t *count) {
   return variants;
 }
 
-// Whether every target is CK_IGNORED or a class.
-static bool targets_in_range(const int32_t *targets, size_t rows, size_t vocabulary) {
-  for (size_t i = 0; i < rows; i++)
-    if (targets[i] != CK_IGNORED && (uint32_t)targets[i] >= vocabulary) return false;
-  return true;
-}
-
-// Whether T and 1/T are positive and finite, mixing is in 0...1, and targets are in range, or not needed.
-static bool distillation_is_valid(const int32_t *targets, size_t rows, size_t vocabulary, float temperature,
-                                  float mixing) {
-  if (!(temperature > 0) || !isfinite(temperature) || !isfinite(1 / temperature)) return false;
-  if (!(mixing >= 0 && mixing <= 1)) return false;
-  return targets ? targets_in_range(targets, rows, vocabulary) : mixing == 1;
-}
-
 // Enough work for the hand-out of a task to be small beside it.
 static size_t rows_of_a_task(size_t vocabulary) { return ck_max(1, 8192 / vocabulary); }
 
@@ -51,7 +37,7 @@ ck_status ck_crossentropy_smoothed(const ck_context *context, ck_type type, size
   if ((type != CK_F32 && type != CK_BF16) || !(smoothing >= 0 && smoothing <= 1)) return CK_BAD_ARGUMENT;
   if (rows == 0) return CK_OK;
   if (vocabulary == 0 || vocabulary > INT32_MAX || ck_product_overflows(rows, vocabulary)) return CK_BAD_SHAPE;
-  if (!logits || !targets || !losses || !targets_in_range(targets, rows, vocabulary)) return CK_BAD_ARGUMENT;
+  if (!logits || !targets || !losses || !ck_targets_in_range(targets, rows, vocabulary)) return CK_BAD_ARGUMENT;
   ck_crossentropy_job job = {.rows = rows,
                              .vocabulary = vocabulary,
                              .block = rows_of_a_task(vocabulary),
@@ -86,7 +72,7 @@ ck_status ck_distillation_f32(const ck_context *context, size_t rows, size_t voc
   if (rows == 0) return CK_OK;
   if (vocabulary == 0 || vocabulary > INT32_MAX || ck_product_overflows(rows, vocabulary)) return CK_BAD_SHAPE;
   if (!student || !teacher || !soft || !hard) return CK_BAD_ARGUMENT;
-  if (!distillation_is_valid(targets, rows, vocabulary, temperature, mixing)) return CK_BAD_ARGUMENT;
+  if (!ck_distillation_is_valid(targets, rows, vocabulary, temperature, mixing)) return CK_BAD_ARGUMENT;
   const ck_crossentropy_kernels *kernel = &kernels[ck_first_allowed(variants, VARIANTS, context)];
   ck_distillation_job job = {.rows = rows,
                              .vocabulary = vocabulary,

@@ -1,4 +1,5 @@
 // Drivers of the divergences and of truncated teachers: check, choose the width, split by rows.
+#include "crossentropy/checks.h"
 #include "crossentropy/divergence.h"
 #define CK_BODY "crossentropy/divergence.inc.h"
 #include "runtime/each_width.inc.h"
@@ -21,16 +22,6 @@ const ck_variant *ck_divergence_variants(size_t *count) {
   return variants;
 }
 
-static bool is_temperature(float temperature) {
-  return temperature > 0 && isfinite(temperature) && isfinite(1 / temperature);
-}
-
-static bool targets_in_range(const int32_t *targets, size_t rows, size_t vocabulary) {
-  for (size_t i = 0; i < rows; i++)
-    if (targets[i] != CK_IGNORED && (uint32_t)targets[i] >= vocabulary) return false;
-  return true;
-}
-
 static size_t rows_of_a_task(size_t vocabulary) { return ck_max(1, 4096 / vocabulary); }
 
 static void run_diverging(ck_worker *worker, const void *opaque) {
@@ -51,8 +42,7 @@ ck_status ck_divergence_f32(const ck_context *context, ck_divergence divergence,
   if (rows == 0) return CK_OK;
   if (vocabulary == 0 || vocabulary > INT32_MAX || ck_product_overflows(rows, vocabulary)) return CK_BAD_SHAPE;
   if (!student || !teacher || !soft || !hard) return CK_BAD_ARGUMENT;
-  if (!is_temperature(temperature) || !(mixing >= 0 && mixing <= 1)) return CK_BAD_ARGUMENT;
-  if (targets ? !targets_in_range(targets, rows, vocabulary) : mixing != 1) return CK_BAD_ARGUMENT;
+  if (!ck_distillation_is_valid(targets, rows, vocabulary, temperature, mixing)) return CK_BAD_ARGUMENT;
   ck_divergence_job job = {.rows = rows,
                            .vocabulary = vocabulary,
                            .block = rows_of_a_task(vocabulary),
@@ -84,9 +74,9 @@ ck_status ck_complete_teacher_f32(const ck_context *context, size_t rows, size_t
   if (vocabulary == 0 || vocabulary > INT32_MAX || ck_product_overflows(rows, vocabulary) || count == 0 ||
       count > vocabulary)
     return CK_BAD_SHAPE;
-  if (!classes || !log_probabilities || !tails || !student || !teacher || !is_temperature(temperature))
+  if (!classes || !log_probabilities || !tails || !student || !teacher || !ck_is_temperature(temperature))
     return CK_BAD_ARGUMENT;
-  if (!targets_in_range(classes, rows * count, vocabulary)) return CK_BAD_ARGUMENT;
+  if (!ck_targets_in_range(classes, rows * count, vocabulary)) return CK_BAD_ARGUMENT;
   ck_completion_job job = {.rows = rows,
                            .vocabulary = vocabulary,
                            .block = rows_of_a_task(vocabulary),

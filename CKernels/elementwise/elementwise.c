@@ -20,8 +20,11 @@ const ck_variant *ck_elementwise_variants(size_t *count) { return *count = VARIA
 #define ADD(width) add_##width,
 #define SCALE(width) scale_##width,
 #define COMBINE(width) combine_##width,
+#define RELU(width) relu_##width,
+#define RELU_BACKWARD(width) relu_backward_##width,
 static elementwise_kernel *const add[] = {CK_EACH_WIDTH(ADD)}, *const scale[] = {CK_EACH_WIDTH(SCALE)},
-                                 *const combine[] = {CK_EACH_WIDTH(COMBINE)};
+                                 *const combine[] = {CK_EACH_WIDTH(COMBINE)}, *const relu[] = {CK_EACH_WIDTH(RELU)},
+                                 *const relu_backward[] = {CK_EACH_WIDTH(RELU_BACKWARD)};
 
 static void chunk(ck_worker *worker, const void *argument, size_t task) {
   const elementwise_job *job = argument;
@@ -56,4 +59,12 @@ ck_status ck_scale_f32(const ck_context *context, size_t count, float factor, fl
 ck_status ck_combine_f32(const ck_context *context, size_t count, float a, const float *x, float b, const float *y,
                          float *z) {
   return submit(context, combine, (elementwise_job){.count = count, .x = x, .y = y, .z = z, .factor = a, .other = b});
+}
+
+ck_status ck_relu_f32(const ck_context *context, size_t count, const float *x, float *y) {
+  return submit(context, relu, (elementwise_job){.count = count, .x = x, .z = y});
+}
+
+ck_status ck_relu_backward_f32(const ck_context *context, size_t count, const float *dy, const float *y, float *dx) {
+  return submit(context, relu_backward, (elementwise_job){.count = count, .x = dy, .y = y, .z = dx});
 }

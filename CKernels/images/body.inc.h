@@ -1,25 +1,18 @@
 #include "vector/math.inc.h"
 #include <string.h>
 
-static void CK_NAME(patches)(const images_job *job, size_t image) {
-  const ck_images s = job->shape;
-  const size_t row = s.width * s.channels, run = s.side * s.channels;
-  const size_t height = s.height - s.side + 1, width = s.width - s.side + 1;
-  const float *x = job->x + image * s.height * row;
-  float *y = job->out + image * height * width * s.side * run;
-  for (size_t i = 0; i < height; i++)
-    for (size_t j = 0; j < width; j++)
-      for (size_t a = 0; a < s.side; a++, y += run) {
-        const float *from = x + (i + a) * row + j * s.channels;
-        for (size_t l = 0; l < run; l++) y[l] = from[l];
-      }
-}
+#define CK_PIXEL float
+#define CK_PIXEL_NAME(name) CK_NAME(name)
+#include "images/windows.inc.h"
+#define CK_PIXEL uint8_t
+#define CK_PIXEL_NAME(name) CK_NAME(name##_u8)
+#include "images/windows.inc.h"
 
 static void CK_NAME(patches_backward)(const images_job *job, size_t image) {
   const ck_images s = job->shape;
   const size_t row = s.width * s.channels, run = s.side * s.channels;
   const size_t height = s.height - s.side + 1, width = s.width - s.side + 1;
-  float *dx = job->out + image * s.height * row;
+  float *dx = (float *)job->out + image * s.height * row;
   const float *dy = job->dy + image * height * width * s.side * run;
   memset(dx, 0, s.height * row * sizeof *dx);
   for (size_t i = 0; i < height; i++)
@@ -30,28 +23,12 @@ static void CK_NAME(patches_backward)(const images_job *job, size_t image) {
       }
 }
 
-static void CK_NAME(maxpool)(const images_job *job, size_t image) {
-  const ck_images s = job->shape;
-  const size_t row = s.width * s.channels;
-  const float *x = job->x + image * s.height * row;
-  float *y = job->out + image * (s.height / s.side) * (s.width / s.side) * s.channels;
-  for (size_t i = 0; i < s.height; i += s.side)
-    for (size_t j = 0; j < s.width; j += s.side, y += s.channels) {
-      const float *window = x + i * row + j * s.channels;
-      memcpy(y, window, s.channels * sizeof *y);
-      for (size_t a = 0; a < s.side; a++)
-        for (size_t b = 0; b < s.side; b++) {
-          const float *from = window + a * row + b * s.channels;
-          for (size_t c = 0; c < s.channels; c++) y[c] = from[c] > y[c] ? from[c] : y[c];
-        }
-    }
-}
-
 static void CK_NAME(maxpool_backward)(const images_job *job, size_t image) {
   const ck_images s = job->shape;
   const size_t row = s.width * s.channels, pooled = (s.height / s.side) * (s.width / s.side) * s.channels;
-  const float *x = job->x + image * s.height * row, *y = job->y + image * pooled, *dy = job->dy + image * pooled;
-  float *dx = job->out + image * s.height * row;
+  const float *x = (const float *)job->x + image * s.height * row, *y = job->y + image * pooled,
+              *dy = job->dy + image * pooled;
+  float *dx = (float *)job->out + image * s.height * row;
   enum { BLOCK = 64 };
   int32_t given[BLOCK];
   for (size_t i = 0; i < s.height; i += s.side)
@@ -74,8 +51,8 @@ static void CK_NAME(maxpool_backward)(const images_job *job, size_t image) {
 static void CK_NAME(gather)(const images_job *job, size_t image) {
   const ck_images s = job->shape;
   const size_t row = s.width * s.channels, size = s.height * row;
-  const float *x = job->x + (size_t)job->rows[image] * size;
-  float *y = job->out + image * size;
+  const float *x = (const float *)job->x + (size_t)job->rows[image] * size;
+  float *y = (float *)job->out + image * size;
   const ptrdiff_t down = job->shifts ? job->shifts[2 * image] : 0, right = job->shifts ? job->shifts[2 * image + 1] : 0;
   if (down == 0 && right == 0) {
     memcpy(y, x, size * sizeof *y);

@@ -12,11 +12,14 @@ const ck_variant *ck_images_variants(size_t *count) { return *count = VARIANTS, 
 #define PATCHES_BACKWARD(width) patches_backward_##width,
 #define MAXPOOL(width) maxpool_##width,
 #define MAXPOOL_BACKWARD(width) maxpool_backward_##width,
+#define PATCHES_U8(width) patches_u8_##width,
+#define MAXPOOL_U8(width) maxpool_u8_##width,
 #define GATHER(width) gather_##width,
-static images_kernel
-    *const patches[] = {CK_EACH_WIDTH(PATCHES)},
-           *const patches_backward[] = {CK_EACH_WIDTH(PATCHES_BACKWARD)}, *const maxpool[] = {CK_EACH_WIDTH(MAXPOOL)},
-           *const maxpool_backward[] = {CK_EACH_WIDTH(MAXPOOL_BACKWARD)}, *const gather[] = {CK_EACH_WIDTH(GATHER)};
+static images_kernel *const
+    patches[] = {CK_EACH_WIDTH(PATCHES)},
+    *const patches_backward[] = {CK_EACH_WIDTH(PATCHES_BACKWARD)}, *const maxpool[] = {CK_EACH_WIDTH(MAXPOOL)},
+    *const maxpool_backward[] = {CK_EACH_WIDTH(MAXPOOL_BACKWARD)}, *const patches_u8[] = {CK_EACH_WIDTH(PATCHES_U8)},
+    *const maxpool_u8[] = {CK_EACH_WIDTH(MAXPOOL_U8)}, *const gather[] = {CK_EACH_WIDTH(GATHER)};
 
 static void one(ck_worker *worker, const void *argument, size_t task) {
   const images_job *job = argument;
@@ -62,6 +65,16 @@ ck_status ck_maxpool_backward_f32(const ck_context *context, ck_images shape, co
                                   const float *y, float *dx) {
   if (!divides(shape)) return CK_BAD_SHAPE;
   return submit(context, maxpool_backward, 3, (images_job){.shape = shape, .x = x, .y = y, .dy = dy, .out = dx});
+}
+
+ck_status ck_patches_u8(const ck_context *context, ck_images shape, const uint8_t *x, uint8_t *y) {
+  if (!is_window(shape)) return CK_BAD_SHAPE;
+  return submit(context, patches_u8, shape.side * shape.side, (images_job){.shape = shape, .x = x, .out = y});
+}
+
+ck_status ck_maxpool_u8(const ck_context *context, ck_images shape, const uint8_t *x, uint8_t *y) {
+  if (!divides(shape)) return CK_BAD_SHAPE;
+  return submit(context, maxpool_u8, 2, (images_job){.shape = shape, .x = x, .out = y});
 }
 
 ck_status ck_gather_images_f32(const ck_context *context, ck_images shape, const int32_t *rows, const int8_t *shifts,

@@ -23,5 +23,8 @@ ck_status ck_maxpool_backward_f32(const ck_context *context, ck_images shape, co
 // not used; `available` counts those of x. Rows out of range: CK_BAD_ARGUMENT.
 ck_status ck_gather_images_f32(const ck_context *context, ck_images shape, const int32_t *rows, const int8_t *shifts,
                                const float *x, size_t available, float *y);
+// The same of bytes, for inference in integers alone.
+ck_status ck_patches_u8(const ck_context *context, ck_images shape, const uint8_t *x, uint8_t *y);
+ck_status ck_maxpool_u8(const ck_context *context, ck_images shape, const uint8_t *x, uint8_t *y);
 const ck_variant *ck_images_variants(size_t *count);
 #endif

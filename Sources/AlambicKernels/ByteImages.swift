@@ -1,10 +1,5 @@
 import CKernels
 
-extension Kernels {
-    /// Implementations of patches and pooling of images of bytes.
-    public static let byteImages = Variant.list(ck_images8_variants)
-}
-
 /// The windows of a convolution as rows of a matrix, as ``patches(_:count:shape:side:into:on:)`` of floats has them.
 public func patches(
     _ x: Span<UInt8>, count: Int, shape: ImageShape, side: Int, into y: consuming MutableSpan<UInt8>,

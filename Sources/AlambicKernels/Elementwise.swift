@@ -1,7 +1,7 @@
 import CKernels
 
 extension Kernels {
-    /// Implementations of ``add(_:_:into:on:)``, ``accumulate(_:into:on:)``, ``scale(by:into:on:)`` and
+    /// Implementations of ``add(_:_:into:on:)``, ``accumulate(_:into:on:)``, ``scale(by:into:on:)``, ``relu(_:into:on:)`` and
     /// ``combine(_:_:_:_:into:on:)``.
     public static let elementwise = Variant.list(ck_elementwise_variants)
 }

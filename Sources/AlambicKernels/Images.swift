@@ -1,7 +1,7 @@
 import CKernels
 
 extension Kernels {
-    /// Implementations of patches, pooling and gathering of images.
+    /// Implementations of patches, pooling and gathering of images, of bytes too.
     public static let images = Variant.list(ck_images_variants)
 }
 

@@ -1,10 +1,5 @@
 import CKernels
 
-extension Kernels {
-    /// Implementations of ``relu(_:into:on:)`` and its gradient.
-    public static let relu = Variant.list(ck_relu_variants)
-}
-
 /// y[i] = max(x[i], 0): the rectified linear unit (Nair and Hinton 2010). NaN stays NaN.
 public func relu(
     _ x: Span<Float>, into y: consuming MutableSpan<Float>, on context: Context

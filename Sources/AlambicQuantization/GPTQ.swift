@@ -109,24 +109,9 @@ public struct GPTQ: QuantizationMethod {
     ) throws(KernelError) -> PackedWeight {
         let isSparse = if case .bitmask = weight { true } else { false }
         let layer = try GPTQLayer(try weight.dense(), keepsZeros: isSparse, scheme, on: context)
-        let quantized = PackedWeight.int4(try layer.quantize(try inverse(of: hessian, noting: &singular, on: context)))
+        let (factor, share) = try hessian.factor(damping: damping, on: context)
+        singular.note(hessian, share: share)
+        let quantized = PackedWeight.int4(try layer.quantize(factor))
         return isSparse ? try quantized.sparse() : quantized
-    }
-
-    /// The factor of the damped Hessian's inverse; with more damping where that is needed.
-    private func inverse(
-        of hessian: Hessian, noting singular: inout SingularHessians, on context: Context
-    ) throws(KernelError) -> InverseCholesky {
-        var share = damping
-        for _ in 0..<4 {
-            let damped = try hessian.damped(by: share)
-            if let factor = try InverseCholesky(damped, order: hessian.inputs, on: context) {
-                singular.note(hessian, share: share)
-                return factor
-            }
-            share *= 10
-        }
-        throw KernelError(
-            .badArgument, "the inputs of a layer with \(hessian.inputs) of them are not finite: gptq cannot go on")
     }
 }

@@ -1,5 +1,6 @@
 import AlambicKernels
 import AlambicTensor
+import AlambicTraining
 
 /// The columns of one weight on their way to integers. Weights lie column after column here, [inputs, outputs], so that the
 /// columns still to come are one block of memory, and a product updates all of them.
@@ -56,42 +57,22 @@ struct GPTQLayer {
         let halves = try Memory<UInt16>(count: outputs)
         for start in stride(from: 0, to: inputs, by: Self.block) {
             let block = start..<min(start + Self.block, inputs)
-            let (inside, outside) = try parts(of: factor, block)
+            let part = try FactorBlock(factor, rows: block)
             for first in stride(from: block.lowerBound, to: block.upperBound, by: scheme.group) {
                 try chooseScales(first, halves)
                 try strips { outputs in
-                    for k in first..<first + scheme.group { round(k, outputs, inside, block) }
+                    for k in first..<first + scheme.group { round(k, outputs, part.inside, block) }
                 }
             }
             let rest = inputs - block.upperBound
             guard rest > 0 else { break }
             try matmul(
-                M: rest, N: outputs, K: block.count, outside.span, .transposed,
+                M: rest, N: outputs, K: block.count, part.outside.span, .transposed,
                 errors.span(0..<block.count * outputs), .asIs,
                 into: weights.mutableSpan(block.upperBound * outputs..<inputs * outputs), store: .accumulate,
                 on: context)
         }
         return try result()
-    }
-
-    /// Rows `block` of the factor: within the block, [block, block], and behind it, [block, inputs - end].
-    private func parts(
-        of factor: InverseCholesky, _ block: Range<Int>
-    ) throws(KernelError) -> (inside: Memory<Float>, outside: Memory<Float>) {
-        let rest = inputs - block.upperBound
-        let (inside, outside) = (
-            try Memory<Float>(count: block.count * block.count), try Memory<Float>(count: block.count * rest)
-        )
-        var near = inside.mutableSpan
-        var far = outside.mutableSpan
-        var row: [Double] = []
-        for i in block {
-            factor.row(i, into: &row)
-            let place = i - block.lowerBound
-            for j in i..<block.upperBound { near[place * block.count + j - block.lowerBound] = Float(row[j - i]) }
-            for j in 0..<rest { far[place * rest + j] = Float(row[block.upperBound - i + j]) }
-        }
-        return (inside, outside)
     }
 
     /// Chooses the scales of the group that begins with column `first`, for every output.

@@ -30,7 +30,7 @@ import Testing
                     }
                 }
             }
-            try onEveryVariant(Kernels.byteImages, threads: [1, 2]) { label, context in
+            try onEveryVariant(Kernels.images, threads: [1, 2]) { label, context in
                 var y = [UInt8](repeating: 9, count: expected.count)
                 try patches(x.span, count: count, shape: shape, side: side, into: y.mutableSpan, on: context)
                 #expect(y == expected, "\(label), \(shape), side \(side)")
@@ -52,7 +52,7 @@ import Testing
                 let target = ((n * after.height + i / side) * after.width + j / side) * shape.channels + c
                 expected[target] = max(expected[target], value)
             }
-            try onEveryVariant(Kernels.byteImages, threads: [1, 2]) { label, context in
+            try onEveryVariant(Kernels.images, threads: [1, 2]) { label, context in
                 var y = [UInt8](repeating: 9, count: expected.count)
                 try maxPool(x.span, count: count, shape: shape, side: side, into: y.mutableSpan, on: context)
                 #expect(y == expected, "\(label), \(shape), side \(side)")
