@@ -17,12 +17,17 @@ struct DeanCurve: Codable {
     /// What became of workers.
     var events: [String] = []
 
-    /// The training loss after so many gradients, between measurements in proportion; the last one beyond them.
-    func training(after count: Double) -> Double {
-        guard let next = gradients.firstIndex(where: { $0 >= count }) else { return training.last ?? .nan }
-        guard next > 0 else { return training[0] }
+    /// The training loss after so many gradients.
+    func training(after count: Double) -> Double { value(training, after: count) }
+    /// The test loss after so many gradients.
+    func test(after count: Double) -> Double { value(test, after: count) }
+
+    /// Between measurements in proportion; the last one beyond them.
+    private func value(_ values: [Double], after count: Double) -> Double {
+        guard let next = gradients.firstIndex(where: { $0 >= count }) else { return values.last ?? .nan }
+        guard next > 0 else { return values[0] }
         let share = (count - gradients[next - 1]) / (gradients[next] - gradients[next - 1])
-        return training[next - 1] + share * (training[next] - training[next - 1])
+        return values[next - 1] + share * (values[next] - values[next - 1])
     }
 
     /// When the training loss was first down at `loss`: gradients and seconds, between measurements in proportion. Nil if

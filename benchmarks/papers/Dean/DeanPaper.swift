@@ -135,7 +135,7 @@ struct DeanExperiment {
         faults: [Int: Fault] = [:], named suffix: String = "", seed: UInt64
     ) throws -> DeanCurve {
         let cluster = try Cluster.published(name).using(workers: workers)
-        let downpour = Downpour(warmStart: runs.warmStart, fetching: .awaited)
+        let downpour = Downpour(warmStart: runs.warmStart(workers: workers), fetching: .awaited)
         let all = settings([
             "cluster": "\(cluster)", "downpour": "\(downpour)", "faults": "\(faults.sorted { $0.key < $1.key })",
             "times": "\(runs.times)",

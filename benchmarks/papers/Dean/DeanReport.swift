@@ -21,7 +21,7 @@ struct DeanReport {
                 "mini-batches of \(DeanRuns.rows) are dealt to whoever asks next, so that a dead worker's data is not lost; in the "
                     + "paper every replica has its own part of the data",
                 "each method at the best of four rates by training loss of seed 1; n_fetch = n_push = 1 as in the paper, a warm "
-                    + "start of \(runs.warmStart) gradients; workers wait for the weights that they ask for",
+                    + "start of an eighth of an epoch for each worker; workers wait for the weights that they ask for",
                 "loss against gradients computed, and against simulated time; the paper's figures have frame accuracy against hours",
             ])
     }
@@ -62,9 +62,9 @@ struct DeanReport {
         return .init(
             text: "simulated time to SGD's loss falls with each doubling from 1 to 8 workers",
             paper: "falls with machines until communication takes over (Figure 5)",
-            measured: zip(DeanExperiment.workers, all).map { "\($0): \($1?.text(2) ?? "not reached") s" }
-                .joined(separator: ", "),
-            isMet: falls)
+            measured: zip(DeanExperiment.workers, all).map { workers, seconds in
+                "\(workers): \(seconds.map { $0.text(2) + " s" } ?? "not reached")"
+            }.joined(separator: ", "), isMet: falls)
     }
 
     private func final(_ curves: [DeanCurve]) -> Statistics {
@@ -156,13 +156,14 @@ struct DeanReport {
         ]
         return .init(
             title: "Downpour with 4 workers in trouble, after \(runs.goal) gradients",
-            columns: ["workers", "loss", "errors %", "seconds"],
+            columns: ["workers", "training", "test loss", "errors %", "seconds"],
             rows: all.map { name, curves in
                 let values = row(name, rate: "", curves, at: Double(runs.goal))
                 let seconds = curves.map { curve in
                     curve.seconds[curve.gradients.firstIndex { $0 >= Double(runs.goal) } ?? curve.seconds.count - 1]
                 }
-                return [name, values[2], values[3], Statistics(seconds).text(2)]
+                let test = Statistics(curves.map { $0.test(after: Double(runs.goal)) })
+                return [name, values[2], test.text(4), values[3], Statistics(seconds).text(2)]
             })
     }
 

@@ -19,8 +19,9 @@ struct DeanRuns {
     var goal: Int { epoch * lab.choose(5, quick: 1) }
     /// Gradients that runs get: enough to see by how much a method misses the goal.
     var budget: Int { goal * 2 }
-    /// Gradients that one worker computes before the others join: half an epoch.
-    var warmStart: Int { epoch / 2 }
+    /// Gradients that one worker computes before the others join: half an epoch for four, and more for more, since so many
+    /// stale gradients then come at Adagrad's largest rates.
+    func warmStart(workers: Int) -> Int { epoch * workers / 8 }
     /// Gradients between measurements.
     let interval: Int
 
