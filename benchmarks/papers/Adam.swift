@@ -104,10 +104,10 @@ struct AdamPaper: Paper {
     }
 
     private func epochs(_ problem: Problem, _ lab: Lab) -> Int {
-        problem == .logistic ? lab.choose(45, quick: 5) : lab.choose(20, quick: 1)
+        problem == .logistic ? lab.choose(45, quick: 5) : lab.choose(15, quick: 1)
     }
     private func searchEpochs(_ problem: Problem, _ lab: Lab) -> Int {
-        problem == .logistic ? lab.choose(15, quick: 2) : lab.choose(5, quick: 1)
+        problem == .logistic ? lab.choose(15, quick: 2) : lab.choose(4, quick: 1)
     }
 
     private func figure(_ problem: Problem, _ digits: Digits, _ lab: Lab) throws -> [Method: [Outcome]] {
