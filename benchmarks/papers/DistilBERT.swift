@@ -99,7 +99,7 @@ struct DistilBERTPaper: Paper {
                 lab
             ).outcome
         }
-        let speed = try lab.part("speed", settings: settings(recipe, teacher, "speed")) {
+        let speed = try lab.part("speed", settings: settings(recipe, teacher, "speed").merging(lab.clock) { $1 }) {
             try measuredSpeed(of: teacher, and: try teacher.student(layers: recipe.half), text, lab)
         }
         return try result(recipe, taught, outcomes, long, speed, rates, lab)

@@ -30,12 +30,15 @@ final class Lab {
     /// Runs `body`, or takes what it returned in an earlier run with the same settings: an interrupted run goes on where
     /// it was.
     ///
+    /// What products compute with and the data's files belong to the settings of every part.
+    ///
     /// - Parameters:
     ///   - name: names the part within its paper, such as `dense-lenet5`.
     ///   - settings: all that the result depends on besides the seed.
     func part<Result: Codable>(
         _ name: String, seed: UInt64? = nil, settings: [String: String] = [:], _ body: () throws -> Result
     ) throws -> Result {
+        let settings = settings.merging(["dtype": dtype.rawValue, "data": dataFiles]) { given, _ in given }
         let file = directory.appendingPathComponent(name + (seed.map { "-seed\($0)" } ?? "") + ".json")
         if let bytes = try? Data(contentsOf: file),
             let kept = try? JSONDecoder().decode(Kept<Result>.self, from: bytes), kept.settings == settings
@@ -59,6 +62,20 @@ final class Lab {
     func file(_ name: String) throws -> URL {
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         return directory.appendingPathComponent(name)
+    }
+
+    /// Names and sizes of the data's files, which tell data sets apart: those of MNIST are compressed.
+    private lazy var dataFiles: String = ["mnist", "tinyshakespeare"].flatMap { folder in
+        let files = try? FileManager.default.contentsOfDirectory(
+            at: data.appendingPathComponent(folder), includingPropertiesForKeys: [.fileSizeKey])
+        return (files ?? []).map { file in
+            "\(file.lastPathComponent) \((try? file.resourceValues(forKeys: [.fileSizeKey]).fileSize) ?? 0)"
+        }.sorted()
+    }.joined(separator: ", ")
+
+    /// What a part's time depends on, for its settings.
+    var clock: [String: String] {
+        ["machine": Machine.local.name, "isa": "\(context.isa)", "threads": "\(context.threads)"]
     }
 
     private var directory: URL {

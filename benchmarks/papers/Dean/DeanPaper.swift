@@ -11,7 +11,7 @@ struct DeanPaper: Paper {
 
     func run(_ lab: Lab) throws -> PaperResult {
         let digits = try Digits(lab)
-        let times = try lab.part("times") {
+        let times = try lab.part("times", settings: lab.clock) {
             try DeanTimes.measure(digits, rows: DeanRuns.rows, pieces: DeanRuns.pieces)
         }
         let experiment = DeanExperiment(
@@ -119,12 +119,12 @@ struct DeanExperiment {
     private func part(_ method: DeanMethod, _ rate: Double, seed: UInt64) throws -> DeanCurve {
         switch method {
         case .sgd, .adagrad:
-            try lab.part("\(method)-\(rate)", seed: seed, settings: settings(["step": "\(runs.times.step)"])) {
+            try lab.part("\(method)-\(rate)", seed: seed, settings: settings(["times": "\(runs.times)"])) {
                 try runs.serial(method.optimizer(rate), seed: seed, gradients: runs.budget)
             }
         case .downpour, .downpourAdagrad: try downpour(method, rate, seed: seed)
         case .diLoCo:
-            try lab.part("\(method)-\(rate)", seed: seed, settings: settings(["steps": "25"])) {
+            try lab.part("\(method)-\(rate)", seed: seed, settings: settings(["steps": "25", "times": "\(runs.times)"])) {
                 try runs.diLoCo(rate: rate, steps: 25, seed: seed, gradients: runs.budget)
             }
         }

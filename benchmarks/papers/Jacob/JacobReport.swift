@@ -94,7 +94,7 @@ struct JacobReport {
             rows: bits.map { weights in
                 ["\(weights)"]
                     + bits.map { error(IntegerScheme(weightBits: weights, activationBits: $0)).text(2) }
-            }, note: "Float: \(float.text(2)).")
+            }, note: "Float: \(float.text(2)). A number without a deviation is of one seed.")
     }
 
     private func diagonal(_ bits: [Int]) -> PaperResult.Table {
