@@ -8,7 +8,9 @@ CK_VECTOR void CK_NAME(adamw_element)(const float *constants, vfloat g, vfloat *
   g = vfma(*w, (vfloat)(k->l2), g);
   *m = vfma(g, (vfloat)(k->rest1), *m * k->beta1);
   *v = vfma(g * g, (vfloat)(k->rest2), *v * k->beta2);
-  vfloat step = *m * k->correction1 / (__builtin_elementwise_sqrt(*v * k->correction2) + k->epsilon);
+  // Without an epsilon, a weight stays whose gradients were all zero, or too small for their squares to be numbers.
+  const vfloat root = __builtin_elementwise_sqrt(*v * k->correction2) + k->epsilon;
+  vfloat step = root == 0.0f ? (vfloat)(0.0f) : *m * k->correction1 / root;
   *w = vfma(vfma(*w, (vfloat)(k->weight_decay), step), (vfloat)(-k->rate), *w);
 }
 

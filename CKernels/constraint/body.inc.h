@@ -4,7 +4,7 @@
 
 static void CK_NAME(max_norm)(float *w, size_t columns, double limit) {
   const double norm = __builtin_sqrt(CK_NAME(squares)(w, columns));
-  if (!(norm > limit)) return;
+  if (!(norm > limit && norm < __builtin_inf())) return; // limit / infinity would make zeros of the row's numbers
   const float factor = (float)(limit / norm);
   size_t j = 0;
   for (; j + CK_LANES <= columns; j += CK_LANES) vstore(w + j, vload(w + j) * factor);

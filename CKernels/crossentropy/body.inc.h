@@ -114,13 +114,18 @@ CK_VECTOR size_t CK_NAME(place)(size_t j, size_t n, const ck_type type) {
   return j - in + in % 2 * CK_LANES + in / 2;
 }
 
-// The sum of a row's logits.
-CK_VECTOR float CK_NAME(row_sum)(const void *x, size_t n, const ck_type type) {
-  vfloat sum = 0;
+// The sum of a row's logits, in f64: of a few large ones f32 has none.
+CK_VECTOR double CK_NAME(row_sum)(const void *x, size_t n, const ck_type type) {
+  typedef double wide __attribute__((ext_vector_type(CK_LANES)));
+  wide sum = 0;
   size_t j = 0;
-  for (; j + CK_LANES <= n; j += CK_LANES) sum += vload_as(x, j, type);
-  if (j < n) sum += vload_part_as(x, j, n - j, 0, type);
-  return vsum(sum);
+  for (; j + CK_LANES <= n; j += CK_LANES) sum += __builtin_convertvector(vload_as(x, j, type), wide);
+  if (j < n) sum += __builtin_convertvector(vload_part_as(x, j, n - j, 0, type), wide);
+  double lanes[CK_LANES];
+  __builtin_memcpy(lanes, &sum, sizeof lanes);
+  for (size_t width = CK_LANES / 2; width > 0; width /= 2)
+    for (size_t k = 0; k < width; k++) lanes[k] += lanes[k + width];
+  return lanes[0];
 }
 
 // gradient = e factor + offset, in two roundings at most. e may be the gradient.
@@ -154,13 +159,16 @@ CK_VECTOR void CK_NAME(crossentropy_row)(const ck_crossentropy_job *job, size_t 
   const float at_target = type == CK_BF16 ? widen_bf16(((const uint16_t *)x)[target]) : ((const float *)x)[target];
   const float smoothing = job->smoothing;
   // Before the exponentials take the logits' place.
-  const double mean = smoothing == 0 ? 0 : (double)CK_NAME(row_sum)(x, n, type) / (double)n;
+  const double mean = smoothing == 0 ? 0 : CK_NAME(row_sum)(x, n, type) / (double)n;
   const CK_NAME(reference) reference = CK_NAME(reference_of)(CK_NAME(row_max)(x, n, type));
   float *e = !gradient ? NULL : type == CK_BF16 ? scratch : (float *)gradient;
   const float sum = CK_NAME(row_exp_sum)(x, n, reference, e, x + row_bytes, type);
   const double log_sum = log((double)sum) - CK_NAME(excess)(reference);
   double loss = log_sum + ((double)reference.maximum - (double)at_target);
-  if (smoothing != 0) loss += (double)smoothing * ((double)at_target - mean);
+  // Of a class that is excluded, be it the target or not, every target has a share: the difference would be NaN.
+  if (smoothing != 0)
+    loss = mean == -INFINITY && isfinite(reference.maximum) ? INFINITY
+                                                            : loss + (double)smoothing * ((double)at_target - mean);
   job->losses[i] = (float)loss;
   if (!gradient) return;
   const float factor = job->gradient_scale / sum;

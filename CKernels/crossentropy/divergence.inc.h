@@ -47,9 +47,10 @@ CK_VECTOR vfloat CK_NAME(div_log)(CK_NAME(div_row) row, size_t j, size_t n) {
 }
 
 // log(P / M) and log(Q / M) of the mixture M = beta P + (1 - beta) Q, from log P and log Q; with d = log P - log Q both
-// are min(d, 0) and -max(d, 0), less log((1 - beta) e^-max(d, 0) + beta e^min(d, 0)), in which nothing overflows.
+// are min(d, 0) and -max(d, 0), less log((1 - beta) e^-max(d, 0) + beta e^min(d, 0)), in which nothing overflows. NaN
+// stays NaN: vmax and vmin give the second operand then.
 CK_VECTOR void CK_NAME(div_mixture)(vfloat lp, vfloat lq, float beta, vfloat *of_p, vfloat *of_q) {
-  const vfloat d = lp - lq, above = vmax(d, (vfloat)(0.0f)), below = vmin(d, (vfloat)(0.0f));
+  const vfloat d = lp - lq, above = vmax((vfloat)(0.0f), d), below = vmin((vfloat)(0.0f), d);
   const vfloat mixed = vlog((1 - beta) * vexp_below(-above) + beta * vexp_below(below));
   *of_p = below - mixed;
   *of_q = -above - mixed;

@@ -6,6 +6,8 @@
 //   v  = beta2 v + (1 - beta2) g'^2
 //   w  = w - rate (correction1 m / (sqrt(correction2 v) + epsilon) + weight_decay w)
 //
+// The quotient is 0 where its divisor is, which takes an epsilon of 0.
+//
 // correction1 = 1 / (1 - beta1^t) and correction2 = 1 / (1 - beta2^t) for step t = 1, 2, ... come from the caller, in
 // double precision. m and v have the matrix's shape. The arrays must not overlap.
 #ifndef CK_ADAMW_H

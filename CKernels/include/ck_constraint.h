@@ -4,7 +4,7 @@
 #include "ck_runtime.h"
 // Max-norm (Srivastava et al., JMLR 2014, section 5.1): each row of w [rows, columns], the weights that come into one
 // unit, is multiplied by limit / norm where its Euclidean norm is over the limit. Norms in f64, as sums of squares.
-// Rows of which the norm is not a number stay. limit >= 0, else CK_BAD_ARGUMENT.
+// Rows whose norm is infinite or NaN stay as they are. limit >= 0, else CK_BAD_ARGUMENT.
 ck_status ck_max_norm_f32(const ck_context *context, size_t rows, size_t columns, double limit, float *w);
 // The proximal step of threshold ||w||_1 (soft thresholding): w[i] = sign(w[i]) max(|w[i]| - threshold, 0); NaN stays.
 // threshold >= 0, else CK_BAD_ARGUMENT.

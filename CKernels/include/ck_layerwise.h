@@ -10,7 +10,7 @@
 #include "ck_step.h"
 
 // Adam's direction (ck_adamw.h), with the decay in it, but not taken: w stays. options.rate is not used.
-//   m, v as there;   u = correction1 m / (sqrt(correction2 v) + epsilon) + weight_decay w
+//   m, v as there;   u = correction1 m / (sqrt(correction2 v) + epsilon) + weight_decay w, the quotient 0 as there
 // The matrix has no packed forms. m, v and u have its shape.
 ck_status ck_adam_direction(const ck_context *context, const ck_step_matrix *matrix, float *m, float *v, float *u,
                             ck_adamw_options options);

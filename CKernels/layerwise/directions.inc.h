@@ -21,7 +21,8 @@ static void CK_NAME(adam_direction)(const float *constants, float scale, size_t 
     const vfloat gradient = CK_NAME(some)(g, i, count) * scale, weight = CK_NAME(some)(w, i, count);
     const vfloat first = vfma(gradient, (vfloat)(k.rest1), CK_NAME(some)(m, i, count) * k.beta1);
     const vfloat second = vfma(gradient * gradient, (vfloat)(k.rest2), CK_NAME(some)(v, i, count) * k.beta2);
-    const vfloat step = first * k.correction1 / (__builtin_elementwise_sqrt(second * k.correction2) + k.epsilon);
+    const vfloat root = __builtin_elementwise_sqrt(second * k.correction2) + k.epsilon;
+    const vfloat step = root == 0.0f ? (vfloat)(0.0f) : first * k.correction1 / root; // as adamw/body.inc.h
     CK_NAME(put)(m, i, count, first);
     CK_NAME(put)(v, i, count, second);
     CK_NAME(put)(u, i, count, vfma(weight, (vfloat)(k.weight_decay), step));

@@ -8,6 +8,8 @@
 #define vstep CK_NAME(ck_vstep)
 #define vfetch CK_NAME(ck_vfetch)
 #define vsettled CK_NAME(ck_vsettled)
+#define vsettled_alone CK_NAME(ck_vsettled_alone)
+#define vsettled_beside CK_NAME(ck_vsettled_beside)
 #endif
 
 // One line of the cache at a time, where a vector is one.
@@ -15,9 +17,19 @@ CK_VECTOR void vfetch(const float *p) {
   if (CK_LANES == 16) __builtin_prefetch(p, 0, 2);
 }
 
-// Zero instead of a denormal. The average of a gradient that has become zero shrinks at every step until, at the smallest
-// denormal, 0.9 of it rounds to itself: it would stay there for ever, and every step would pay for denormal operands.
+// Zero instead of a denormal. The average of a gradient that has become zero shrinks at every step until, at the
+// smallest denormal, 0.9 of it rounds to itself: it would stay there for ever, and every step would pay for denormal
+// operands.
 CK_VECTOR vfloat vsettled(vfloat x) { return vselect(((vint)x & 0x7f800000) == 0, (vfloat)(0.0f), x); }
+
+// The only array of a rule may be one of squares, which divides what comes in: it is settled where nothing comes in and
+// it shrinks. A mean of the squares of small gradients is not, nor is a sum of them, which never shrinks.
+CK_VECTOR vfloat vsettled_alone(vfloat gradient, vfloat before, vfloat x) {
+  return vselect((gradient == 0.0f) & (vabs(x) < vabs(before)), vsettled(x), x);
+}
+
+// The second array divides the first: it stays as long as there is something to divide.
+CK_VECTOR vfloat vsettled_beside(vfloat first, vfloat x) { return vselect(first == 0.0f, vsettled(x), x); }
 
 typedef void CK_NAME(ck_step_element)(const float *constants, vfloat g, vfloat *w, vfloat *a, vfloat *b);
 
@@ -35,18 +47,22 @@ CK_VECTOR void vstep(CK_NAME(ck_step_element) * element, const int arrays, const
     if (arrays > 1) vfetch(b + i + ahead);
     if (arrays > 0) first = vload(a + i);
     if (arrays > 1) second = vload(b + i);
-    element(k, vload(g + i) * scale, &weight, &first, &second);
+    const vfloat gradient = vload(g + i) * scale, before = first;
+    element(k, gradient, &weight, &first, &second);
+    first = arrays > 1 ? vsettled(first) : vsettled_alone(gradient, before, first);
     vstore(w + i, weight);
-    if (arrays > 0) vstore(a + i, vsettled(first));
-    if (arrays > 1) vstore(b + i, vsettled(second));
+    if (arrays > 0) vstore(a + i, first);
+    if (arrays > 1) vstore(b + i, vsettled_beside(first, second));
   }
   if (i == count) return;
   const size_t n = count - i;
   vfloat weight = vload_part(w + i, n, 0), first = 0, second = 0;
   if (arrays > 0) first = vload_part(a + i, n, 0);
   if (arrays > 1) second = vload_part(b + i, n, 0);
-  element(k, vload_part(g + i, n, 0) * scale, &weight, &first, &second);
+  const vfloat gradient = vload_part(g + i, n, 0) * scale, before = first;
+  element(k, gradient, &weight, &first, &second);
+  first = arrays > 1 ? vsettled(first) : vsettled_alone(gradient, before, first);
   vstore_part(w + i, n, weight);
-  if (arrays > 0) vstore_part(a + i, n, vsettled(first));
-  if (arrays > 1) vstore_part(b + i, n, vsettled(second));
+  if (arrays > 0) vstore_part(a + i, n, first);
+  if (arrays > 1) vstore_part(b + i, n, vsettled_beside(first, second));
 }

@@ -101,13 +101,12 @@ static void tile_task(ck_worker *worker, const void *argument, size_t task) {
   const size_t rows = ck_min(TILE_ROWS, j->rows - row), columns = ck_min(j->tile_columns, j->columns - column);
   float scale = 0;
   if (j->step.rule && !ck_step_scale(&j->step.gradient, &scale)) return;
-  char *strip = ck_worker_scratch(worker), *halves = strip + STRIP_BYTES;
+  char *strip = ck_worker_scratch(worker), *halves = j->narrow ? strip + STRIP_BYTES : NULL;
   // After the last row the first one of the next tile, which is most likely this worker's.
   const bool right = task % j->column_blocks + 1 < j->column_blocks;
-  const ptrdiff_t next = j->rows == 1   ? 0
-                         : right        ? (ptrdiff_t)columns - (ptrdiff_t)((rows - 1) * j->columns)
-                         : j->rows == 1 ? 0
-                                        : (ptrdiff_t)j->columns - (ptrdiff_t)column;
+  const ptrdiff_t next = j->rows == 1 ? 0
+                         : right      ? (ptrdiff_t)columns - (ptrdiff_t)((rows - 1) * j->columns)
+                                      : (ptrdiff_t)j->columns - (ptrdiff_t)column;
   for (size_t r = 0; r < rows; r++) {
     const ptrdiff_t ahead = r + 1 < rows ? (ptrdiff_t)j->columns : next;
     if (j->step.rule) apply_rule(j, scale, row + r, column, columns, ahead);

@@ -54,6 +54,10 @@ final class AttentionProbe<Base: Graph>: Graph {
 
     func dropout(_ x: Value, rate: Float) throws(KernelError) -> Value { try base.dropout(x, rate: rate) }
 
+    func stochasticDepth(_ x: Value, rate: Float) throws(KernelError) -> Value {
+        try base.stochasticDepth(x, rate: rate)
+    }
+
     func causalAttention(_ qkv: Value, heads: Int, layer: Int) throws(KernelError) -> Value {
         if layer == self.layer { self.qkv = qkv }
         return try base.causalAttention(qkv, heads: heads, layer: layer)

@@ -15,7 +15,7 @@ extension Kernels {
 ///   - rows: units: the outputs of a layer.
 ///   - columns: weights that come into each.
 ///   - limit: the largest norm that stays, at least 0, else `.badArgument` is thrown.
-///   - w: `[rows, columns]`. Rows whose norm is not a number stay as they are.
+///   - w: `[rows, columns]`. Rows whose norm is infinite or not a number stay as they are.
 public func maxNorm(
     rows: Int, columns: Int, limit: Double, in w: consuming MutableSpan<Float>, on context: Context
 ) throws(KernelError) {

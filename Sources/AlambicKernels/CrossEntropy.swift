@@ -44,6 +44,21 @@ public func smoothedCrossEntropy<E: FloatElement>(
         "cross-entropy with smoothing \(smoothing)")
 }
 
+/// The same with the gradient in memory of its own, as large: the logits stay as they are.
+public func smoothedCrossEntropy<E: FloatElement>(
+    _ logits: Span<E>, targets: Span<Int32>, rows: Int, vocabulary: Int, smoothing: Float, gradientScale: Float,
+    into gradient: consuming MutableSpan<E>, losses: consuming MutableSpan<Float>, on context: Context
+) throws(KernelError) {
+    checkRows(
+        "smoothedCrossEntropy", rows, vocabulary, logits: logits.count, targets: targets.count, losses: losses.count)
+    requireElements(gradient.count, logits.count, "smoothedCrossEntropy: gradient")
+    try check(
+        ck_crossentropy_smoothed(
+            context.handle, E.code, rows, vocabulary, logits.base, targets.base, smoothing, gradientScale,
+            gradient.base, losses.base),
+        "cross-entropy with smoothing \(smoothing)")
+}
+
 /// Softmax cross-entropy alone, for evaluation: the logits stay as they are.
 public func crossEntropyLosses<E: FloatElement>(
     _ logits: Span<E>, targets: Span<Int32>, rows: Int, vocabulary: Int, into losses: consuming MutableSpan<Float>,

@@ -47,6 +47,26 @@ public func divergenceCrossEntropy(
             gradientScale, x, soft.base, hard.base), "divergenceCrossEntropy")
 }
 
+/// The same with the gradient in memory of its own, as large: the student's logits stay as they are.
+public func divergenceCrossEntropy(
+    _ divergence: Divergence, _ student: Span<Float>, teacher: Span<Float>, targets: Span<Int32>?, rows: Int,
+    vocabulary: Int, temperature: Float, mixing: Float, gradientScale: Float,
+    into gradient: consuming MutableSpan<Float>, soft: consuming MutableSpan<Float>,
+    hard: consuming MutableSpan<Float>, on context: Context
+) throws(KernelError) {
+    precondition(
+        rows >= 0 && vocabulary > 0 && student.count == rows * vocabulary && teacher.count == rows * vocabulary
+            && (targets?.count ?? rows) == rows && soft.count == rows && hard.count == rows,
+        "divergenceCrossEntropy: student of \(student.count), teacher of \(teacher.count), \(soft.count) soft and "
+            + "\(hard.count) hard losses for [\(rows), \(vocabulary)]")
+    requireElements(gradient.count, student.count, "divergenceCrossEntropy: gradient")
+    let (kind, beta) = divergence.code
+    try check(
+        ck_divergence_f32(
+            context.handle, kind, beta, rows, vocabulary, student.base, teacher.base, base(targets), temperature,
+            mixing, gradientScale, gradient.base, soft.base, hard.base), "divergenceCrossEntropy")
+}
+
 /// A teacher's logits from what is known of its softmax at temperature T, for each row:
 ///
 ///     teacher[j] = T log p[j]                                                     for the classes that are known

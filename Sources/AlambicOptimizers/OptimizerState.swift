@@ -7,6 +7,9 @@ public final class OptimizerState {
     public var optimizer: any Optimizer
     /// The number of updates done so far.
     public private(set) var step = 0
+    /// Updates of the run before this state began, which the learning rate's schedule counts: those of a state that was
+    /// lost. What the rule remembers starts anew, and with it its own count (Adam's bias correction).
+    public let stepsBefore: Int
     /// `tensors[p][s]`: state `s` of parameter `p`.
     private let tensors: [[Tensor]]
     private let quantized: [[QuantizedState]]
@@ -18,8 +21,13 @@ public final class OptimizerState {
     private let workspace: Workspace?
 
     /// Zeroed state for these parameters, which every later call must pass in the same order. Frozen ones have none.
-    public init(_ optimizer: any Optimizer, for parameters: [Parameter]) throws(KernelError) {
+    ///
+    /// - Parameter stepsBefore: see ``stepsBefore``; none where a run begins.
+    public init(
+        _ optimizer: any Optimizer, for parameters: [Parameter], stepsBefore: Int = 0
+    ) throws(KernelError) {
         self.optimizer = optimizer
+        self.stepsBefore = stepsBefore
         let kind = type(of: optimizer)
         let names = kind.stateNames
         stateNames = names
@@ -50,7 +58,7 @@ public final class OptimizerState {
     }
 
     /// The learning rate that the next update will use.
-    public var rate: Double { optimizer.rate.rate(at: step) }
+    public var rate: Double { optimizer.rate.rate(at: stepsBefore + step) }
 
     /// One update of every parameter from its gradient multiplied by `gradientScale`.
     ///

@@ -5,7 +5,8 @@ import AlambicTraining
 import Foundation
 import Synchronization
 
-/// One linear layer of a ``ColumnSplit``, with the dropout before and the max(x, 0) after it: a tape for each team.
+/// One linear layer of a ``ColumnSplit``, with the max(x, 0) after it, and before it what every team does to all of its input,
+/// dropout first of all: a tape for each team.
 final class ColumnSegment {
     /// A team's part. Used by one thread at a time.
     private final class Part: @unchecked Sendable {

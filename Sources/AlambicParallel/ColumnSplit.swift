@@ -51,7 +51,8 @@ public final class ColumnSplit {
         }
     }
 
-    /// Where segments of one linear layer start: with the dropout of its input, so that all teams drop the same.
+    /// Where segments of one linear layer start: with the dropout of its input, so that all teams drop the same, and what
+    /// follows that.
     private static func segments(of classifier: Classifier) -> [Int] {
         var starts: [Int] = []
         var start = 0
@@ -60,8 +61,9 @@ public final class ColumnSplit {
             case .linear:
                 starts.append(start)
                 start = index + 1
-            case .relu: start = index + 1
-            case .dropout: start = min(start, index)
+            // Done by the team whose outputs they are, unless it comes behind a dropout, or first of all.
+            case .relu: if start == index, !starts.isEmpty { start = index + 1 }
+            case .dropout: break
             case .convolution, .maxPool: preconditionFailure("\(layer) cannot be split by columns")
             }
         }

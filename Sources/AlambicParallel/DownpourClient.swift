@@ -14,8 +14,12 @@ final class DownpourClient: @unchecked Sendable {
     private(set) var accruedLoss = 0.0
     /// The server's updates when the present weights were fetched.
     var fetchedAt = 0
-    var refusals = 0
+    private(set) var refusals = 0
     var isAlive = true
+    /// The mini-batches of what has accrued, and the one that is being computed.
+    private var batches: [Int] = []
+    /// Those of pushes that were refused since the last one that was accepted.
+    private var refused: [Int] = []
 
     init(_ number: Int, _ replica: any GradientReplica, fault: Fault, settings: Downpour) throws(KernelError) {
         self.number = number
@@ -32,6 +36,7 @@ final class DownpourClient: @unchecked Sendable {
 
     /// accrued += gradient; parameters -= α gradient.
     func compute(batch: Int) throws(ParallelError) {
+        batches.append(batch)
         let (loss, gradients) = try training { () throws(TrainingError) in try replica.gradient(ofBatch: batch) }
         if fault.sendsNaNAtStep == step { poison(gradients) }
         try kernels { () throws(KernelError) in
@@ -47,8 +52,27 @@ final class DownpourClient: @unchecked Sendable {
         step += 1
     }
 
-    /// Forgets what has accrued, which somebody has now.
-    func clear() { (accruedGradients, accruedLoss) = (0, 0) }
+    /// Forgets what has accrued, which somebody has now, and returns its mini-batches.
+    @discardableResult
+    func clear() -> [Int] {
+        defer { (accruedGradients, accruedLoss, batches) = (0, 0, []) }
+        return batches
+    }
+
+    /// The server has taken a push.
+    func accept() { (refusals, refused) = (0, []) }
+
+    /// The server has not taken the push of these mini-batches.
+    func refuse(_ batches: [Int]) {
+        refusals += 1
+        refused += batches
+    }
+
+    /// The mini-batches of a lost worker that the server has nothing of, for the others.
+    func giveBack() -> [Int] {
+        defer { (batches, refused) = ([], []) }
+        return refused + batches
+    }
 
     private func localStep(_ gradients: GradientSet) throws(KernelError) {
         for (parameter, gradient) in zip(replica.parameters, gradients.tensors) {

@@ -15,7 +15,7 @@ import Synchronization
 /// and outer SGD at rate 1 average weights as federated averaging does. Workers keep their inner optimizer's state from
 /// round to round. Rounds are synchronous: the slowest worker decides how long one takes, and results have the same bits
 /// in every run. A worker that dies is left out from then on; one with weights that are not finite is left out of that
-/// round, and starts the next one with fresh state.
+/// round, and starts the next one with fresh state, at the learning rate that its schedule has come to.
 public final class LocalSGD {
     /// What a round did.
     public struct Round: Sendable {
@@ -170,7 +170,9 @@ private final class LocalWorker: @unchecked Sendable {
             }
             if isGood { return }
             event = .refused(worker: number, step: step)
-            optimizer = try OptimizerState(rule, for: replica.parameters)
+            // Moments may be as bad as the weights. The rate is a matter of the run, and goes on where it was.
+            optimizer = try OptimizerState(
+                rule, for: replica.parameters, stepsBefore: optimizer.stepsBefore + optimizer.step)
         } catch {
             isGood = false
             lose(.failed(worker: number, step: step, reason: "\(error)"))

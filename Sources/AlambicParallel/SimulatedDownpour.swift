@@ -39,6 +39,7 @@ public final class SimulatedDownpour {
         let gradients: GradientSet
         var worker = 0, step = 0, count = 0, fetchedAt = 0
         var loss = 0.0
+        var batches: [Int] = []
         init(_ gradients: GradientSet) { self.gradients = gradients }
     }
 
@@ -65,6 +66,8 @@ public final class SimulatedDownpour {
     private let links: [Link]
     private var queue = EventQueue<Event>()
     private var batches = 0
+    /// Mini-batches that lost workers have given back.
+    private var returned: [Int] = []
     private var applied = 0
     private var hasStarted = false
     private var isWarm = false
@@ -161,8 +164,13 @@ public final class SimulatedDownpour {
             link.hasWeights = false
         }
         let seconds = times.step * client.fault.slowness / cluster.workers[worker].speed
-        queue.plan(.computed(worker, batch: batches), at: queue.now + seconds)
-        batches += 1
+        queue.plan(.computed(worker, batch: nextBatch()), at: queue.now + seconds)
+    }
+
+    private func nextBatch() -> Int {
+        if let batch = returned.popLast() { return batch }
+        defer { batches += 1 }
+        return batches
     }
 
     /// The servers send their weights as they are when it is this worker's turn.
@@ -185,6 +193,8 @@ public final class SimulatedDownpour {
 
     private func compute(_ worker: Int, _ batch: Int) throws(ParallelError) {
         let (client, link) = (clients[worker], links[worker])
+        // Dropped meanwhile, for what it had sent before.
+        guard client.isAlive else { return returned.append(batch) }
         do throws(ParallelError) {
             try client.compute(batch: batch)
         } catch {
@@ -211,7 +221,7 @@ public final class SimulatedDownpour {
         message.gradients.flat.copy(from: client.accrued.flat)
         (message.worker, message.step, message.fetchedAt) = (client.number, client.step - 1, client.fetchedAt)
         (message.count, message.loss) = (client.accruedGradients, client.accruedLoss)
-        client.clear()
+        message.batches = client.clear()
         return message
     }
 
@@ -228,7 +238,7 @@ public final class SimulatedDownpour {
         idle.append(message)
         try apply(message, from: client)
         link.isPushing = false
-        if link.isBlocked { try send(from: client) }
+        if link.isBlocked, client.isAlive { try send(from: client) }
     }
 
     private func apply(_ message: Message, from client: DownpourClient) throws(ParallelError) {
@@ -237,9 +247,10 @@ public final class SimulatedDownpour {
             try server.push(
                 message.gradients, from: message.worker, step: message.step, on: client.replica.context)
         } catch {
+            client.refuse(message.batches)
             return refuse(client, error)
         }
-        client.refusals = 0
+        client.accept()
         applied += message.count
         report.count(gradients: message.count, losses: message.loss, stale: before - message.fetchedAt)
         if !isWarm, applied >= settings.warmStart { join(except: message.worker) }
@@ -250,11 +261,14 @@ public final class SimulatedDownpour {
             return lose(client, .failed(worker: client.number, step: client.step, reason: error.description))
         }
         report.events.append(.refused(worker: worker, step: step))
-        client.refusals += 1
-        if client.refusals >= Downpour.mostRefusals { lose(client, .dropped(worker: worker, step: step)) }
+        // What was under way from a worker that is lost already is given back too.
+        if client.refusals >= Downpour.mostRefusals || !client.isAlive {
+            lose(client, .dropped(worker: worker, step: step))
+        }
     }
 
     private func lose(_ client: DownpourClient, _ event: WorkerEvent) {
+        returned += client.giveBack()
         guard client.isAlive else { return }
         client.isAlive = false
         report.events.append(event)

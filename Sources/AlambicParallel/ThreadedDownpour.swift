@@ -5,9 +5,9 @@ import Synchronization
 
 /// Downpour SGD with a thread for each worker: asynchronous for real, hence different in every run.
 ///
-/// Mini-batches are dealt to whoever asks next, so that slow and dead workers leave no part of the data unseen. Replicas
-/// should have contexts of one thread, each with a first core of its own: contexts made alike share a team and wait for
-/// each other.
+/// Mini-batches are dealt to whoever asks next, and those of a lost worker that the server has nothing of are dealt again, so
+/// that slow and dead workers leave no part of the data unseen. Replicas should have contexts of one thread, each with a
+/// first core of its own: contexts made alike share a team and wait for each other.
 public final class ThreadedDownpour {
     /// The weights.
     public let server: ParameterServer
@@ -24,7 +24,8 @@ public final class ThreadedDownpour {
         clients = try downpourClients(settings, replicas, faults)
     }
 
-    /// Computes `count` more gradients, and returns when all workers are done. Goes on from the run before.
+    /// Computes `count` more gradients, and returns when all workers are done. Goes on from the run before, with what workers
+    /// have accrued and not yet pushed.
     public func run(gradients count: Int) throws(ParallelError) -> DownpourReport {
         let clock = ContinuousClock()
         let start = clock.now
@@ -34,6 +35,18 @@ public final class ThreadedDownpour {
         while tickets.taken < min(settings.warmStart, limit), let first = clients.first(where: \.isAlive) {
             run.work(first, until: min(settings.warmStart, limit))
         }
+        // Once, unless a worker was lost after others had found nothing more to do: they do what it has given back.
+        while tickets.taken < limit, clients.contains(where: \.isAlive) { workTogether(run, until: limit) }
+        var report = run.report
+        report.seconds = (clock.now - start) / .seconds(1)
+        guard clients.contains(where: \.isAlive) else {
+            throw .noWorkersLeft(of: clients.count, afterGradients: report.gradients, last: report.events.last)
+        }
+        return report
+    }
+
+    /// All that are left, each on a thread of its own, until there is nothing more to do.
+    private func workTogether(_ run: Run, until limit: Int) {
         let group = DispatchGroup()
         for client in clients where client.isAlive {
             group.enter()
@@ -45,31 +58,32 @@ public final class ThreadedDownpour {
             thread.start()
         }
         group.wait()
-        var report = run.report
-        report.seconds = (clock.now - start) / .seconds(1)
-        guard clients.contains(where: \.isAlive) else {
-            throw .noWorkersLeft(of: clients.count, afterGradients: report.gradients, last: report.events.last)
-        }
-        return report
     }
 }
 
-/// Numbers of mini-batches, each given out once.
+/// Numbers of mini-batches, each given out once, and again when it comes back.
 private final class Tickets: Sendable {
-    private let next = Atomic<Int>(0)
+    private struct State {
+        var next = 0
+        var returned: [Int] = []
+        var taken: Int { next - returned.count }
+    }
 
-    var taken: Int { next.load(ordering: .relaxed) }
+    private let state = Mutex(State())
+
+    /// How many are out, or done.
+    var taken: Int { state.withLock { $0.taken } }
 
     func take(below limit: Int) -> Int? {
-        var ticket = taken
-        while ticket < limit {
-            let (exchanged, original) = next.compareExchange(
-                expected: ticket, desired: ticket + 1, ordering: .relaxed)
-            if exchanged { return ticket }
-            ticket = original
+        state.withLock { state in
+            guard state.taken < limit else { return nil }
+            if let ticket = state.returned.popLast() { return ticket }
+            defer { state.next += 1 }
+            return state.next
         }
-        return nil
     }
+
+    func putBack(_ tickets: [Int]) { state.withLock { $0.returned += tickets } }
 }
 
 /// What the threads of one run share.
@@ -120,11 +134,12 @@ private final class Run: Sendable {
                 $0.count(
                     gradients: client.accruedGradients, losses: client.accruedLoss, stale: before - client.fetchedAt)
             }
-            client.refusals = 0
+            client.accept()
+            client.clear()
         } catch {
+            client.refuse(client.clear())
             refuse(client, error)
         }
-        client.clear()
     }
 
     /// Weights of its own that have gone bad are replaced; who goes on being refused gets no more work.
@@ -133,13 +148,13 @@ private final class Run: Sendable {
             return lose(client, .failed(worker: client.number, step: client.step, reason: error.description))
         }
         shared.withLock { $0.events.append(.refused(worker: worker, step: step)) }
-        client.refusals += 1
         if client.refusals >= Downpour.mostRefusals { return lose(client, .dropped(worker: worker, step: step)) }
         fetch(client)
     }
 
     private func lose(_ client: DownpourClient, _ event: WorkerEvent) {
         client.isAlive = false
+        tickets.putBack(client.giveBack())
         shared.withLock { $0.events.append(event) }
     }
 }

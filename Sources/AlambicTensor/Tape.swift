@@ -39,11 +39,16 @@ public final class Tape: Graph {
     var slots: [Slot] = []
     var written: [Bool] = []
     var dropouts: UInt64 = 0
+    /// What came from outside in this step: noted kernels read it when whoever gave it, and the operations that kept
+    /// it for the backward pass, may have let go of it.
+    var constants: [Tensor] = []
     private var seed: UInt64 = 0
     private var stream: UInt64 = 0
     private var trains = true
     /// Whether the adapters' dropout drops anything.
     private(set) var adaptersDrop = true
+    /// Whether stochastic depth drops anything.
+    private(set) var branchesDrop = true
 
     /// What is known so far of the gradient of a variable.
     struct Slot {
@@ -80,17 +85,19 @@ public final class Tape: Graph {
     ///   - stream: below 2^46, different for every micro-batch of a training run, so that masks differ.
     ///   - dropout: whether `dropout` does anything.
     ///   - adapterDropout: whether the dropout of adapters drops anything; if not, the operations stay.
+    ///   - stochasticDepth: whether `stochasticDepth` drops anything; if not, the operations stay.
     ///   - refreshing: whether to ask the weight transforms for new effective weights. Of several tapes over the same
     ///     parameters one does it, before the others start.
     ///   - store: whether this step's gradients are added to those in `gradients`, or take their place.
     public func begin(
-        seed: UInt64, stream: UInt64 = 0, dropout: Bool = true, adapterDropout: Bool = true, refreshing: Bool = true,
-        gradients store: Store = .accumulate
+        seed: UInt64, stream: UInt64 = 0, dropout: Bool = true, adapterDropout: Bool = true,
+        stochasticDepth: Bool = true, refreshing: Bool = true, gradients store: Store = .accumulate
     ) throws(KernelError) {
         precondition(stream < 1 << 46, "stream \(stream) is not below 2^46")
         operations.removeAll(keepingCapacity: true)
         slots.removeAll(keepingCapacity: true)
         execution.forget()
+        constants.removeAll(keepingCapacity: true)
         try arena.begin()
         for i in written.indices { written[i] = store == .accumulate }
         self.seed = seed
@@ -98,6 +105,7 @@ public final class Tape: Graph {
         dropouts = 0
         trains = dropout
         adaptersDrop = adapterDropout
+        branchesDrop = stochasticDepth
         if refreshing {
             for parameter in parameters { try parameter.refresh(on: execution.base) }
         }
@@ -108,6 +116,7 @@ public final class Tape: Graph {
     public func backward() throws(KernelError) {
         while let operation = operations.popLast() { try operation.backward(on: self) }
         try execution.finish()
+        constants.removeAll(keepingCapacity: true)
         for (index, parameter) in parameters.enumerated() {
             if !written[index] { gradients.tensors[index].zero() }
             written[index] = true
@@ -130,7 +139,7 @@ public final class Tape: Graph {
 
     /// The gradient of a variable as far as it is known: during `backward` it is released once it has been used.
     public func gradient(of variable: Variable) -> Tensor? {
-        slots[variable.index].gradient.flatMap(Float.tensor)
+        slots[variable.index].gradient.flatMap(Float.tensor)?.reshaped(variable.shape)
     }
 
     /// Walks through a step (`forward`: `begin`, the forward pass and the losses) without computing anything, to learn
@@ -144,6 +153,7 @@ public final class Tape: Graph {
         while let operation = operations.popLast() { try operation.backward(on: self) }
         for i in written.indices { written[i] = true }
         slots.removeAll(keepingCapacity: true)
+        constants.removeAll(keepingCapacity: true)
         try arena.begin()
         return arena.plannedBytes + widened.bytes
     }
@@ -228,7 +238,11 @@ extension Tape {
     /// Takes the finished gradient of an operation's result off the tape; nil when no loss depends on it.
     func takeGradient(of slot: GradientSlot) -> Slot? {
         defer { slots[slot.index] = Slot() }
-        return slots[slot.index].gradient == nil ? nil : slots[slot.index]
+        let known = slots[slot.index]
+        // A reshaped variable shares its gradient with the one that it was made of, and either may have left it here.
+        return known.gradient.map {
+            Slot(gradient: $0.reshaped(slot.shape), rounded: known.rounded?.reshaped(slot.shape))
+        }
     }
 
     /// The same for a variable that is known to be of this type.

@@ -45,6 +45,14 @@ public struct Variable: Sendable {
             case .bf16(let tensor): tensor.shape
             }
         }
+
+        /// The same elements under another shape of the same count.
+        func reshaped(_ other: Shape) -> Elements {
+            switch self {
+            case .f32(let tensor): .f32(tensor.reshaped(other))
+            case .bf16(let tensor): .bf16(tensor.reshaped(other))
+            }
+        }
     }
 
     /// What is cheap to compute again from what is kept anyway: the backward pass may want the value after the forward

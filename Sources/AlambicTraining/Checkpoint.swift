@@ -16,7 +16,7 @@ import Foundation
 extension Trainer {
     /// Everything but the data that the bits of a step depend on, as text by dotted name. Of the weights that the run
     /// started from (`start`) and of weight transforms (`transform.<path>`), digests; of matrices with sparse products,
-    /// which these are (`sparse.<path>`).
+    /// which these are (`sparse.<path>`); of constraints in ``afterStep``, what they are (`after.<name>`).
     public var settings: [String: String] {
         var all: [String: String] = [
             "seed": "\(seed)", "micro_batches": "\(microBatches)", "clipping": clipping.map { "\($0)" } ?? "none",
@@ -25,6 +25,12 @@ extension Trainer {
         for (key, value) in Optimizers.description(of: optimizer) { all["optimizer.\(key)"] = value }
         for (key, value) in adapters?.settings ?? [:] { all["lora.\(key)"] = value }
         for (key, value) in objective.settings { all["objective.\(key)"] = value }
+        for action in afterStep {
+            // Two of a kind follow each other.
+            for (key, value) in action.settings {
+                all["after.\(key)"] = all["after.\(key)"].map { "\($0) \(value)" } ?? value
+            }
+        }
         for (key, value) in modelSettings { all["model.\(key)"] = value }
         for parameter in parameters {
             if let transform = parameter.transform { all["transform.\(parameter.path)"] = transform.digest }
@@ -98,7 +104,8 @@ extension Trainer {
     /// Continues where a checkpoint was written: from here on every step has the bits that it would have had without
     /// the interruption. Continue with batch ``nextBatch``.
     ///
-    /// Weight transforms such as masks are not in a checkpoint: give the trainer the same ones first.
+    /// Weight transforms such as masks, and what ``afterStep`` does to weights, are not in a checkpoint: give the trainer the
+    /// same ones first.
     ///
     /// - Throws: `TrainingError.otherRun`, naming what differs, when settings are not those of the checkpoint; the
     ///   first ``step(_:)`` throws it when the data are not. The trainer is then as before.

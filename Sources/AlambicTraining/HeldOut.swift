@@ -4,8 +4,9 @@ import AlambicTensor
 
 // Measuring with the memory of training: no second copy of the weights, no other values than a step's.
 extension Trainer {
-    /// How well the model as it is now predicts a text, in the precision of the training, without dropout. It takes no
-    /// memory beyond that of a training step of this shape, and changes nothing that a later step depends on.
+    /// How well the model as it is now predicts a text, in the precision of the training, without dropout or stochastic
+    /// depth. It takes no memory beyond that of a training step of this shape, and changes nothing that a later step
+    /// depends on.
     ///
     /// Every token of the corpus but the first is predicted once, from those before it in the same stretch of `context`
     /// tokens.
@@ -34,7 +35,8 @@ extension Trainer {
         for parameter in parameters {
             try kernels { () throws(KernelError) in try parameter.refresh(on: self.context) }
         }
-        // A rate below half of 1/65536 drops nothing and keeps the operations, and with them their places in memory.
+        // A rate below half of 1/65536 drops nothing and keeps the operations, and with them their places in memory. What
+        // else drops, the worker holds still.
         let still = dropout > 0 ? architecture.withDropout(1e-9) : architecture
         let share = (rows + microBatches - 1) / microBatches
         let predicted = corpus.tokens.count - 1

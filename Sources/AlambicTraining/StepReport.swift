@@ -48,6 +48,15 @@ public struct StepReport: Sendable {
 /// The third of the trainer's sockets: what happens after every step, such as metrics, checkpoints, schedules of
 /// pruning, ranges of quantization.
 public protocol AfterStep: AnyObject {
+    /// What its effect on the weights depends on, for checkpoints: a run resumes only where all of it agrees. Nothing by
+    /// default, for those that change no weights.
+    var settings: [String: String] { get }
+
     /// Called after the update. May change weights and settings of the trainer.
     func afterStep(_ report: StepReport, of trainer: Trainer) throws(TrainingError)
+}
+
+extension AfterStep {
+    /// Nothing.
+    public var settings: [String: String] { [:] }
 }

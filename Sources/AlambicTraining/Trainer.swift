@@ -35,7 +35,7 @@ public final class Trainer {
     public let recomputation: Recomputation
     /// The largest norm of all gradients together; nil does not clip.
     public var clipping: Double?
-    /// What happens after every step, in order.
+    /// What happens after every step, in order; checkpoints last of all.
     public var afterStep: [any AfterStep] = []
     /// The number of the batch that comes next: where to start the sequence of batches after a resume.
     public internal(set) var nextBatch = 0
@@ -224,7 +224,10 @@ public final class Trainer {
         if let arithmeticPeak {
             report.utilization = operations(rows: batch.rows, context: batch.context) / report.seconds / arithmeticPeak
         }
-        for action in afterStep { try action.afterStep(report, of: self) }
+        // A checkpoint is of whole steps, with what constraints have made of the weights, wherever it stands in the list.
+        let actions = afterStep
+        for action in actions where !(action is Checkpoints) { try action.afterStep(report, of: self) }
+        for action in actions where action is Checkpoints { try action.afterStep(report, of: self) }
         return report
     }
 

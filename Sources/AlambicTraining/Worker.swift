@@ -89,11 +89,11 @@ public final class Worker: @unchecked Sendable {
     }
 
     /// The loss of a micro-batch that is not learned from. It uses the memory of a step of this shape, gradients
-    /// included, so those of the last ``sum(of:)`` are not valid any more. Adapters drop nothing.
+    /// included, so those of the last ``sum(of:)`` are not valid any more. Adapters and stochastic depth drop nothing.
     public func loss(of microBatch: MicroBatch) throws(KernelError) -> Loss {
         try tape.begin(
-            seed: microBatch.seed, stream: microBatch.stream, adapterDropout: false, refreshing: false,
-            gradients: .replace)
+            seed: microBatch.seed, stream: microBatch.stream, adapterDropout: false, stochasticDepth: false,
+            refreshing: false, gradients: .replace)
         return try lossFunction.loss(of: microBatch, on: tape)
     }
 

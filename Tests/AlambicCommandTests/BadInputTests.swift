@@ -77,6 +77,39 @@ import Testing
             ["prune", "--model", "x", "--method", "gradual", "--sparsity", "0.5", "--rounds", "2", "--out", "OUT"],
             "--rounds"
         ),
+        (
+            [
+                "prune", "--model", "x", "--method", "gradual", "--sparsity", "0.5", "--retrain-steps", "20",
+                "--mask-interval", "16", "--out", "OUT",
+            ],
+            "--mask-interval 16 is longer than three quarters of --retrain-steps 20"
+        ),
+        (
+            [
+                "prune", "--model", "x", "--method", "movement", "--sparsity", "0.5", "--mask-interval", "401", "--out",
+                "OUT",
+            ],
+            "use at most 300"
+        ),
+        (
+            ["prune", "--model", "x", "--method", "wanda", "--sparsity", "0.5", "--teacher", "y", "--out", "OUT"],
+            "--teacher is for retraining, and there is none: add --retrain-steps"
+        ),
+        (
+            ["prune", "--model", "x", "--method", "sparsegpt", "--sparsity", "0.5", "--rate", "1e-3", "--out", "OUT"],
+            "--rate is for retraining"
+        ),
+        (
+            ["prune", "--model", "x", "--sparsity", "0.5", "--retrain-steps", "0", "--dropout", "0.1", "--out", "OUT"],
+            "--dropout is for retraining"
+        ),
+        (
+            [
+                "prune", "--model", "x", "--method", "movement", "--sparsity", "0.5", "--products", "sparse", "--out",
+                "OUT",
+            ],
+            "found --method movement"
+        ),
         (["distill", "--teacher", "x", "--data", "TEXT", "--mixing", "2", "--out", "OUT"], "--mixing"),
         (["distill", "--teacher", "x", "--data", "TEXT", "--loss", "magic", "--out", "OUT"], "unknown loss 'magic'"),
         (["distill", "--teacher", "x", "--data", "TEXT", "--loss", "jsd:1", "--out", "OUT"], "found 'jsd:1'"),

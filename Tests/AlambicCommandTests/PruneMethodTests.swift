@@ -30,6 +30,27 @@ import Testing
         }
     }
 
+    /// What was pruned before stays so when units are removed and the rest is retrained.
+    @Test func unitsOfASparseModelAreRetrainedSparse() throws {
+        let scratch = try Scratch()
+        let model = try scratch.model("model", steps: 4)
+        func sparsities(_ method: String, of model: String, steps: Int, to name: String) throws -> [Double] {
+            let report = try object(
+                try Run([
+                    "prune", "--model", model, "--method", method, "--sparsity", "0.5", "--data", scratch.text,
+                    "--batch", "4", "--retrain-steps", "\(steps)", "--out", scratch.path(name), "--json",
+                ]))
+            let layers = try #require(report["layers"] as? [[String: Any]])
+            return try layers.map { try #require($0["sparsity"] as? Double) }
+        }
+        _ = try sparsities("magnitude", of: model, steps: 4, to: "sparse")
+        for method in ["neurons", "heads", "layers"] {
+            let cut = try sparsities(method, of: scratch.path("sparse"), steps: 0, to: "\(method)-cut")
+            let retrained = try sparsities(method, of: scratch.path("sparse"), steps: 4, to: "\(method)-retrained")
+            #expect(cut.allSatisfy { $0 > 0.1 } && retrained == cut, "\(method): \(cut) → \(retrained)")
+        }
+    }
+
     private func object(_ run: Run) throws -> [String: Any] {
         #expect(run.code == 0, "\(run)")
         return try #require(try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any])

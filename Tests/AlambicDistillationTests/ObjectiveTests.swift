@@ -145,6 +145,23 @@ func message(_ body: () throws -> Void) -> String {
         if recomputation == .none, execution == .immediate { try checkGradients(objective, of: student, "MiniLM") }
     }
 
+    /// What a graph drops it drops behind the probe, too.
+    @Test func theProbeForwardsStochasticDepth() throws {
+        let student = try small()
+        let deep = try #require(student.architecture as? GPT).withStochasticDepth(0.9)
+        let tape = try Tape(try student.trainableParameters(), on: try Context(threads: 1))
+        let tokens = Tokens(ids: [Int32](0..<32), batch: 4, length: 8)
+        try tape.begin(seed: 1, dropout: false)
+        let whole = try deep.hidden(tokens, on: tape).value.elements
+        try tape.begin(seed: 1)
+        let dropped = try deep.hidden(tokens, on: tape).value.elements
+        #expect(dropped != whole)
+        try tape.begin(seed: 1)
+        let probe = AttentionProbe(tape, layer: 1)
+        #expect(try deep.hidden(tokens, on: probe).value.elements == dropped)
+        #expect(probe.qkv != nil)
+    }
+
     @Test func aModelHasItsOwnRelations() throws {
         let teacher = try trained(try small(seed: 2))
         let objective = try MiniLM(from: teacher, languageModel: 0)

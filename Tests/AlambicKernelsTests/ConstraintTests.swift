@@ -50,10 +50,11 @@ import Testing
     @Test func maxNormOfExtremes() throws {
         for variant in Kernels.constraint where variant.runsHere {
             let context = try variant.context(threads: 1)
-            var w: [Float] = [3e30, -4e30, .nan, 1, 1e-30, 1e-30]
-            try maxNorm(rows: 3, columns: 2, limit: 1, in: w.mutableSpan, on: context)
+            var w: [Float] = [3e30, -4e30, .nan, 1, 1e-30, 1e-30, -.infinity, 2]
+            try maxNorm(rows: 4, columns: 2, limit: 1, in: w.mutableSpan, on: context)
             #expect(abs(w[0] - 0.6) < 1e-6 && abs(w[1] + 0.8) < 1e-6, "\(variant)")
             #expect(w[2].isNaN && w[3] == 1 && w[4] == 1e-30, "\(variant)")
+            #expect(w[6] == -.infinity && w[7] == 2, "\(variant): nothing is known of a row that is infinitely long")
         }
         var w: [Float] = [1]
         #expect(throws: KernelError.self) {

@@ -186,6 +186,21 @@ enum DivergenceOracle {
         #expect(far.gradient.allSatisfy { $0.isFinite })
     }
 
+    /// A teacher that is not a number is noticed in the gradient as in the loss.
+    @Test(arguments: all) func brokenTeachers(divergence: Divergence) throws {
+        let z: [Float] = [0.5, -1, 2, 0, 1]
+        for place in z.indices {
+            var v: [Float] = [1, 0, -1, 2, 0.5]
+            v[place] = .nan
+            for variant in Kernels.divergence where variant.runsHere {
+                let found = try run(
+                    divergence, z, v, targets: nil, vocabulary: 5, on: try variant.context(threads: 1))
+                #expect(found.soft[0].isNaN, "\(variant) \(place)")
+                #expect(found.gradient.allSatisfy { $0.isNaN }, "\(variant) \(place)")
+            }
+        }
+    }
+
     @Test func badArguments() {
         for divergence in [Divergence.jensenShannon(beta: 0), .jensenShannon(beta: 1), .jensenShannon(beta: .nan)] {
             #expect(throws: KernelError.self) { try run(divergence, [1, 2], [1, 2], targets: nil, vocabulary: 2) }

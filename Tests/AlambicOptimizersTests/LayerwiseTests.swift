@@ -50,6 +50,15 @@ private func expectNear(_ found: [Float], _ expected: [Double], within share: Do
         #expect(plain.state.named.map(\.name) == ["w.exp_avg", "w.exp_avg_sq"])
     }
 
+    /// Without an epsilon a weight that has never had a gradient has no direction.
+    @Test func withoutEpsilonNothingIsDividedByNothing() throws {
+        let still = try run(.lamb(rate: 0.1, epsilon: 0, weightDecay: 0), weights: [3, 4], gradients: [[0, 0]])
+        #expect(still.weights == [3, 4])
+        // u = (1, 0), ‖u‖ = 1, ‖w‖ = 5
+        let one = try run(.lamb(rate: 0.1, epsilon: 0, weightDecay: 0), weights: [3, 4], gradients: [[0.5, 0]])
+        expectClose(one.weights, [2.5, 4], "one of two")
+    }
+
     @Test(arguments: [1, 17, 300]) func againstDoublePrecision(count: Int) throws {
         let start = AgainstDoublePrecision.values(count, seed: 5)
         let gradients = (0..<5).map { AgainstDoublePrecision.values(count, seed: UInt64(70 + $0)) }

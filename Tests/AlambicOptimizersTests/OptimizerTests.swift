@@ -38,6 +38,25 @@ import Testing
         expectClose(result.weights, [1.0125, -2.1625], "nesterov")
     }
 
+    @Test func averagesOfGradientsThatEndedAreZeroInTheEnd() throws {
+        // 1e-36 · 0.9^n is below the smallest normal number after 43 steps. Left alone it would never be zero: 0.9 of
+        // the smallest denormal rounds to itself. More weights than a vector has, and some that do not fill one.
+        let nothing = [Float](repeating: 0, count: 37)
+        let once = [[Float](repeating: 1e-36, count: 37)] + [[Float]](repeating: nothing, count: 60)
+        let weights = [Float](repeating: 1, count: 37)
+        let rules: [any Optimizer] = [
+            .momentum(rate: 0.1, 0.9), .nesterov(rate: 0.1, momentum: 0.9), .adam(rate: 0.1, beta2: 0.9),
+            .lion(rate: 0.1, beta2: 0.9),
+        ]
+        for rule in rules {
+            let early = try run(rule, weights: weights, gradients: Array(once.prefix(20)))
+            #expect(early.state.named[0].tensor.elements.allSatisfy { $0 > 0 }, "\(rule)")
+            for state in try run(rule, weights: weights, gradients: once).state.named {
+                #expect(state.tensor.elements.allSatisfy { $0 == 0 }, "\(rule): \(state.name)")
+            }
+        }
+    }
+
     @Test func adamsFirstStepIsTheRateInTheDirectionOfTheSign() throws {
         // Kingma and Ba 2015, section 2.1: after one step m̂ = g and v̂ = g², so that the step is rate · g / |g|.
         let result = try run(.adam(rate: 0.01), weights: weights, gradients: [gradients[0]])

@@ -2,6 +2,8 @@ import AlambicKernels
 import AlambicOptimizers
 import AlambicTensor
 import AlambicTestSupport
+import AlambicTraining
+import Foundation
 import Testing
 
 @testable import AlambicParallel
@@ -149,6 +151,64 @@ import Testing
             return bits(end)
         }
         #expect(try run() == run())
+    }
+
+    /// What a lost worker had not brought to the server is computed by others. Each test's first worker begins alone.
+    @Test func batchesOfTheLostAreDealtAgain() throws {
+        func run(_ settings: Downpour, _ toys: [Toy], faults: [Int: Fault] = [:]) throws -> DownpourReport {
+            let server = try ParameterServer(try Toy().parameters, shards: 1, optimizer: .sgd(rate: 0.25))
+            return try ThreadedDownpour(settings, server: server, replicas: toys, faults: faults).run(gradients: 30)
+        }
+        // Three gradients are pushed, and a fourth has accrued when it dies.
+        let dying = [try Toy(), try Toy()]
+        let first = try run(Downpour(pushEvery: 3, warmStart: 30), dying, faults: [0: .dies(atStep: 4)])
+        #expect(first.gradients == 30 && first.events == [.died(worker: 0, step: 4)])
+        #expect(dying[0].batches == [0, 1, 2, 3] && dying[1].batches.sorted() == Array(3..<30))
+        // Refused until it gets no more work.
+        let broken = [try Toy(target: .nan), try Toy()]
+        let second = try run(Downpour(warmStart: 30), broken)
+        #expect(second.gradients == 30 && second.events.last == .dropped(worker: 0, step: 2))
+        #expect(broken[0].batches == [0, 1, 2] && broken[1].batches.sorted() == Array(0..<30))
+    }
+
+    /// Others that have found nothing more to do come back for what somebody who fails after that has given back.
+    @Test func aBatchThatComesBackLateIsComputed() throws {
+        /// Waits until all others are done, and fails.
+        final class Straggler: GradientReplica, @unchecked Sendable {
+            let parameters: [Parameter]
+            let context: Context
+            let server: ParameterServer
+            let updates: Int
+            init(_ server: ParameterServer, after updates: Int) throws {
+                let toy = try Toy()
+                (parameters, context, self.server, self.updates) = (toy.parameters, toy.context, server, updates)
+            }
+            func gradient(ofBatch index: Int) throws(TrainingError) -> (loss: Double, gradients: GradientSet) {
+                while server.updates < updates { Thread.sleep(forTimeInterval: 0.001) }
+                // The others' last look for more to do.
+                Thread.sleep(forTimeInterval: 0.05)
+                throw .badSetting("it is broken")
+            }
+        }
+        let server = try ParameterServer(try Toy().parameters, shards: 1, optimizer: .sgd(rate: 0.25))
+        let toy = try Toy()
+        let report = try ThreadedDownpour(
+            Downpour(), server: server, replicas: [try Straggler(server, after: 9), toy]
+        ).run(gradients: 10)
+        #expect(report.gradients == 10)
+        #expect(toy.batches.sorted() == Array(0..<10))
+    }
+
+    /// The same under the clock: of two gradients to push one has accrued.
+    @Test func batchesOfTheLostAreDealtAgainInSimulation() throws {
+        let (run, toys) = try simulated(Downpour(pushEvery: 2), workers: 2, faults: [0: .dies(atStep: 3)])
+        let report = try run.run(gradients: 20)
+        #expect(report.gradients == 20 && report.events == [.died(worker: 0, step: 3)])
+        #expect(toys[0].batches.count == 3)
+        let lost = try #require(toys[0].batches.last)
+        #expect(toys[1].batches.contains(lost))
+        let all = toys.flatMap(\.batches)
+        #expect(Set(all) == Set(0..<all.count - 1))
     }
 
     /// Real threads: every gradient counted once, and the network learns, with and without trouble.

@@ -39,6 +39,22 @@ import Testing
         #expect(try run.run().events.isEmpty)
     }
 
+    /// Moments start again, the rate does not. Adam's first step is the rate, whatever the gradient, if both its moments are
+    /// corrected as those of a first step.
+    @Test func aRefusedWorkerKeepsItsPlaceInTheSchedule() throws {
+        let toys = [try Toy(target: 9), try Toy(target: 9)]
+        let run = try LocalSGD(
+            from: toys[0].parameters, replicas: toys,
+            inner: .adam(rate: .stepDecay(rate: 0.5, factor: 0.5, every: 1)), outer: .sgd(rate: 1), steps: 1,
+            faults: [1: .sendsNaN(atStep: 1)], on: try Context(threads: 1))
+        #expect(try run.run().events.isEmpty)
+        #expect(try run.run().events == [.refused(worker: 1, step: 1)])
+        let before = run.parameters[0].value.elements[0]
+        #expect(try run.run().events.isEmpty)
+        // The third rate of the schedule, up to the rounding of 1 - 0.999 in float: 2⁻²⁵ of 0.001, halved by the root.
+        #expect(abs(toys[1].parameters[0].value.elements[0] - before - 0.125) < 1e-5)
+    }
+
     @Test func nobodyLeftIsAnError() throws {
         let run = try LocalSGD(
             from: try Toy().parameters, replicas: [try Toy()], inner: .sgd(rate: 0.5), outer: .sgd(rate: 1), steps: 2,

@@ -12,6 +12,10 @@ import Testing
         .mlp([36, 20, 3], input: ImageShape(height: 6, width: 6, channels: 1)),
         .mlp(
             [36, 33, 17, 3], input: ImageShape(height: 6, width: 6, channels: 1), inputDropout: 0.2, hiddenDropout: 0.5),
+        // Dropout in front of max(x, 0), and max(x, 0) of what comes in.
+        Classifier(
+            input: ImageShape(height: 6, width: 6, channels: 1),
+            layers: [.relu, .linear(8), .relu, .dropout(0.25), .linear(7), .dropout(0.5), .relu, .linear(4)]),
     ]
 
     private func teams(_ count: Int, threads: Int = 1) throws -> [Context] {

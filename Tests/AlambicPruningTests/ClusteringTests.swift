@@ -45,6 +45,10 @@ private func leastCost(_ sorted: ArraySlice<Float>, _ count: Int) -> Double {
             #expect(Set(OptimalClusters().centroids(of: [2, 2, 2], count: count)) == [2])
         }
         #expect(OptimalClusters().centroids(of: [1, 2, 4], count: 3) == [1, 2, 4])
+        // Every centroid is some weight's nearest, even where equal weights could be cut in two.
+        let few: [(value: Float, times: Int)] = [(-0.3, 4), (0.1, 5), (0.7, 4)]
+        let sorted = few.flatMap { [Float](repeating: $0.value, count: $0.times) }
+        #expect(OptimalClusters().centroids(of: sorted, count: 5) == few.map(\.value))
         #expect(Lloyd().centroids(of: [1, 2], count: 1) == [1.5])
     }
 

@@ -1,4 +1,3 @@
-import AlambicFiles
 import AlambicKernels
 import AlambicModels
 import AlambicOptimizers
@@ -8,6 +7,7 @@ import AlambicTraining
 import Foundation
 import Testing
 
+@testable import AlambicFiles
 @testable import AlambicPruning
 
 private func parameter(_ shape: Shape, _ values: [Float]) throws -> Parameter {
@@ -123,6 +123,17 @@ private struct Problem {
         }
     }
 
+    /// A value that no weight has takes away no other value's gradient, and is stored as it came.
+    @Test func valuesWithoutWeights() throws {
+        let parameter = try parameter([1, 4], [0, 0, 0, 0])
+        let values = SharedValues(shape: [1, 4], codebook: [1, 2, 3, 4], symbols: [1, 0, 3, 1])
+        let shared = try SharedWeights.adopt(values, for: parameter)
+        let gradient = try Tensor([1, 4], [1, 7, 5, 2])
+        try shared.pullBack(gradient: gradient, of: parameter, on: .default)
+        #expect(gradient.elements == [3, 0, 5, 0])
+        #expect(shared.shared(of: parameter) == values)
+    }
+
     @Test func refusesWeightsThatAreNotFinite() throws {
         let parameter = try parameter([1, 2], [1, .nan])
         do {
@@ -193,6 +204,57 @@ private struct Problem {
         )
         let missing = try DeepCompression.compress(Array(parameters.dropLast()), to: url)
         #expect(message { try DeepCompression.load(missing, into: parameters) }.contains("the file has no such tensor"))
+    }
+
+    /// A file much shorter than its layers may be all right: next to nothing is left of them.
+    @Test func nearlyEmptyLayersComeBack() throws {
+        let context = try Context(threads: 2)
+        let classifier = Classifier.mlp([300, 400, 4])
+        let parameters = try classifier.initialized(seed: 1, on: context)
+        for (layer, parameter) in parameters.filter({ $0.kind == .matrix }).enumerated() {
+            let value = parameter.value
+            var span = value.mutableSpan
+            // One weight of the first matrix, and none of the second.
+            for index in span.indices where layer > 0 || index != 77_777 { span[index] = 0 }
+            parameter.valueChanged()
+        }
+        try DeepCompression.share(parameters) { $0.kind == .matrix ? 3 : nil }
+        let url = scratch("v.deep")
+        defer { try? FileManager.default.removeItem(at: url) }
+        let file = try DeepCompression.compress(classifier, parameters, to: url)
+        #expect(file.bytes < 4_000)
+        let loaded = try DeepCompression.classifier(url, on: context).parameters
+        #expect(loaded.map(\.path) == parameters.map(\.path))
+        #expect(loaded.map(\.kind) == parameters.map(\.kind) && loaded.map(\.decays) == parameters.map(\.decays))
+        #expect(loaded.map { $0.value.elements } == parameters.map { $0.value.elements })
+    }
+
+    /// 2^48 weights without a byte behind them, and right checksums: refused for what the bytes say, before there is memory for
+    /// them, of which there would not be enough.
+    @Test func refusesLayersWithoutBytes() throws {
+        let classifier = Classifier(
+            input: ImageShape(height: 1 << 16, width: 1 << 16, channels: 1), layers: [.linear(1 << 16)])
+        let metadata: JSON = ["classifier": try JSON(parsing: try JSONEncoder().encode(classifier), path: "")]
+        // A table of no codeword, and no entries.
+        let section: [UInt8] = [0]
+        let layout = SharedSection.Layout(codebook: 0, gapBits: 0, entries: 0, symbolBytes: 0, gapBytes: 0)
+        let tensors = classifier.parameters.map { parameter in
+            DeepCompressionInfo(
+                name: parameter.path, shape: parameter.shape.dimensions, offset: 0, bytes: section.count,
+                layout: layout, digest: fnv1a(section))
+        }
+        let bytes = DeepCompressionHeader.bytes(tensors, metadata: metadata) + section + section
+        #expect(bytes.count < 1_000)
+        let url = scratch("u.deep")
+        defer { try? FileManager.default.removeItem(at: url) }
+        try Data(bytes).write(to: url)
+        do {
+            _ = try DeepCompression.classifier(url)
+            Issue.record("not refused")
+        } catch {
+            #expect("\(error)".contains("tensor 'layers.0.weight'"), "\(error)")
+            #expect("\(error)".contains("too few entries for the shape"), "\(error)")
+        }
     }
 
     /// Layers that a stranger wrote are looked at before anything is computed from them.

@@ -209,6 +209,16 @@ import Testing
         }
     }
 
+    /// A branch that a pass leaves out by chance is not worth less for that.
+    @Test(arguments: StructuredUnit.allCases)
+    func taylorScoresSeeEveryBranch(unit: StructuredUnit) throws {
+        let (model, text) = (try Self.model(layers: 2), try Self.corpus())
+        let gpt = try #require(model.architecture as? GPT)
+        let deep = model.replacing(architecture: gpt.withStochasticDepth(0.5), weights: model.weights)
+        let scores = try deep.unitTaylorScores(unit, on: text, batches: 2, rows: 2, length: 16)
+        #expect(scores.values == (try model.unitTaylorScores(unit, on: text, batches: 2, rows: 2, length: 16)).values)
+    }
+
     @Test func badInputIsNamed() throws {
         let model = try Self.model(layers: 2)
         let scores = try model.unitMagnitudes(.heads)

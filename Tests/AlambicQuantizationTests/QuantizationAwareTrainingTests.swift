@@ -140,6 +140,36 @@ import Testing
         parameter.value.copy(from: try Tensor([1, 4], [0, 0, 0, .infinity]))
         #expect(throws: KernelError.self) { try weights.effective(of: parameter, on: .default) }
     }
+
+    /// In the place of a mask, fake quantization would bring back what is gone: refused, before anything is changed.
+    @Test func weightsWithAnotherTransformAreRefused() throws {
+        let trainer = try ClassifierTrainer(SmallNetwork.linear, optimizer: SGD(rate: .constant(0.1)))
+        let matrices = trainer.parameters.filter { $0.kind == .matrix }
+        let last = try #require(matrices.last)
+        last.transform = OtherTransform()
+        do {
+            _ = try QuantizationAwareTraining(trainer)
+            Issue.record("not refused")
+        } catch {
+            #expect("\(error)" == "\(last.path) has a mask or another transform already")
+        }
+        #expect(last.transform is OtherTransform)
+        #expect(matrices.dropLast().allSatisfy { $0.transform == nil })
+        #expect(trainer.afterStep.isEmpty)
+        // Fake quantization for other integers may take the place of fake quantization.
+        last.transform = FakeQuantizedWeights(IntegerScheme(weightBits: 3))
+        _ = try QuantizationAwareTraining(trainer)
+        #expect(matrices.allSatisfy { ($0.transform as? FakeQuantizedWeights)?.scheme.weightBits == 8 })
+    }
+}
+
+/// Shows the forward pass the weights as they are.
+private final class OtherTransform: WeightTransform {
+    let digest = "other"
+
+    func effective(of parameter: Parameter, on context: Context) throws(KernelError) -> Tensor { parameter.value }
+
+    func pullBack(gradient: Tensor, of parameter: Parameter, on context: Context) throws(KernelError) {}
 }
 
 /// Notes the logits that a loss is given.

@@ -78,6 +78,20 @@ import Testing
         }
     }
 
+    /// As many classes for every row, or the program stops.
+    @Test func knownClassesFillTheirRows() async {
+        await #expect(processExitsWith: .failure) {
+            let tape = try Tape(makeParameters([([3, 2], [1, 2, 3, 4, 5, 6])]), on: .default)
+            try tape.begin(seed: 0)
+            let x = tape.place(try Tensor([1, 2, 2], [1, 2, 3, 4]))
+            _ = try tape.distillationLoss(
+                hidden: x, head: ParameterID(index: 0), targets: [0, 1],
+                terms: DistillationTerms(temperature: 1, mixing: 1),
+                known: KnownProbabilities(
+                    classes: [0, 1, 2], logProbabilities: [-1, -1, -1], tails: [0.5, 0.5]))
+        }
+    }
+
     @Test func cosine() throws {
         let (rows, width) = (5, 9)
         var random = SplitMix(seed: 6)

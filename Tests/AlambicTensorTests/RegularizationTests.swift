@@ -75,6 +75,49 @@ import Testing
     }
 }
 
+@Suite struct LabelSmoothingExtremeTests {
+    private func losses(
+        _ x: inout [Float], _ targets: [Int32], vocabulary: Int, on context: Context
+    ) throws -> [Float] {
+        var losses = [Float](repeating: 7, count: targets.count)
+        try smoothedCrossEntropy(
+            x.mutableSpan, targets: targets.span, rows: targets.count, vocabulary: vocabulary, smoothing: 0.1,
+            gradientScale: 1, losses: losses.mutableSpan, on: context)
+        return losses
+    }
+
+    /// Every target has a share of an excluded class, so that the loss is infinite; the gradient is not.
+    @Test func excludedClasses() throws {
+        for variant in Kernels.crossEntropy where variant.runsHere {
+            let context = try variant.context(threads: 1)
+            var x: [Float] = [0, -.infinity, 0, -.infinity]
+            let infinite = try losses(&x, [0, 1], vocabulary: 2, on: context)
+            #expect(infinite == [.infinity, .infinity], "\(variant)")
+            // p = (1, 0), q = (0.95, 0.05) and (0.05, 0.95)
+            for (found, wanted) in zip(x, [0.05, -0.05, 0.95, -0.95] as [Float]) {
+                #expect(abs(found - wanted) < 1e-6, "\(variant)")
+            }
+            var broken: [Float] = [.nan, -.infinity, .infinity, -.infinity]
+            let none = try losses(&broken, [0, 0], vocabulary: 2, on: context)
+            #expect(none.allSatisfy { $0.isNaN }, "\(variant)")
+        }
+    }
+
+    /// Logits may have any finite size, and so may their sum.
+    @Test func largeLogits() throws {
+        for variant in Kernels.crossEntropy where variant.runsHere {
+            let context = try variant.context(threads: 1)
+            var x = [Float](repeating: 3e38, count: 37)
+            let equal = try losses(&x, [5], vocabulary: 37, on: context)
+            #expect(abs(Double(equal[0]) - log(37)) < 1e-5, "\(variant)")
+            // The other class has a share of 0.05, and is 6e38 below.
+            var y: [Float] = [3e38, -3e38]
+            let apart = try losses(&y, [0], vocabulary: 2, on: context)
+            #expect(abs(apart[0] - 3e37) < 1e32, "\(variant)")
+        }
+    }
+}
+
 @Suite struct UnitDropoutTests {
     static let rates = [0, 0.5, 0.25, 0.9, 0.1, 0, 0.75]
 

@@ -143,6 +143,27 @@ import Testing
         } throws: { "\($0)" == "label 3 is not one of the classifier's 3 classes" }
     }
 
+    /// Clipped or not: one element that is not a number, and nothing has changed.
+    @Test(arguments: [Double?.none, 1])
+    func gradientsThatAreNotFiniteAreRefused(clipping: Double?) throws {
+        let trainer = try ClassifierTrainer(small, optimizer: .adam(rate: .constant(0.1)), clipping: clipping)
+        let data = try examples(4)
+        try trainer.step(images: data.images, labels: data.labels)
+        let before = trainer.parameters.map(\.value.elements)
+        let moments = trainer.state.named.map { $0.tensor.elements }
+        let (_, gradients) = try trainer.worker.gradient(images: data.images, labels: data.labels)
+        func spoil(_ gradient: Tensor) {
+            var elements = gradient.mutableSpan
+            elements[0] = .nan
+        }
+        spoil(gradients.tensors[2])
+        let error = #expect(throws: TrainingError.self) { try trainer.update(with: gradients) }
+        let text = "\(try #require(error))"
+        #expect(text.contains("gradient norm") && text.contains("step 2"), "\(text)")
+        #expect(trainer.parameters.map(\.value.elements) == before && trainer.state.step == 1)
+        #expect(trainer.state.named.map { $0.tensor.elements } == moments)
+    }
+
     @Test func dropoutDependsOnTheStepAlone() throws {
         let classifier = Classifier.mlp([36, 50, 3], inputDropout: 0.2, hiddenDropout: 0.5)
         let parameters = try classifier.initialized(seed: 1)

@@ -46,6 +46,34 @@ import Testing
         #expect(try train(evaluating: true) == train(evaluating: false))
     }
 
+    /// Branches that are left out now and then while training are all there when it is measured, in the same memory.
+    @Test func stochasticDepthIsOffInEvaluations() throws {
+        let context = try Context(threads: 1)
+        let plain = try Tiny.model()
+        let gpt = try #require(plain.architecture as? GPT)
+        let reducer = SingleWorker()
+        let first = try Trainer(
+            plain.replacing(architecture: gpt.withStochasticDepth(0.2), weights: plain.weights),
+            optimizer: .adamW(rate: 3e-3), reducer: reducer, on: context)
+        try first.run(try Tiny.batches(), until: 20)
+        let held = try Tiny.corpus(203)
+        let worker = try #require(reducer.worker)
+        let before = worker.allocations
+        _ = try first.evaluate(on: held, rows: 4, context: 16)
+        #expect(worker.allocations == before)
+        let model = try first.snapshot()
+        #expect((model.architecture as? GPT)?.configuration.stochasticDepth == 0.2)
+        let expected = try model.evaluate(on: held, on: context).loss
+        var losses: [Double] = []
+        for seed: UInt64 in [1, 2, 3] {
+            let trainer = try Trainer(model, optimizer: .adamW(rate: 3e-3), seed: seed, on: context)
+            losses.append(try trainer.evaluate(on: held, rows: 4, context: 16).loss)
+        }
+        #expect(Set(losses).count == 1, "by seed: \(losses)")
+        // Both are f32 forward passes, with sums in other orders.
+        for loss in losses { #expect(abs(loss - expected) < 1e-5 * expected, "\(loss) and \(expected)") }
+    }
+
     /// Also a first one, which is no target: noted kernels leave out what they do not find.
     @Test func tokensBeyondTheVocabularyAreNamed() throws {
         let model = try Model(.gpt(layers: 1, width: 16, heads: 2, context: 16, vocabulary: 100), seed: 1)

@@ -90,6 +90,43 @@ import Testing
         #expect("\(try #require(error))".contains("start was "))
     }
 
+    /// Constraints are part of a run: their work is in its checkpoints, wherever these stand in the list, and one that is lost or
+    /// changed is named.
+    @Test func constraintsAreResumed() throws {
+        func trainer(_ actions: [any AfterStep]) throws -> Trainer {
+            let trainer = try Self.trainer()
+            trainer.afterStep = actions
+            return trainer
+        }
+        func constraints() -> [any AfterStep] { [MaxNorm(limit: 0.05), ProximalL1(coefficient: 0.5)] }
+        let scratch = try Scratch()
+        let path = scratch("checkpoint-2")
+        let first = try trainer(constraints())
+        first.afterStep.insert(Checkpoints(in: scratch.path, every: 2), at: 0)
+        try first.run(try Tiny.batches(), until: 2)
+        let second = try trainer(constraints())
+        try second.resume(from: path)
+        #expect(Tiny.bits(second) == Tiny.bits(first))
+        try first.run(try Tiny.batches(), until: 3)
+        try second.run(try Tiny.batches(), until: 3)
+        #expect(Tiny.bits(second) == Tiny.bits(first))
+
+        func refusal(_ actions: [any AfterStep]) throws -> String {
+            let other = try trainer(actions)
+            let error = #expect(throws: TrainingError.self) { try other.resume(from: path) }
+            return "\(try #require(error))"
+        }
+        let lost = try refusal([])
+        #expect(lost.contains("after.max_norm was 0.05 and is not set"), "\(lost)")
+        #expect(lost.contains("after.proximal_l1 was 0.5 and is not set"), "\(lost)")
+        let changed = try refusal([MaxNorm(limit: 0.1), ProximalL1(coefficient: 0.5)])
+        #expect(changed.contains("after.max_norm was 0.05 and is 0.1"), "\(changed)")
+        #expect(!changed.contains("proximal_l1"), "\(changed)")
+        // What changes no weights leaves no entry: checkpoints of before there were any resume.
+        let free = try trainer([Checkpoints(in: scratch.path, every: 2), try MetricsLog(scratch("metrics.jsonl"))])
+        #expect(free.settings == (try Self.trainer()).settings)
+    }
+
     @Test(arguments: ["step", "next_batch"])
     func numbersBeyondAnyRunAreRefused(key: String) throws {
         let scratch = try Scratch()

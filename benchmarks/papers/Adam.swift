@@ -104,7 +104,7 @@ struct AdamPaper: Paper {
     }
 
     private func epochs(_ problem: Problem, _ lab: Lab) -> Int {
-        problem == .logistic ? lab.choose(45, quick: 5) : lab.choose(15, quick: 1)
+        problem == .logistic ? lab.choose(45, quick: 5) : lab.choose(10, quick: 1)
     }
     private func searchEpochs(_ problem: Problem, _ lab: Lab) -> Int {
         problem == .logistic ? lab.choose(15, quick: 2) : lab.choose(4, quick: 1)

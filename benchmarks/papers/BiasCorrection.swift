@@ -8,7 +8,7 @@ struct BiasCorrection {
 
     init(_ lab: Lab, _ train: LabelledImages) { (self.lab, self.train) = (lab, train) }
 
-    private var rates: [Double] { lab.choose([1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2], quick: [1e-3, 1e-2]) }
+    private var rates: [Double] { lab.choose([1e-4, 1e-3, 3e-3, 1e-2, 3e-2], quick: [1e-3, 1e-2]) }
     private static let betas = [0.99, 0.999, 0.9999]
     private static let hidden = 500
     /// Where the claim looks: ten times Adam's usual rate, at which training with the correction still works.

@@ -16,7 +16,7 @@ extension Subcommand {
             .value("retrain-steps", "N", "training steps in all (default 400; wanda and sparsegpt 0)"),
             .value(
                 "products", "NAME",
-                "what retraining's products do with removed weights: measured, sparse or dense (default measured)"),
+                "all but movement: how products treat removed weights: measured, sparse or dense (default measured)"),
             .value("teacher", "DIR", "retrain on what this model predicts instead of on the text alone"),
             .value("rate", "X", "peak learning rate while retraining (default 5e-4)"),
         ] + PruningChoice.options + TrainingOptions.options.filter { $0.name != "steps" && $0.name != "rate" },
@@ -41,6 +41,7 @@ extension Subcommand {
             if case .rounds = choice {} else { _ = try choice.sparsity(goal, arguments) }
             let rounds = try arguments.int("rounds", in: 1...1000) ?? 4
             let steps = try arguments.int("retrain-steps", in: 0...100_000_000) ?? choice.defaultSteps
+            try choice.check(steps: steps, arguments)
             let model = try arguments.model("model")
             let corpus = try arguments.corpus(for: model)
             let options = try TrainingOptions(arguments, model: model, rate: 5e-4)

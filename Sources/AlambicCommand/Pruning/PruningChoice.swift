@@ -30,6 +30,14 @@ enum PruningChoice {
         ("rounds", PruningMethods.names), ("calibration-tokens", CalibratedPruningMethods.names),
         ("damping", [SparseGPT.name]), ("mask-interval", ["gradual", "movement"]), ("score-rate", ["movement"]),
         ("score", StructuredUnit.allCases.map(\.rawValue)),
+        // Scores of movement learn from the gradients of weights that are hidden: its products are dense.
+        ("products", names.filter { $0 != "movement" }),
+    ]
+
+    /// Options that only training reads.
+    private static let retraining = [
+        "teacher", "rate", "optimizer", "weight-decay", "dropout", "clip", "micro-batches", "dtype", "recompute",
+        "products",
     ]
 
     init(_ arguments: Arguments) throws {
@@ -63,6 +71,22 @@ enum PruningChoice {
     var defaultSteps: Int {
         if case .calibrated = self { return 0 }
         return 400
+    }
+
+    /// Refuses what cannot be done in this many steps: options that only training reads where there is none, and masks so far
+    /// apart that the first one to remove anything comes too late, or never.
+    func check(steps: Int, _ arguments: Arguments) throws {
+        if steps == 0, let option = Self.retraining.first(where: { arguments.string($0) != nil }) {
+            throw CommandError.usage(
+                "--\(option) is for retraining, and there is none: add --retrain-steps of at least 1")
+        }
+        // The last quarter of the steps trains with the last mask.
+        let longest = max(1, steps * 3 / 4)
+        if steps > 0, let interval = try arguments.int("mask-interval", in: 1...1_000_000), interval > longest {
+            throw CommandError.usage(
+                "--mask-interval \(interval) is longer than three quarters of --retrain-steps \(steps), in which all "
+                    + "weights go: use at most \(longest)")
+        }
     }
 
     /// The share or pattern asked for; refuses goals that the method does not have.

@@ -27,7 +27,8 @@ extension PruningRun {
         case .structured(let unit):
             let once = try smaller(unit, sparsity.fraction, arguments)
             cut = once
-            result = steps > 0 ? try trained(try trainer(of: once, teacher), progress).snapshot() : once
+            // A model that was pruned before has zeros, which stay.
+            result = steps > 0 ? try retrained(once, teacher, progress) : once
         }
         try finish(try deployed(result), dense, try cut.map { try deployed($0) }, progress, arguments)
     }

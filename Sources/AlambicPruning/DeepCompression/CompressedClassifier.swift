@@ -17,9 +17,10 @@ extension DeepCompression {
 
     /// Reads a classifier that ``compress(_:_:to:)`` wrote.
     ///
-    /// - Throws: `FileError` where there is none, or where its layers do not fit each other or the tensors.
+    /// - Throws: `FileError` where there is none, where its layers do not fit each other or the tensors, or where a tensor is
+    ///   damaged.
     public static func classifier(
-        _ url: URL, on context: Context = .default
+        _ url: URL, on _: Context = .default
     ) throws -> (classifier: Classifier, parameters: [Parameter]) {
         let file = try DeepCompressionFile(url)
         guard let json = file.metadata["classifier"],
@@ -32,8 +33,17 @@ extension DeepCompression {
                 .mismatched, path: file.path, "there is no classifier in this file that fits its tensors",
                 fix: "load the tensors into parameters, or make the file again from a classifier")
         }
-        let parameters = try classifier.initialized(seed: 0, on: context)
-        try load(file, into: parameters)
+        var parameters: [Parameter] = []
+        for description in classifier.parameters {
+            // Anybody can write a large shape into a small file. Decoding bounds it by the bytes that are there, so it comes
+            // before any memory for the weights.
+            let tensor = try file.tensor(description.path)
+            let parameter = Parameter(
+                path: description.path, kind: description.kind, decays: description.decays,
+                value: try Tensor(description.shape))
+            try adopt(tensor, for: parameter)
+            parameters.append(parameter)
+        }
         return (classifier, parameters)
     }
 

@@ -63,15 +63,20 @@ public enum DeepCompression {
                     file, parameter.path, "another shape", expected: "\(parameter.shape.dimensions)",
                     found: "\(tensor.shape)")
             }
-            switch tensor {
-            case .shared(let shared): try SharedWeights.adopt(shared, for: parameter)
-            case .floats(_, let values):
-                let value = parameter.value
-                var raw = value.mutableSpan
-                for index in values.indices { raw[index] = values[index] }
-                parameter.transform = nil
-                parameter.valueChanged()
-            }
+            try adopt(tensor, for: parameter)
+        }
+    }
+
+    /// Sets a parameter to a tensor of its shape.
+    static func adopt(_ tensor: DeepCompressionTensor, for parameter: Parameter) throws(KernelError) {
+        switch tensor {
+        case .shared(let shared): try SharedWeights.adopt(shared, for: parameter)
+        case .floats(_, let values):
+            let value = parameter.value
+            var raw = value.mutableSpan
+            for index in values.indices { raw[index] = values[index] }
+            parameter.transform = nil
+            parameter.valueChanged()
         }
     }
 

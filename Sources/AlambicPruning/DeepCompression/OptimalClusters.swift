@@ -8,7 +8,7 @@ public struct OptimalClusters: WeightClustering {
     /// Nothing to set.
     public init() {}
 
-    /// The centroids of the best clusters.
+    /// The centroids of the best clusters; fewer than `count` where there are fewer different weights.
     public func centroids(of sorted: [Float], count: Int) -> [Float] {
         let n = sorted.count
         guard n > 0 && count > 0 else { return [] }
@@ -30,7 +30,12 @@ public struct OptimalClusters: WeightClustering {
             end = first
         }
         if end > 0 { centroids.append(Float(sums.mean(0..<end))) }
-        return centroids.reversed()
+        // Where clusters outnumber different weights, equal weights are cut into several clusters, whose centroids are the
+        // same up to rounding. Only one of them is any weight's nearest; the nearest one stays what it is without the others.
+        centroids.sort()
+        var isUsed = [Bool](repeating: false, count: centroids.count)
+        for weight in sorted { isUsed[nearest(centroids, to: weight)] = true }
+        return centroids.indices.filter { isUsed[$0] }.map { centroids[$0] }
     }
 
     /// The costs with one cluster more.

@@ -19,14 +19,17 @@ public final class SharedWeights: WeightTransform, @unchecked Sendable {
     public let values: Int
     /// Where the weights are, and the place of each one's value from 0 on.
     private let places: [(index: Int32, value: UInt8)]
-    /// The first weight of each cluster.
-    private let holders: [Int]
+    /// The first weight of each cluster; nil for a value that no weight has, as there may be in a file or by a clustering.
+    private let holders: [Int?]
+    /// The values as they came: those that no weight holds stay so.
+    private let given: [Float]
     private let weights: Tensor
 
-    private init(symbols: [UInt8], values: Int, shape: Shape) throws(KernelError) {
+    private init(symbols: [UInt8], codebook: [Float], shape: Shape) throws(KernelError) {
         self.symbols = symbols
-        self.values = values
-        var holders = [Int](repeating: 0, count: values)
+        given = codebook
+        values = codebook.count
+        var holders = [Int?](repeating: nil, count: codebook.count)
         var places: [(index: Int32, value: UInt8)] = []
         for index in symbols.indices.reversed() where symbols[index] != 0 {
             holders[Int(symbols[index]) - 1] = index
@@ -68,7 +71,7 @@ public final class SharedWeights: WeightTransform, @unchecked Sendable {
         precondition(
             shared.shape == parameter.shape.dimensions, "\(parameter.path) \(parameter.shape) from \(shared.shape)")
         let transform = try SharedWeights(
-            symbols: shared.symbols, values: shared.codebook.count, shape: parameter.shape)
+            symbols: shared.symbols, codebook: shared.codebook, shape: parameter.shape)
         let value = parameter.value
         var raw = value.mutableSpan
         let elements = shared.values
@@ -82,7 +85,11 @@ public final class SharedWeights: WeightTransform, @unchecked Sendable {
     public func codebook(of parameter: Parameter) -> [Float] {
         let value = parameter.value
         let raw = value.span
-        return holders.map { raw[$0] }
+        var codebook = given
+        for (place, holder) in holders.enumerated() {
+            if let holder { codebook[place] = raw[holder] }
+        }
+        return codebook
     }
 
     /// The weights as they are now, to be stored.
@@ -111,6 +118,8 @@ public final class SharedWeights: WeightTransform, @unchecked Sendable {
         var span = gradient.mutableSpan
         for place in places { sums[Int(place.value)] += Double(span[Int(place.index)]) }
         for index in span.indices { span[index] = 0 }
-        for (holder, sum) in zip(holders, sums) { span[holder] = Float(sum) }
+        for (holder, sum) in zip(holders, sums) {
+            if let holder { span[holder] = Float(sum) }
+        }
     }
 }

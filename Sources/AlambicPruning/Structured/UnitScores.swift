@@ -39,7 +39,8 @@ extension Model {
 
     /// Scores to first order: by how much the loss would change without the unit, |∂L/∂g| for a gate g = 1 on what it
     /// says, meaned over batches (Molchanov et al. 2017, "Pruning convolutional neural networks for resource efficient inference",
-    /// equation 8; Michel et al. 2019, "Are sixteen heads really better than one?", equation 2). Dropout is off.
+    /// equation 8; Michel et al. 2019, "Are sixteen heads really better than one?", equation 2). Dropout and stochastic
+    /// depth are off.
     ///
     /// - Parameters:
     ///   - corpus: what losses are of.
@@ -53,8 +54,10 @@ extension Model {
         guard count > 0, rows > 0 else {
             throw TrainingError.badSetting("scores of \(count) batches of \(rows) sequences: use at least one of each")
         }
+        // A branch that is left out of a pass would be worth nothing in it.
+        let still = replacing(architecture: map.gpt.withStochasticDepth(0), weights: weights)
         let trainer = try Trainer(
-            self, optimizer: .sgd(rate: .constant(0)), clipping: nil, dropout: 0, on: context)
+            still, optimizer: .sgd(rate: .constant(0)), clipping: nil, dropout: 0, on: context)
         let places = Dictionary(
             trainer.parameters.enumerated().map { ($1.path, $0) }, uniquingKeysWith: { first, _ in first })
         let batches = try corpus.batches(of: rows, context: length ?? architecture.context, seed: seed)

@@ -10,10 +10,10 @@ import AlambicTraining
 ///
 ///     s = s_X^a,   s_X = mean |X_j|,   a* = argmin over a in {0, 1/20, ... 19/20} of ‖ Q(W diag(s)) diag(s)⁻¹ X - W X ‖²
 ///
-/// (section 3.2, equations 4 and 5), divided by the root of the greatest times the least of them. a = 0 is rounding to
-/// nearest, so no layer gets worse on the text that was read. Then the weights of each group are cut off at the share 1, 0.95
-/// ... 0.55 of its greatest that leaves the least error of the output. Q rounds to nearest; the sums over X come from
-/// H = Xᵀ X, so that all of the text counts at the price of a part.
+/// (section 3.2, equations 4 and 5), at least 1e-4, and divided by the root of the greatest times the least of them. a = 0 is
+/// rounding to nearest, so no layer gets worse on the text that was read. Then the weights of each group are cut off at the
+/// share 1, 0.95 ... 0.55 of its greatest that leaves the least error of the output. Q rounds to nearest; the sums over X
+/// come from H = Xᵀ X, so that all of the text counts at the price of a part.
 ///
 /// Layers are judged by inputs that come from the model before quantization. Rows of queries and keys are not cut off, as in
 /// the authors' code. Inputs that come out of GELU cannot be divided; their weights are only cut off. Memory: 12 bytes for

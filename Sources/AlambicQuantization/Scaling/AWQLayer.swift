@@ -48,13 +48,16 @@ struct AWQLayer {
         return result
     }
 
-    /// s = s_X^a over the root of its greatest times its least; 1 for inputs that were always 0.
+    /// s = max(s_X^a, 1e-4) over the root of its greatest times its least; 1 for inputs that were always 0.
+    ///
+    /// The limit comes before the root, as in the authors' code: one input that is nearly always 0 would make the root next to
+    /// nothing otherwise, and all other scales enormous.
     static func scales(means: [Float], exponent: Double) -> [Float] {
-        let powers = means.map { $0 > 0 ? pow(Double($0), exponent) : nil }
+        let powers = means.map { $0 > 0 ? max(pow(Double($0), exponent), 1e-4) : nil }
         let known = powers.compactMap { $0 }
         guard let greatest = known.max(), let least = known.min() else { return means.map { _ in 1 } }
         let root = (greatest * least).squareRoot()
-        return powers.map { $0.map { Float(max($0 / root, 1e-4)) } ?? 1 }
+        return powers.map { $0.map { Float($0 / root) } ?? 1 }
     }
 
     /// The scales with the least error of the outputs of all weights that have these inputs.

@@ -29,11 +29,18 @@ public final class QuantizationAwareTraining {
     /// - Parameters:
     ///   - decay: of the moving averages.
     ///   - delay: steps before activations are quantized.
-    /// - Throws: `kernel` for a network that does not end with a linear layer.
+    /// - Throws: `kernel` for a network that does not end with a linear layer; `badSetting`, before anything is changed, for
+    ///   matrices that have a mask or another transform already.
     public init(
         _ trainer: ClassifierTrainer, scheme: IntegerScheme = IntegerScheme(), decay: Float = 0.99, delay: Int = 0
     ) throws(TrainingError) {
         precondition(delay >= 0, "a delay of \(delay) steps")
+        // A weight has one transform: in the place of a mask, fake quantization would let removed weights come back.
+        for parameter in trainer.parameters where parameter.kind == .matrix {
+            guard parameter.transform == nil || parameter.transform is FakeQuantizedWeights else {
+                throw .badSetting("\(parameter.path) has a mask or another transform already")
+            }
+        }
         (self.trainer, self.scheme, self.delay) = (trainer, scheme, delay)
         let forward = try QuantizedForward(
             trainer.classifier, trainer.parameters, scheme, MovingAverageObserver(decay: decay), on: trainer.context)

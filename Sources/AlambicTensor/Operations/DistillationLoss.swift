@@ -90,8 +90,10 @@ extension Tape {
     ) throws(KernelError) -> DistillationLosses {
         precondition(terms.divergence == .forwardKL, "a truncated teacher with \(terms.divergence)")
         precondition(
-            known.tails.count == targets.count && known.classes.count == known.logProbabilities.count,
-            "\(known.tails.count) rows of known probabilities for \(targets.count) targets")
+            known.tails.count == targets.count && known.classes.count == known.logProbabilities.count
+                && known.classes.count.isMultiple(of: targets.count),
+            "\(known.classes.count) known classes with \(known.logProbabilities.count) log-probabilities and "
+                + "\(known.tails.count) tails for \(targets.count) targets")
         let context = self.context
         let execution = execution
         execution.keep(known)

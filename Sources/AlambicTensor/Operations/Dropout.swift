@@ -32,7 +32,7 @@ extension Tape {
         execution.stage("dropout", bytes: 8 * Double(output.count))
         try AlambicKernels.dropout(
             x.value.span, rate: rate, seed: seed, stream: stream, into: output.mutableSpan, on: context)
-        guard x.slot.isWanted else { return constant(output) }
+        guard x.slot.isWanted else { return place(.f32(output), origin: .constant) }
         let result = place(.f32(output))
         record(DropoutOperation(x: x.slot, rate: rate, seed: seed, stream: stream, result: result.slot))
         return result

@@ -57,7 +57,7 @@ extension Tape {
         execution.stage("patches", bytes: 4 * Double(input.count + output.count))
         try AlambicKernels.patches(
             input.span, count: images, shape: shape, side: side, into: output.mutableSpan, on: context)
-        guard x.slot.isWanted else { return constant(output) }
+        guard x.slot.isWanted else { return place(.f32(output), origin: .constant) }
         let result = place(output)
         record(PatchesOperation(x: x.slot, shape: shape, side: side, result: result.slot))
         return result
@@ -82,12 +82,7 @@ extension Tape {
     public func reshaped(_ x: Variable, columns: Int) -> Variable {
         precondition(x.shape.count.isMultiple(of: columns), "rows of \(columns) of a value of shape \(x.shape)")
         let shape: Shape = [x.shape.count / columns, columns]
-        let elements: Variable.Elements =
-            switch x.elements {
-            case .f32(let tensor): .f32(tensor.reshaped(shape))
-            case .bf16(let tensor): .bf16(tensor.reshaped(shape))
-            }
         // Gradients are kept by number, whatever their shape: this value's is x's.
-        return Variable(elements: elements, index: x.index, origin: x.origin)
+        return Variable(elements: x.elements.reshaped(shape), index: x.index, origin: x.origin)
     }
 }

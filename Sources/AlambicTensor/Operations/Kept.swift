@@ -25,7 +25,8 @@ extension Tape {
         _ kept: Kept<Element>, shape: Shape
     ) throws(KernelError) -> DenseTensor<Element> {
         switch kept {
-        case .whole(let saved): return try restore(saved, Element.self)
+        // What was kept already may have been reshaped since.
+        case .whole(let saved): return try restore(saved, Element.self).reshaped(shape)
         case .gelu(let saved):
             let x = try restore(saved, Element.self)
             let tensor = try self.tensor(shape, Element.self)

@@ -45,7 +45,8 @@ extension Tape {
     /// See ``Graph/linear(_:weight:bias:)``.
     public func linear(_ x: Variable, weight: ParameterID, bias: ParameterID?) throws(KernelError) -> Variable {
         switch x.elements {
-        case .f32(let tensor) where dtype == .bf16: try roundedLinear(x, tensor, weight, bias)
+        case .f32(let tensor) where dtype == .bf16 && parameters[weight.index].trains:
+            try roundedLinear(x, tensor, weight, bias)
         case .f32(let tensor): try linear(x, tensor, weight, bias)
         case .bf16(let tensor): try linear(x, tensor, weight, bias)
         }

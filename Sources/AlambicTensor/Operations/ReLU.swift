@@ -29,6 +29,9 @@ extension Tape {
         return result
     }
 
-    /// A value from outside that nobody wants the gradient of, such as images.
-    public func constant(_ tensor: Tensor) -> Variable { place(.f32(tensor), origin: .constant) }
+    /// A value from outside that nobody wants the gradient of, such as images. It is held until the step is over.
+    public func constant(_ tensor: Tensor) -> Variable {
+        constants.append(tensor)
+        return place(.f32(tensor), origin: .constant)
+    }
 }

@@ -20,7 +20,8 @@ struct RoundedLinearOperation: Operation {
             let target = try tape.floats(x.shape)
             tape.stage(product: weight, rows: gradient.rows, "input gradient")
             try tape.multiplyBack(halves, weight, into: target, epilogue: Epilogue())
-            try tape.addSlotGradient(to: x, sharing: target)
+            // Where x is gelu(z), nothing has multiplied by gelu'(z) yet.
+            try tape.addGradient(to: x, sharing: target)
         }
         try tape.weightGradient(halves, rounded, of: weight)
         guard let bias else { return }
@@ -33,7 +34,7 @@ struct RoundedLinearOperation: Operation {
 }
 
 extension Tape {
-    /// A linear layer of f32 values in a bf16 step.
+    /// A linear layer of f32 values in a bf16 step, with weights that are trained.
     func roundedLinear(
         _ x: Variable, _ tensor: Tensor, _ weight: ParameterID, _ bias: ParameterID?
     ) throws(KernelError) -> Variable {

@@ -33,7 +33,10 @@ extension Tape {
         precondition(rate >= 0 && rate < 1, "a share of \(rate) of dropped branches is not in 0..<1")
         guard rate > 0, x.shape.count > 0, let (seed, stream) = nextDropout() else { return x }
         let x = try widened(x)
-        let (output, samples, rate) = (try floats(x.shape), x.shape.dimensions.first ?? 1, Double(rate))
+        // At rate 0 nothing is dropped, and every value has the place in memory that it has in training.
+        let (output, samples, rate) = (
+            try floats(x.shape), x.shape.dimensions.first ?? 1, branchesDrop ? Double(rate) : 0
+        )
         execution.stage("stochastic depth", bytes: 8 * Double(output.count))
         try dropRows(
             x.value.span, rows: samples, columns: output.count / samples, rate: rate, seed: seed, stream: stream,

@@ -51,7 +51,7 @@ extension Tape {
         let (input, output) = (x.value, try floats(x.shape))
         execution.stage("straight through", bytes: 8 * Double(output.count))
         try write(input, output, context)
-        guard x.slot.isWanted else { return constant(output) }
+        guard x.slot.isWanted else { return place(.f32(output), origin: .constant) }
         let result = place(output)
         if let affine {
             record(StraightThroughOperation(x: x.slot, input: input, affine: affine, result: result.slot))

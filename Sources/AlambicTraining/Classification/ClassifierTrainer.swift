@@ -67,15 +67,15 @@ public final class ClassifierTrainer {
     }
 
     /// One update from gradients that somebody else computed.
+    ///
+    /// - Throws: `TrainingError`; where a gradient is not finite, weights are as before.
     public func update(with gradients: GradientSet) throws(TrainingError) {
-        var scale = 1.0
-        if let clipping {
-            let norm = try kernels { () throws(KernelError) in try gradients.norm(on: context) }
-            guard norm.isFinite else {
-                throw .notFinite(step: state.step + 1, quantity: "gradient norm", value: norm, lastCheckpoint: nil)
-            }
-            scale = min(1, clipping / max(norm, .leastNormalMagnitude))
+        // Without clipping, too: one pass over the gradients, and the update makes several over all that it has.
+        let norm = try kernels { () throws(KernelError) in try gradients.norm(on: context) }
+        guard norm.isFinite else {
+            throw .notFinite(step: state.step + 1, quantity: "gradient norm", value: norm, lastCheckpoint: nil)
         }
+        let scale = clipping.map { min(1, $0 / max(norm, .leastNormalMagnitude)) } ?? 1
         try kernels { () throws(KernelError) in
             try state.step(parameters, gradients: gradients, gradientScale: scale, on: context)
         }

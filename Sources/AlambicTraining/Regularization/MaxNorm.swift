@@ -11,6 +11,9 @@ public final class MaxNorm: AfterStep {
     /// A bound on every row's norm; the paper's are 2 to 4.
     public init(limit: Double) { self.limit = limit }
 
+    /// What a resumed run must agree with.
+    public var settings: [String: String] { ["max_norm": "\(limit)"] }
+
     /// Projects the weights.
     public func afterStep(_ report: StepReport, of trainer: Trainer) throws(TrainingError) {
         guard limit >= 0 else { throw .badSetting("weights cannot have a norm of \(limit): use a number over 0") }

@@ -14,6 +14,9 @@ public final class ProximalL1: AfterStep {
     /// A penalty of this coefficient.
     public init(coefficient: Double) { self.coefficient = coefficient }
 
+    /// What a resumed run must agree with.
+    public var settings: [String: String] { ["proximal_l1": "\(coefficient)"] }
+
     /// Shrinks the weights.
     public func afterStep(_ report: StepReport, of trainer: Trainer) throws(TrainingError) {
         guard coefficient >= 0 else { throw .badSetting("an L1 penalty of \(coefficient): use at least 0") }

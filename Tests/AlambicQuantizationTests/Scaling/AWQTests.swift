@@ -59,6 +59,15 @@ import Testing
         #expect(AWQLayer.scales(means: [0, 0], exponent: 0.5) == [1, 1])
     }
 
+    /// An input that is next to nothing counts as 1e-4, before the root: √(1 · 1e-4) = 1/100, whatever it is.
+    @Test func nearlyNothingDoesNotBlowScalesUp() {
+        for least: Float in [1e-8, 1e-30] {
+            let scales = AWQLayer.scales(means: [1, least, 0.25], exponent: 1)
+            let expected: [Float] = [100, 0.01, 25]
+            #expect(zip(scales, expected).allSatisfy { abs($0 - $1) <= 1e-6 * $1 }, "\(least): \(scales)")
+        }
+    }
+
     @Test func meansAndMaximaByHand() throws {
         var statistics = InputStatistics(inputs: 3)
         #expect(statistics.means == [0, 0, 0])

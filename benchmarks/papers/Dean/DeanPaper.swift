@@ -48,6 +48,8 @@ struct DeanOutcome {
     /// By method, with four workers where there are workers: a curve for each seed.
     var curves: [DeanMethod: [DeanCurve]] = [:]
     var rates: [DeanMethod: Double] = [:]
+    /// The rate of Downpour with Adagrad and eight workers.
+    var crowdedRate = 0.0
     /// Downpour with Adagrad by cluster and number of workers.
     var scaling: [String: [Int: [DeanCurve]]] = [:]
     /// The same with four workers, of which one is slow or killed.
@@ -77,12 +79,16 @@ struct DeanExperiment {
             outcome.curves[method] = try lab.seeds.map { try part(method, rate, seed: $0) }
         }
         let rate = outcome.rates[.downpourAdagrad] ?? 0.01
+        // Gradients of more workers are staler, and want another rate.
+        let crowded = try best(.downpourAdagrad, workers: 8)
+        outcome.crowdedRate = crowded
         for cluster in Self.clusters {
             for workers in Self.workers {
                 // The second cluster shows what a slower network does: one seed says it.
                 let seeds = cluster == Self.clusters[0] ? lab.seeds : [lab.seeds[0]]
                 outcome.scaling[cluster, default: [:]][workers] = try seeds.map {
-                    try downpour(.downpourAdagrad, rate, on: cluster, workers: workers, seed: $0)
+                    try downpour(
+                        .downpourAdagrad, workers > 4 ? crowded : rate, on: cluster, workers: workers, seed: $0)
                 }
             }
         }
@@ -105,10 +111,10 @@ struct DeanExperiment {
     }
 
     /// The rate of the lowest training loss at the goal, of seed 1.
-    private func best(_ method: DeanMethod) throws -> Double {
+    private func best(_ method: DeanMethod, workers: Int = 4) throws -> Double {
         let rates = lab.choose(method.rates, quick: [method.rates[method == .sgd ? 2 : 1]])
         guard rates.count > 1 else { return rates[0] }
-        let losses = try rates.map { try part(method, $0, seed: lab.seeds[0]).training(after: Double(runs.goal)) }
+        let losses = try rates.map { try part(method, $0, workers: workers, seed: lab.seeds[0]).training(after: Double(runs.goal)) }
         return zip(rates, losses).min { $0.1 < $1.1 }?.0 ?? rates[0]
     }
 
@@ -116,13 +122,15 @@ struct DeanExperiment {
         more.merging(["gradients": "\(runs.budget)", "rows": "\(DeanRuns.rows)"]) { $1 }
     }
 
-    private func part(_ method: DeanMethod, _ rate: Double, seed: UInt64) throws -> DeanCurve {
+    private func part(
+        _ method: DeanMethod, _ rate: Double, workers: Int = 4, seed: UInt64
+    ) throws -> DeanCurve {
         switch method {
         case .sgd, .adagrad:
             try lab.part("\(method)-\(rate)", seed: seed, settings: settings(["times": "\(runs.times)"])) {
                 try runs.serial(method.optimizer(rate), seed: seed, gradients: runs.budget)
             }
-        case .downpour, .downpourAdagrad: try downpour(method, rate, seed: seed)
+        case .downpour, .downpourAdagrad: try downpour(method, rate, workers: workers, seed: seed)
         case .diLoCo:
             try lab.part("\(method)-\(rate)", seed: seed, settings: settings(["steps": "25", "times": "\(runs.times)"])) {
                 try runs.diLoCo(rate: rate, steps: 25, seed: seed, gradients: runs.budget)

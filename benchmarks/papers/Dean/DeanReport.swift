@@ -20,7 +20,8 @@ struct DeanReport {
                     + "bandwidth and latency",
                 "mini-batches of \(DeanRuns.rows) are dealt to whoever asks next, so that a dead worker's data is not lost; in the "
                     + "paper every replica has its own part of the data",
-                "each method at the best of four rates by training loss of seed 1; n_fetch = n_push = 1 as in the paper, a warm "
+                "each method at the best of four rates by training loss of seed 1 (Downpour with four workers, and again with "
+                    + "eight: \(outcome.crowdedRate)); n_fetch = n_push = 1 as in the paper, a warm "
                     + "start of an eighth of an epoch for each worker; workers wait for the weights that they ask for",
                 "loss against gradients computed, and against simulated time; the paper's figures have frame accuracy against hours",
             ])
