@@ -12,6 +12,14 @@ struct Digits {
         test = try Self.images(mnist.test)
     }
 
+    /// Makes a network's first weights smaller, so that its layers have to learn features instead of using random ones.
+    static func scale(_ parameters: [Parameter], by factor: Float) {
+        for parameter in parameters where parameter.kind == .matrix {
+            var weights = parameter.value.mutableSpan
+            for index in weights.indices { weights[index] *= factor }
+        }
+    }
+
     private static func images(_ part: MNIST.Part) throws -> LabelledImages {
         let shape = ImageShape(height: part.height, width: part.width, channels: 1)
         let images = try Tensor([part.count, shape.count])
