@@ -57,8 +57,9 @@ struct DropoutPaper: Paper {
     func run(_ lab: Lab) throws -> PaperResult {
         let digits = try Digits(lab)
         var outcomes: [Variant: [Outcome]] = [:]
-        for seed in lab.seeds {
-            for variant in Variant.allCases {
+        // What the claims need comes first.
+        for variant in [Variant.plain, .maxNorm, .dropout] {
+            for seed in lab.seeds {
                 let recipe = recipe(variant, lab)
                 outcomes[variant, default: []].append(
                     try lab.part(variant.rawValue, seed: seed, settings: ["recipe": "\(recipe)"]) {

@@ -28,6 +28,14 @@ func run(_ words: [String]) -> Int32 {
 
 private func run(_ settings: Settings, data: URL) throws -> Int32 {
     var entries: [PaperPage.Entry] = []
+    let folder = settings.out.appendingPathComponent(settings.quick ? "quick" : "full")
+    // Before hours of work that could not be kept.
+    guard (try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)) != nil,
+        FileManager.default.isWritableFile(atPath: folder.path)
+    else {
+        complain("results cannot be written to \(folder.path): name another directory with --out DIR")
+        return 1
+    }
     for type in settings.papers {
         let seeds = (1...settings.seeds).map(UInt64.init)
         let lab = Lab(paper: type.name, data: data, out: settings.out, seeds: seeds, quick: settings.quick)
@@ -35,8 +43,6 @@ private func run(_ settings: Settings, data: URL) throws -> Int32 {
         print(PaperText.text(type, result, seconds: lab.seconds, seeds: settings.seeds), terminator: "")
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        let folder = settings.out.appendingPathComponent(settings.quick ? "quick" : "full")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         try AtomicFile.write(
             [UInt8](try encoder.encode(result)), to: folder.appendingPathComponent("\(type.name).json"))
         for (index, curve) in result.curves.enumerated() {
@@ -53,7 +59,6 @@ private func run(_ settings: Settings, data: URL) throws -> Int32 {
         try AtomicFile.write(
             PaperMarkdown.text(entries, machine: machine), to: folder.appendingPathComponent("papers.md"))
     }
-    let folder = settings.out.appendingPathComponent(settings.quick ? "quick" : "full")
     print("\npage: \(folder.appendingPathComponent("papers.html").path)")
     return settings.quick || entries.allSatisfy { $0.result.claims.allSatisfy(\.isMet) } ? 0 : 1
 }
