@@ -99,15 +99,15 @@ struct AdamPaper: Paper {
                 "\(epochs(.network, lab)) epochs of the network (paper: 200), \(epochs(.logistic, lab)) of the regression (45)",
                 "logistic regression with rates α/√t counted in epochs' batches as in the paper's section 6.1, here with t in "
                     + "units of an epoch; dropout of 0.2 on the input and 0.5 on hidden units; AdaDelta and SFO are not run",
-                "bias correction: a network of 2 x 500 units after two epochs instead of a variational auto-encoder after ten",
+                "bias correction: a network of 2 x 500 units in its first epoch instead of a variational auto-encoder after ten",
             ])
     }
 
     private func epochs(_ problem: Problem, _ lab: Lab) -> Int {
-        problem == .logistic ? lab.choose(45, quick: 5) : lab.choose(10, quick: 1)
+        problem == .logistic ? lab.choose(45, quick: 5) : lab.choose(8, quick: 1)
     }
     private func searchEpochs(_ problem: Problem, _ lab: Lab) -> Int {
-        problem == .logistic ? lab.choose(15, quick: 2) : lab.choose(4, quick: 1)
+        problem == .logistic ? lab.choose(15, quick: 2) : lab.choose(2, quick: 1)
     }
 
     private func figure(_ problem: Problem, _ digits: Digits, _ lab: Lab) throws -> [Method: [Outcome]] {
