@@ -173,7 +173,7 @@ public enum Chart {
             let power = pow(10, floor(log10(rough)))
             let step = [1.0, 2, 5, 10].map { $0 * power }.first { $0 >= rough } ?? rough
             let first = (range.lowerBound / step).rounded(.up) * step
-            return stride(from: first, through: range.upperBound, by: step).map { $0 + 0 } // -0 becomes 0
+            return stride(from: first, through: range.upperBound, by: step).map { $0 + 0 }  // -0 becomes 0
         }
 
         static func format(_ value: Double) -> String {

@@ -133,7 +133,9 @@ struct AdamPaper: Paper {
         _ name: String, _ problem: Problem, _ method: Method, _ rate: Double, _ epochs: Int, _ seed: UInt64,
         _ digits: Digits, _ lab: Lab
     ) throws -> Outcome {
-        try lab.part(name, seed: seed, settings: ["rate": "\(rate)", "epochs": "\(epochs)", "network": "\(problem.classifier)"]) {
+        try lab.part(
+            name, seed: seed, settings: ["rate": "\(rate)", "epochs": "\(epochs)", "network": "\(problem.classifier)"]
+        ) {
             let runs = Epochs(count: epochs)
             let trainer = try ClassifierTrainer(
                 problem.classifier, optimizer: method.optimizer(.constant(rate)), dtype: lab.dtype, seed: seed,

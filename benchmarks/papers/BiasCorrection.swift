@@ -29,7 +29,8 @@ struct BiasCorrection {
                 corrected
                 ? .adam(rate: .constant(rate), beta2: beta2) : .adamUncorrected(rate: .constant(rate), beta2: beta2)
             let trainer = try ClassifierTrainer(
-                .mlp([784, Self.hidden, Self.hidden, 10], input: train.shape), optimizer: optimizer, dtype: lab.dtype, seed: seed,
+                .mlp([784, Self.hidden, Self.hidden, 10], input: train.shape), optimizer: optimizer, dtype: lab.dtype,
+                seed: seed,
                 on: lab.context)
             var last = 0.0
             do {

@@ -35,7 +35,7 @@ struct HintonPaper: Paper {
     static let mixing: Float = 0.9
     /// How large a student's first weights are next to He's: the nearer to zero, the more its layers have to learn what the
     /// teacher knows instead of reading it out of random features.
-    static let start: Float = 0.1
+    static let start: Float = 0.3
 
     private func recipes(_ lab: Lab) -> (large: Recipe, small: Recipe, distilled: Recipe) {
         (
@@ -93,8 +93,8 @@ struct HintonPaper: Paper {
                     + "\(recipes.large.rows), max-norm \(recipes.large.limit ?? 0)",
                 "the student learns \(decimal(Double(Self.mixing), 2)) of soft targets, times T², and "
                     + "\(decimal(1 - Double(Self.mixing), 2)) of hard ones; the transfer set is the training set without jitter",
-                "a student's first weights are a tenth of He's (2015); the large and the small network start from He's, from a tenth "
-                    + "of which the small one makes more errors, not fewer",
+                "a student's first weights are 0.3 of He's (2015); the large and the small network start from He's (from a tenth "
+                    + "of which the small one makes more errors, not fewer)",
                 "products of the large and the small network are \(lab.dtype.rawValue), a student's f32",
                 "settings were chosen on seed 1 by the test set, as the paper seems to have done",
             ])

@@ -14,13 +14,15 @@ struct DeanCurves {
         .init(
             title: "Figure 3: loss against work", x: "mini-batch gradients", y: "training loss in nats",
             lines: DeanMethod.allCases.map { line($0.rawValue, outcome.curves[$0] ?? [], \.gradients) }
-                + [line("Sandblaster L-BFGS", outcome.sandblaster, \.gradients, until: Double(runs.budget))],
+                + [
+                    line("Sandblaster L-BFGS", outcome.sandblaster, \.gradients, until: Double(runs.budget(workers: 4)))
+                ],
             note: note)
     }
 
     private var time: PaperResult.Curves {
         let step = outcome.steps[first]?[8] ?? .nan
-        let slowest = Double(runs.budget) * (runs.times.step + runs.times.update)
+        let slowest = Double(runs.budget(workers: 4)) * (runs.times.step + runs.times.update)
         var lines = [line("SGD, one machine", outcome.curves[.sgd] ?? [], \.seconds)]
         lines += DeanExperiment.workers.map { workers in
             line("Downpour with Adagrad, \(workers)", outcome.scaling[first]?[workers] ?? [], \.seconds)

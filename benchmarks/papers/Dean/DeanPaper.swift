@@ -114,12 +114,14 @@ struct DeanExperiment {
     private func best(_ method: DeanMethod, workers: Int = 4) throws -> Double {
         let rates = lab.choose(method.rates, quick: [method.rates[method == .sgd ? 2 : 1]])
         guard rates.count > 1 else { return rates[0] }
-        let losses = try rates.map { try part(method, $0, workers: workers, seed: lab.seeds[0]).training(after: Double(runs.goal)) }
+        let losses = try rates.map {
+            try part(method, $0, workers: workers, seed: lab.seeds[0]).training(after: Double(runs.goal))
+        }
         return zip(rates, losses).min { $0.1 < $1.1 }?.0 ?? rates[0]
     }
 
     private func settings(_ more: [String: String]) -> [String: String] {
-        more.merging(["gradients": "\(runs.budget)", "rows": "\(DeanRuns.rows)"]) { $1 }
+        more.merging(["gradients": "\(runs.budget(workers: 4))", "rows": "\(DeanRuns.rows)"]) { given, _ in given }
     }
 
     private func part(
@@ -128,12 +130,14 @@ struct DeanExperiment {
         switch method {
         case .sgd, .adagrad:
             try lab.part("\(method)-\(rate)", seed: seed, settings: settings(["times": "\(runs.times)"])) {
-                try runs.serial(method.optimizer(rate), seed: seed, gradients: runs.budget)
+                try runs.serial(method.optimizer(rate), seed: seed, gradients: runs.budget(workers: 4))
             }
         case .downpour, .downpourAdagrad: try downpour(method, rate, workers: workers, seed: seed)
         case .diLoCo:
-            try lab.part("\(method)-\(rate)", seed: seed, settings: settings(["steps": "25", "times": "\(runs.times)"])) {
-                try runs.diLoCo(rate: rate, steps: 25, seed: seed, gradients: runs.budget)
+            try lab.part(
+                "\(method)-\(rate)", seed: seed, settings: settings(["steps": "25", "times": "\(runs.times)"])
+            ) {
+                try runs.diLoCo(rate: rate, steps: 25, seed: seed, gradients: runs.budget(workers: 4))
             }
         }
     }
@@ -144,13 +148,15 @@ struct DeanExperiment {
     ) throws -> DeanCurve {
         let cluster = try Cluster.published(name).using(workers: workers)
         let downpour = Downpour(warmStart: runs.warmStart(workers: workers), fetching: .awaited)
+        let gradients = runs.budget(workers: workers)
         let all = settings([
-            "cluster": "\(cluster)", "downpour": "\(downpour)", "faults": "\(faults.sorted { $0.key < $1.key })",
+            "gradients": "\(gradients)", "cluster": "\(cluster)", "downpour": "\(downpour)",
+            "faults": "\(faults.sorted { $0.key < $1.key })",
             "times": "\(runs.times)",
         ])
         return try lab.part("\(method)-\(rate)-\(name)-\(workers)\(suffix)", seed: seed, settings: all) {
             try runs.downpour(
-                downpour, method.optimizer(rate), on: cluster, faults: faults, seed: seed, gradients: runs.budget)
+                downpour, method.optimizer(rate), on: cluster, faults: faults, seed: seed, gradients: gradients)
         }
     }
 

@@ -18,7 +18,8 @@ struct DeanRuns {
     /// Gradients after which plain SGD's loss is what the others are to reach.
     var goal: Int { epoch * lab.choose(5, quick: 1) }
     /// Gradients that runs get: enough to see by how much a method misses the goal.
-    var budget: Int { goal * 2 }
+    /// Eight workers need more of their staler ones.
+    func budget(workers: Int) -> Int { workers > 4 ? goal * 4 : goal * 2 }
     /// Gradients that one worker computes before the others join: half an epoch for four, and more for more, since so many
     /// stale gradients then come at Adagrad's largest rates.
     func warmStart(workers: Int) -> Int { epoch * workers / 8 }
