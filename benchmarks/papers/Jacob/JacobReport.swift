@@ -27,6 +27,8 @@ struct JacobReport {
                     + "with activations after \(recipe.tuningDelay) steps",
                 "the forward pass of training runs the deployed integer kernels, where the paper imitates them in floats; "
                     + "ranges of a step are the moving averages of the steps before it",
+                "from 8 to 4 bits quantizing after training loses nothing on MNIST, and training for it has nothing to win; an "
+                    + "earlier form of the second claim was about 4 bits, and was missed",
                 "weights share a scale in a layer, as in the paper, but for the row that says otherwise; 2 and 3 bits are not "
                     + "in the paper",
             ])
@@ -54,11 +56,17 @@ struct JacobReport {
     }
 
     private func fewBits(_ lab: Lab) -> PaperResult.Claim {
-        let four = IntegerScheme(weightBits: 4, activationBits: 4)
-        let (after, trained) = (after(four), trained(four))
+        let bits = lab.choose(JacobPaper.fewer, quick: [4])
+        let pairs = bits.map { bits in
+            let scheme = IntegerScheme(weightBits: bits, activationBits: bits)
+            return (bits: bits, trained: trained(scheme), after: after(scheme))
+        }
+        let names = bits.map(String.init).joined(separator: " and ")
         return .init(
-            text: "training for 4 bits loses less than quantizing to 4 bits after training", paper: "section 3",
-            measured: "\(trained.text(2)) % against \(after.text(2)) %", isMet: trained.mean < after.mean)
+            text: "training for \(names) bits loses less than quantizing to them after training", paper: "section 3",
+            measured: pairs.map { "\($0.bits) bits: \($0.trained.text(2)) % against \($0.after.text(2)) %" }
+                .joined(separator: ", "),
+            isMet: pairs.allSatisfy { $0.trained.mean < $0.after.mean })
     }
 
     private var identity: PaperResult.Claim {
