@@ -34,11 +34,9 @@ public func divergenceCrossEntropy(
     rows: Int, vocabulary: Int, temperature: Float, mixing: Float, gradientScale: Float,
     soft: consuming MutableSpan<Float>, hard: consuming MutableSpan<Float>, on context: Context
 ) throws(KernelError) {
-    precondition(
-        rows >= 0 && vocabulary > 0 && student.count == rows * vocabulary && teacher.count == rows * vocabulary
-            && (targets?.count ?? rows) == rows && soft.count == rows && hard.count == rows,
-        "divergenceCrossEntropy: student of \(student.count), teacher of \(teacher.count), \(soft.count) soft and "
-            + "\(hard.count) hard losses for [\(rows), \(vocabulary)]")
+    checkDivergence(
+        rows, vocabulary, student: student.count, teacher: teacher.count, targets: targets?.count, soft: soft.count,
+        hard: hard.count)
     let x = student.base
     let (kind, beta) = divergence.code
     try check(
@@ -54,17 +52,25 @@ public func divergenceCrossEntropy(
     into gradient: consuming MutableSpan<Float>, soft: consuming MutableSpan<Float>,
     hard: consuming MutableSpan<Float>, on context: Context
 ) throws(KernelError) {
-    precondition(
-        rows >= 0 && vocabulary > 0 && student.count == rows * vocabulary && teacher.count == rows * vocabulary
-            && (targets?.count ?? rows) == rows && soft.count == rows && hard.count == rows,
-        "divergenceCrossEntropy: student of \(student.count), teacher of \(teacher.count), \(soft.count) soft and "
-            + "\(hard.count) hard losses for [\(rows), \(vocabulary)]")
+    checkDivergence(
+        rows, vocabulary, student: student.count, teacher: teacher.count, targets: targets?.count, soft: soft.count,
+        hard: hard.count)
     requireElements(gradient.count, student.count, "divergenceCrossEntropy: gradient")
     let (kind, beta) = divergence.code
     try check(
         ck_divergence_f32(
             context.handle, kind, beta, rows, vocabulary, student.base, teacher.base, base(targets), temperature,
             mixing, gradientScale, gradient.base, soft.base, hard.base), "divergenceCrossEntropy")
+}
+
+private func checkDivergence(
+    _ rows: Int, _ vocabulary: Int, student: Int, teacher: Int, targets: Int?, soft: Int, hard: Int
+) {
+    precondition(
+        rows >= 0 && vocabulary > 0 && student == rows * vocabulary && teacher == rows * vocabulary
+            && (targets ?? rows) == rows && soft == rows && hard == rows,
+        "divergenceCrossEntropy: student of \(student), teacher of \(teacher), \(soft) soft and \(hard) hard losses "
+            + "for [\(rows), \(vocabulary)]")
 }
 
 /// A teacher's logits from what is known of its softmax at temperature T, for each row:

@@ -17,8 +17,8 @@ public final class Checkpoints: AfterStep {
         self.kept = kept
     }
 
-    /// Does its work after the update.
-    public func afterStep(_ report: StepReport, of trainer: Trainer) throws(TrainingError) {
+    /// Writes a checkpoint of the whole step, with what constraints have made of the weights.
+    public func stepIsOver(_ report: StepReport, of trainer: Trainer) throws(TrainingError) {
         if report.step.isMultiple(of: interval) { try save(trainer) }
     }
 

@@ -52,11 +52,19 @@ public protocol AfterStep: AnyObject {
     /// default, for those that change no weights.
     var settings: [String: String] { get }
 
-    /// Called after the update. May change weights and settings of the trainer.
+    /// Called after the update. May change weights and settings of the trainer. Does nothing by default.
     func afterStep(_ report: StepReport, of trainer: Trainer) throws(TrainingError)
+
+    /// Called when all others have done what they do after the step, wherever they stand: for what looks at the step as a
+    /// whole, such as checkpoints. Must change nothing that a later step depends on. Does nothing by default.
+    func stepIsOver(_ report: StepReport, of trainer: Trainer) throws(TrainingError)
 }
 
 extension AfterStep {
     /// Nothing.
     public var settings: [String: String] { [:] }
+    /// Nothing.
+    public func afterStep(_ report: StepReport, of trainer: Trainer) throws(TrainingError) {}
+    /// Nothing.
+    public func stepIsOver(_ report: StepReport, of trainer: Trainer) throws(TrainingError) {}
 }

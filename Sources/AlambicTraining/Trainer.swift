@@ -224,10 +224,8 @@ public final class Trainer {
         if let arithmeticPeak {
             report.utilization = operations(rows: batch.rows, context: batch.context) / report.seconds / arithmeticPeak
         }
-        // A checkpoint is of whole steps, with what constraints have made of the weights, wherever it stands in the list.
-        let actions = afterStep
-        for action in actions where !(action is Checkpoints) { try action.afterStep(report, of: self) }
-        for action in actions where action is Checkpoints { try action.afterStep(report, of: self) }
+        for action in afterStep { try action.afterStep(report, of: self) }
+        for action in afterStep { try action.stepIsOver(report, of: self) }
         return report
     }
 

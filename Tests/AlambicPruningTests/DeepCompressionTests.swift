@@ -163,7 +163,7 @@ private struct Problem {
         let expected = try trainer.logits(of: problem.images).elements
         let file = try DeepCompression.compress(problem.classifier, parameters, to: url)
         #expect(file.bytes == (try Data(contentsOf: url)).count)
-        let loaded = try DeepCompression.classifier(url, on: problem.context)
+        let loaded = try DeepCompression.classifier(url)
         #expect(loaded.classifier == problem.classifier)
         let again = try ClassifierTrainer(
             loaded.classifier, parameters: loaded.parameters, optimizer: .adam(rate: 1e-3), on: problem.context)
@@ -223,7 +223,7 @@ private struct Problem {
         defer { try? FileManager.default.removeItem(at: url) }
         let file = try DeepCompression.compress(classifier, parameters, to: url)
         #expect(file.bytes < 4_000)
-        let loaded = try DeepCompression.classifier(url, on: context).parameters
+        let loaded = try DeepCompression.classifier(url).parameters
         #expect(loaded.map(\.path) == parameters.map(\.path))
         #expect(loaded.map(\.kind) == parameters.map(\.kind) && loaded.map(\.decays) == parameters.map(\.decays))
         #expect(loaded.map { $0.value.elements } == parameters.map { $0.value.elements })

@@ -22,19 +22,17 @@ struct BiasCorrection {
 
     /// The mean training loss of the first epoch, which is where the correction matters.
     private func loss(rate: Double, beta2: Double, corrected: Bool, seed: UInt64) throws -> Double {
-        let epochs = 1
         let name = "bias-\(corrected ? "on" : "off")-\(beta2)-\(rate)"
-        return try lab.part(name, seed: seed, settings: ["epochs": "\(epochs)", "hidden": "\(Self.hidden)"]) {
+        return try lab.part(name, seed: seed, settings: ["epochs": "1", "hidden": "\(Self.hidden)"]) {
             let optimizer: any Optimizer =
                 corrected
                 ? .adam(rate: .constant(rate), beta2: beta2) : .adamUncorrected(rate: .constant(rate), beta2: beta2)
             let trainer = try ClassifierTrainer(
                 .mlp([784, Self.hidden, Self.hidden, 10], input: train.shape), optimizer: optimizer, dtype: lab.dtype,
-                seed: seed,
-                on: lab.context)
+                seed: seed, on: lab.context)
             var last = 0.0
             do {
-                try Epochs(count: epochs).train(trainer, on: train, seed: seed, each: { last = $1 })
+                try Epochs(count: 1).train(trainer, on: train, seed: seed, each: { last = $1 })
             } catch TrainingError.notFinite {
                 last = .greatestFiniteMagnitude
             }

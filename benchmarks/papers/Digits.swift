@@ -13,10 +13,9 @@ struct Digits {
     }
 
     /// Makes a network's first weights smaller, so that its layers have to learn features instead of using random ones.
-    static func scale(_ parameters: [Parameter], by factor: Float) {
+    static func scale(_ parameters: [Parameter], by factor: Float, on context: Context) throws {
         for parameter in parameters where parameter.kind == .matrix {
-            var weights = parameter.value.mutableSpan
-            for index in weights.indices { weights[index] *= factor }
+            try AlambicKernels.scale(by: factor, into: parameter.value.mutableSpan, on: context)
         }
     }
 

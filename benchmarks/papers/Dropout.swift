@@ -112,7 +112,7 @@ struct DropoutPaper: Paper {
             recipe.widths, input: digits.train.shape, inputDropout: drops ? 0.2 : 0, hiddenDropout: drops ? 0.5 : 0)
         let epochs = Epochs(count: recipe.epochs, rows: recipe.rows)
         let parameters = try classifier.initialized(seed: seed, on: lab.context)
-        Digits.scale(parameters, by: recipe.start)
+        try Digits.scale(parameters, by: recipe.start, on: lab.context)
         let trainer = try ClassifierTrainer(
             classifier, parameters: parameters,
             optimizer: .nesterov(

@@ -93,10 +93,10 @@ struct HintonPaper: Paper {
                     + "\(recipes.large.rows), max-norm \(recipes.large.limit ?? 0)",
                 "the student learns \(decimal(Double(Self.mixing), 2)) of soft targets, times T², and "
                     + "\(decimal(1 - Double(Self.mixing), 2)) of hard ones; the transfer set is the training set without jitter",
-                "a student's first weights are 0.3 of He's (2015); the large and the small network start from He's (from a tenth "
-                    + "of which the small one makes more errors, not fewer)",
+                "a student's first weights are \(Self.start) of He's (2015), those of the large and the small network He's",
                 "products of the large and the small network are \(lab.dtype.rawValue), a student's f32",
-                "settings were chosen on seed 1 by the test set, as the paper seems to have done",
+                "settings were chosen on seed 1 by the test set, as the paper seems to have done, a student's first weights on seeds "
+                    + "1 and 2",
             ])
     }
 
@@ -187,7 +187,7 @@ struct HintonPaper: Paper {
             [784, recipe.width, recipe.width, 10], input: data.shape, inputDropout: recipe.inputDropout,
             hiddenDropout: recipe.hiddenDropout)
         let parameters = try classifier.initialized(seed: seed, on: lab.context)
-        if start != 1 { Digits.scale(parameters, by: start) }
+        if start != 1 { try Digits.scale(parameters, by: start, on: lab.context) }
         let trainer = try ClassifierTrainer(
             classifier, parameters: parameters,
             optimizer: .nesterov(

@@ -19,9 +19,7 @@ extension DeepCompression {
     ///
     /// - Throws: `FileError` where there is none, where its layers do not fit each other or the tensors, or where a tensor is
     ///   damaged.
-    public static func classifier(
-        _ url: URL, on _: Context = .default
-    ) throws -> (classifier: Classifier, parameters: [Parameter]) {
+    public static func classifier(_ url: URL) throws -> (classifier: Classifier, parameters: [Parameter]) {
         let file = try DeepCompressionFile(url)
         guard let json = file.metadata["classifier"],
             let classifier = try? JSONDecoder().decode(Classifier.self, from: Data(json.line.utf8)),

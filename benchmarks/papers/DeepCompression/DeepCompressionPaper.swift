@@ -100,7 +100,7 @@ struct DeepCompressionPaper: Paper {
             let trained = try trainer.errors(on: digits.test)
             let url = try lab.file("\(network.rawValue)-seed\(seed).deep")
             let file = try DeepCompression.compress(classifier, parameters, to: url)
-            let loaded = try DeepCompression.classifier(url, on: lab.context)
+            let loaded = try DeepCompression.classifier(url)
             let errors = try ClassifierWorker(loaded.classifier, parameters: loaded.parameters, on: lab.context)
                 .evaluate(digits.test).errors
             lab.say(

@@ -22,23 +22,20 @@ struct HanCurves {
 
     func figure() throws -> (curves: PaperResult.Curves, table: PaperResult.Table) {
         // Thirty prunings and retrainings: one seed shows the shape.
-        let outcomes = [try outcome(lab.seeds[0])]
-        func error(_ line: Line, _ index: Int) -> Double {
-            Statistics(outcomes.map { Double($0.errors[line.rawValue]?[index] ?? 0) }).mean / 100
-        }
+        let outcome = try outcome(lab.seeds[0])
+        func error(_ line: Line, _ index: Int) -> Double { Double(outcome.errors[line.rawValue]?[index] ?? 0) / 100 }
         let lines = Line.allCases.map { line in
             PaperResult.Curves.Line(
                 name: line.rawValue, x: shares.map { 100 * $0 },
                 // Beyond this the figure would show nothing else.
                 y: shares.indices.map { min(error(line, $0), 10) })
         }
-        let dense = Statistics(outcomes.map { $0.l2 }), denseL1 = Statistics(outcomes.map { $0.l1 })
         return (
             PaperResult.Curves(
                 title: "Figure 5: the price of pruning LeNet-300-100", x: "% of the weights pruned", y: "test error %",
                 lines: lines,
-                note: "One seed. Dense: \(decimal(dense.mean / 100, 2)) % with L2, "
-                    + "\(decimal(denseL1.mean / 100, 2)) % with L1. Errors above 10 % are drawn there."),
+                note: "One seed. Dense: \(decimal(Double(outcome.l2) / 100, 2)) % with L2, "
+                    + "\(decimal(Double(outcome.l1) / 100, 2)) % with L1. Errors above 10 % are drawn there."),
             PaperResult.Table(
                 title: "Figure 5: test error % by share pruned",
                 columns: ["pruned"] + ["L2", "L1", "L1+r", "L2+r", "L2 iter"],
