@@ -38,8 +38,11 @@ let package = Package(
                 .linkedLibrary("m", .when(platforms: [.linux])),
             ]),
         .target(name: "AlambicKernels", dependencies: ["CKernels"], swiftSettings: lendsSpans + optimised),
+        .systemLibrary(
+            name: "COpenBLAS", path: "Sources/COpenBLAS", pkgConfig: "openblas",
+            providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
         .target(
-            name: "AlambicTensor", dependencies: ["AlambicKernels"], swiftSettings: lendsSpans + optimised),
+            name: "AlambicTensor", dependencies: ["AlambicKernels", "COpenBLAS"], swiftSettings: lendsSpans + optimised),
         .systemLibrary(
             name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "AlambicFiles", dependencies: ["CZlib"], swiftSettings: optimised),
@@ -62,9 +65,6 @@ let package = Package(
         // MARK: executables
         .target(name: "AlambicReport"),
         .executableTarget(name: "AlambicCommand", dependencies: ["Alambic", "AlambicReport"]),
-        .systemLibrary(
-            name: "COpenBLAS", path: "benchmarks/COpenBLAS", pkgConfig: "openblas",
-            providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
         .executableTarget(
             name: "bench", dependencies: ["AlambicKernels", "COpenBLAS"], path: "benchmarks/kernels",
             swiftSettings: lendsSpans + optimised),
@@ -78,7 +78,7 @@ let package = Package(
             name: "AlambicKernelsTests", dependencies: ["AlambicKernels", "AlambicTestSupport"],
             swiftSettings: lendsSpans + optimised),
         .testTarget(
-            name: "AlambicTensorTests", dependencies: ["AlambicTensor", "AlambicTestSupport"],
+            name: "AlambicTensorTests", dependencies: ["AlambicTensor", "AlambicTestSupport", "COpenBLAS"],
             swiftSettings: lendsSpans + optimised),
         // A process that the file tests start in order to kill it, to take its rights or to shrink its disk.
         .executableTarget(name: "faultwriter", dependencies: ["AlambicFiles"], path: "Tests/FaultWriter"),

@@ -27,7 +27,6 @@
 #include "ck_matmul.h"
 #include "ck_norm.h"
 #include "ck_probe.h"
-#include "ck_product_f64.h"
 #include "ck_quantize.h"
 #include "ck_random.h"
 #include "ck_reduce.h"

@@ -109,7 +109,7 @@ public struct GPTQ: QuantizationMethod {
     ) throws(KernelError) -> PackedWeight {
         let isSparse = if case .bitmask = weight { true } else { false }
         let layer = try GPTQLayer(try weight.dense(), keepsZeros: isSparse, scheme, on: context)
-        let (factor, share) = try hessian.factor(damping: damping, on: context)
+        let (factor, share) = try hessian.factor(damping: damping)
         singular.note(hessian, share: share)
         let quantized = PackedWeight.int4(try layer.quantize(factor))
         return isSparse ? try quantized.sparse() : quantized

@@ -1,5 +1,6 @@
 import AlambicKernels
 import AlambicTestSupport
+import COpenBLAS
 import Testing
 
 @testable import AlambicTensor
@@ -21,9 +22,8 @@ import Testing
         return matrix
     }
 
-    private static func factor(_ matrix: Memory<Double>, _ n: Int, threads: Int = 2) throws -> [[Double]]? {
-        let context = try Context(threads: threads)
-        guard let factor = try InverseCholesky(matrix, order: n, on: context) else { return nil }
+    private static func factor(_ matrix: Memory<Double>, _ n: Int) throws -> [[Double]]? {
+        guard let factor = try InverseCholesky(matrix, order: n) else { return nil }
         return (0..<n).map { i in
             var row: [Double] = []
             factor.row(i, into: &row)
@@ -63,10 +63,28 @@ import Testing
         #expect(abs(u[0][1] * u[0][1] + u[1][1] * u[1][1] - 4.0 / 8) < 1e-15)
     }
 
-    @Test func bitsAreEqualForAnyNumberOfThreads() throws {
+    /// Other users of OpenBLAS in this process find their number of threads as they left it.
+    @Test func bitsDoNotDependOnTheThreadsOfOpenBLAS() throws {
         let matrix = try Self.matrix(300)
-        let one = try Self.factor(matrix, 300, threads: 1)
-        for threads in 2...4 { #expect(try Self.factor(matrix, 300, threads: threads) == one) }
+        let before = openblas_get_num_threads()
+        defer { openblas_set_num_threads(before) }
+        openblas_set_num_threads(1)
+        let one = try #require(try Self.factor(matrix, 300))
+        for threads in 2...4 as ClosedRange<Int32> {
+            openblas_set_num_threads(threads)
+            let set = openblas_get_num_threads()
+            #expect(try Self.factor(matrix, 300) == one)
+            #expect(openblas_get_num_threads() == set)
+        }
+    }
+
+    @Test func manyCallersAtOnce() async throws {
+        let matrix = try Self.matrix(200)
+        let alone = try #require(try Self.factor(matrix, 200))
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            for _ in 0..<8 { group.addTask { try Self.factor(matrix, 200) == alone } }
+            for try await equal in group { #expect(equal) }
+        }
     }
 
     @Test(arguments: [1, 150, 299])

@@ -53,7 +53,7 @@ public struct SparseGPT: CalibratedPruningMethod {
         _ weights: Tensor, inputs: Hessian, to sparsity: Sparsity, on context: Context
     ) throws(KernelError) -> CalibratedWeights {
         precondition(inputs.inputs == weights.columns, "inputs of \(inputs.inputs) for weights \(weights.shape)")
-        let (factor, share) = try inputs.factor(damping: damping, on: context)
+        let (factor, share) = try inputs.factor(damping: damping)
         let layer = try SparseGPTLayer(weights, to: sparsity, maskBlock: maskBlock, on: context)
         return CalibratedWeights(try layer.prune(factor), damping: share)
     }

@@ -71,12 +71,10 @@ public final class Hessian {
     /// as often as that is needed.
     ///
     /// - Throws: `.badArgument` when no damping helps: the inputs are not finite.
-    public func factor(
-        damping share: Double, on context: Context
-    ) throws(KernelError) -> (factor: InverseCholesky, damping: Double) {
+    public func factor(damping share: Double) throws(KernelError) -> (factor: InverseCholesky, damping: Double) {
         var share = share
         for _ in 0..<4 {
-            if let factor = try InverseCholesky(try damped(by: share), order: inputs, on: context) {
+            if let factor = try InverseCholesky(try damped(by: share), order: inputs) {
                 return (factor, share)
             }
             share *= 10
