@@ -13,6 +13,10 @@ public enum Schedule: Sendable, Codable, Equatable {
     case cosine(peak: Double, warmup: Int = 0, over: Int, floor: Double = 0)
     /// Starts at `rate` and is multiplied by `factor` every `every` steps.
     case stepDecay(rate: Double, factor: Double, every: Int)
+    /// Rises in a straight line to `peak` over `warmup` steps, then falls with the square root of their number:
+    /// `peak · √(warmup / t)`, with `t` counted from 1. Without warm-up it is `peak / √t`, as the regret bound of Adam asks
+    /// (Kingma and Ba 2014, Theorem 4.1); with it, the schedule of the transformer (Vaswani et al. 2017, equation 3).
+    case inverseSquareRoot(peak: Double, warmup: Int = 1)
 
     /// The learning rate of update number `step`, counted from 0.
     public func rate(at step: Int) -> Double {
@@ -27,6 +31,9 @@ public enum Schedule: Sendable, Codable, Equatable {
             return floor + (peak - floor) * 0.5 * (1 + cos(.pi * Self.progress(step, from: warmup, to: over)))
         case .stepDecay(let rate, let factor, let every):
             return rate * pow(factor, Double(step / max(every, 1)))
+        case .inverseSquareRoot(let peak, let warmup):
+            if step < warmup { return Self.rising(to: peak, at: step, over: warmup) }
+            return peak * (Double(max(warmup, 1)) / Double(step + 1)).squareRoot()
         }
     }
 
@@ -34,7 +41,7 @@ public enum Schedule: Sendable, Codable, Equatable {
     public var peak: Double {
         switch self {
         case .constant(let rate): rate
-        case .linear(let peak, _, _, _), .cosine(let peak, _, _, _): peak
+        case .linear(let peak, _, _, _), .cosine(let peak, _, _, _), .inverseSquareRoot(let peak, _): peak
         case .stepDecay(let rate, _, _): rate
         }
     }
