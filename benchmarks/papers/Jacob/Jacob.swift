@@ -16,11 +16,18 @@ struct JacobPaper: Paper {
         let digits = try Digits(lab)
         var runs: [JacobRun] = []
         for seed in lab.seeds { runs.append(try run(digits, seed, lab)) }
-        return JacobReport(runs: runs, recipe: JacobRecipe(lab)).result(lab)
+        let first = training(digits, lab.seeds[0], lab)
+        let settings = ["recipe": "\(first.recipe)"].merging(lab.clock) { $1 }
+        let speed = try lab.part("speed", seed: first.seed, settings: settings) { try first.speed() }
+        return JacobReport(runs: runs, recipe: first.recipe, speed: speed).result(lab)
+    }
+
+    private func training(_ digits: Digits, _ seed: UInt64, _ lab: Lab) -> JacobTraining {
+        JacobTraining(lab: lab, digits: digits, seed: seed, recipe: JacobRecipe(lab))
     }
 
     private func run(_ digits: Digits, _ seed: UInt64, _ lab: Lab) throws -> JacobRun {
-        let training = JacobTraining(lab: lab, digits: digits, seed: seed, recipe: JacobRecipe(lab))
+        let training = training(digits, seed, lab)
         let settings = ["recipe": "\(training.recipe)"]
         var run = JacobRun(
             float: try lab.part("float", seed: seed, settings: settings) { try training.float() })
@@ -85,8 +92,6 @@ struct JacobRun {
     struct Float: Codable {
         var error = 0.0
         var bytes = 0
-        /// Microseconds an image, in batches, on all threads.
-        var microseconds = 0.0
     }
 
     /// A network trained for integers.
@@ -97,11 +102,16 @@ struct JacobRun {
         /// Logits compared.
         var compared = 0
         var bytes = 0
-        var microseconds = 0.0
     }
 
     static func key(_ scheme: IntegerScheme) -> String { "w\(scheme.weightBits)a\(scheme.activationBits)" }
     static func key(_ scheme: IntegerScheme, _ observer: String) -> String {
         "\(scheme.weights.rawValue) \(observer) \(key(scheme))"
     }
+}
+
+/// Microseconds an image of the test set takes, in batches on all threads, in rounds that took turns.
+struct JacobSpeed: Codable {
+    var float: [Double]
+    var integer: [Double]
 }

@@ -22,8 +22,7 @@ struct JacobTraining {
         try train(trainer, epochs: recipe.epochs)
         try save(trainer.parameters)
         let bytes = trainer.parameters.reduce(0) { $0 + $1.bytes }
-        let time = try time { _ = try trainer.errors(on: test) }
-        return JacobRun.Float(error: try error(trainer.errors(on: test)), bytes: bytes, microseconds: time)
+        return JacobRun.Float(error: try error(trainer.errors(on: test)), bytes: bytes)
     }
 
     /// The float network trained on, as those for integers are.
@@ -63,7 +62,7 @@ struct JacobTraining {
         let trainer = try trainer(recipe.rate, epochs: recipe.epochs, warmup: 200)
         let training = try QuantizationAwareTraining(trainer, decay: recipe.decay, delay: recipe.delay)
         try train(trainer, epochs: recipe.epochs, loss: training.loss(HardTargets()))
-        return try outcome(training, "from-scratch")
+        return try outcome(training, Self.scratch)
     }
 
     /// Trains the float network on, for a scheme's integers.
@@ -80,15 +79,35 @@ struct JacobTraining {
         let network = try training.network()
         let evaluated = try training.logits(of: test.images)
         let errors = try training.errors(on: test)
-        let file = try lab.file("\(name)-seed\(seed).safetensors")
+        let file = try file(name)
         try network.save(to: file)
         let deployed = try IntegerNetwork(contentsOf: file, on: lab.context)
         let loaded = try deployed.logits(of: test.images, on: lab.context)
-        let time = try time { _ = try deployed.logits(of: test.images, on: lab.context) }
         return JacobRun.Trained(
             error: error(errors), isIdentical: loaded == evaluated, compared: evaluated.count,
-            bytes: deployed.byteCount, microseconds: time)
+            bytes: deployed.byteCount)
     }
+
+    /// The float network and the one trained for integers from scratch on the test set, in turn.
+    func speed() throws -> JacobSpeed {
+        let floats = try trainer(recipe.rate, epochs: 1, from: try parameters())
+        let integers = try IntegerNetwork(contentsOf: try file(Self.scratch), on: lab.context)
+        let clock = ContinuousClock()
+        var (float, integer): ([Double], [Double]) = ([], [])
+        for _ in 0..<lab.choose(11, quick: 3) {
+            float.append(try clock.measure { _ = try floats.errors(on: test) } / .microseconds(test.count))
+            integer.append(
+                try clock.measure { _ = try integers.errors(on: test, context: lab.context) }
+                    / .microseconds(test.count))
+        }
+        return JacobSpeed(float: float, integer: integer)
+    }
+
+    /// The name of what was trained for integers from scratch.
+    private static let scratch = "from-scratch"
+
+    /// Where the integers of a network are kept.
+    private func file(_ name: String) throws -> URL { try lab.file("\(name)-seed\(seed).safetensors") }
 
     private func trainer(
         _ rate: Double, epochs: Int, warmup: Int = 0, from parameters: [Parameter]? = nil
@@ -111,13 +130,6 @@ struct JacobTraining {
     }
 
     private func error(_ errors: Int) -> Double { Double(errors) * 100 / Double(test.count) }
-
-    /// Microseconds an image, the best of three.
-    private func time(_ body: () throws -> Void) throws -> Double {
-        let clock = ContinuousClock()
-        let times = try (0..<3).map { _ in try clock.measure(body) }
-        return Double((times.min() ?? .zero) / .nanoseconds(1)) / 1000 / Double(test.count)
-    }
 
     private func save(_ parameters: [Parameter]) throws {
         let entries = parameters.map { SafeTensors.Entry($0.path, shape: $0.shape.dimensions, $0.value.elements) }
