@@ -1,13 +1,19 @@
 import AlambicModels
+import AlambicTensor
 import AlambicTraining
 
 extension Calibration {
     /// Throws unless a model can read the text.
+    func check(for architecture: some Architecture) throws(TrainingError) { try tokens.check(for: architecture) }
+}
+
+extension Tokens {
+    /// Throws unless a model can read the sequences.
     func check(for architecture: some Architecture) throws(TrainingError) {
-        guard tokens.length <= architecture.context else {
-            throw .contextTooLong(context: tokens.length, limit: architecture.context)
+        guard length <= architecture.context else {
+            throw .contextTooLong(context: length, limit: architecture.context)
         }
-        if let token = tokens.ids.first(where: { $0 < 0 || Int($0) >= architecture.vocabulary }) {
+        if let token = ids.first(where: { $0 < 0 || Int($0) >= architecture.vocabulary }) {
             throw .vocabularyTooSmall(token: Int(token), vocabulary: architecture.vocabulary)
         }
     }

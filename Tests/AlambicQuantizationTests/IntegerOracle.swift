@@ -2,6 +2,7 @@ import AlambicKernels
 import AlambicModels
 import AlambicTensor
 import AlambicTestSupport
+import Testing
 
 @testable import AlambicQuantization
 
@@ -35,7 +36,7 @@ enum IntegerOracle {
         return x
     }
 
-    private static func linear(_ layer: IntegerLinear, _ x: [Int64]) -> [Int64] {
+    static func linear(_ layer: IntegerLinear, _ x: [Int64]) -> [Int64] {
         (0..<layer.outputs).map { j in
             var sum = Int64(layer.bias[j])
             let row = layer.weights.rows(j..<j + 1).elements
@@ -50,7 +51,7 @@ enum IntegerOracle {
         }
     }
 
-    private static func multiplied(_ x: Int64, _ m: FixedPointMultiplier) -> Int64 {
+    static func multiplied(_ x: Int64, _ m: FixedPointMultiplier) -> Int64 {
         let left = min(max(x << Int64(max(-m.shift, 0)), Int64(Int32.min)), Int64(Int32.max))
         let product = left * Int64(m.mantissa)
         let high = (product + (product >= 0 ? 1 << 30 : 1 - (1 << 30))) / (1 << 31)
@@ -78,6 +79,22 @@ enum IntegerOracle {
         }
         return y
     }
+}
+
+/// The names of the types of all that a value is made of, at any depth, none of which may be a float.
+func typesWithoutFloats(in value: Any, _ name: String) -> Set<String> {
+    var seen: Set<String> = []
+    func walk(_ value: Any, _ path: String, _ depth: Int) {
+        seen.insert("\(type(of: value))")
+        #expect(!(value is Float) && !(value is Double) && !(value is [Float]) && !(value is Tensor), "\(path)")
+        guard depth < 12 else { return }
+        for child in Mirror(reflecting: value).children {
+            walk(child.value, "\(path).\(child.label ?? "")", depth + 1)
+        }
+    }
+    walk(value, name, 0)
+    #expect(!seen.contains { $0.contains("Float") || $0.contains("Double") }, "\(seen)")
+    return seen
 }
 
 /// Small networks with images.

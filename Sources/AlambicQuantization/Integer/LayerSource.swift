@@ -9,11 +9,13 @@ struct LayerSource {
     var bias: Tensor
     /// What its inputs stand for.
     var input: AffineParameters
-    /// What its outputs are to stand for; nil for logits.
+    /// What its outputs are to stand for; nil for 32 bits.
     var output: AffineParameters?
     var isRectified: Bool
     var scheme: IntegerScheme
     var name: String
+    /// What a step of outputs of 32 bits is to be worth; nil for logits, which have a scale to themselves.
+    var wideScale: Float?
 
     /// The layer, the scales of its weights, and what one step of its outputs is worth.
     func layer(
@@ -29,8 +31,7 @@ struct LayerSource {
             of: "\(name).weight", on: context)
         // S₁ S₂ of each output: what a step of its sums is worth.
         let steps = weights.scales.map { Double($0) * Double(input.scale) }
-        // Logits have the coarsest scale of all, so that no multiplier is above 1.
-        let outputScale = output?.scale ?? Float(steps.max() ?? 1)
+        let outputScale = output?.scale ?? wideScale ?? Self.coarsest(steps, weights, biases)
         let layer = try IntegerLinear(
             weights: weights.levels, weightZeroPoints: weights.zeroPoints, inputZeroPoint: input.zeroPoint,
             inputLevels: input.lowest...input.highest,
@@ -39,6 +40,19 @@ struct LayerSource {
             output: output.map { .passing($0, isRectified: isRectified) } ?? .logits, packs: packs,
             of: name, on: context)
         return (layer, weights.scales, outputScale)
+    }
+
+    /// Logits have the coarsest scale of all, so that no multiplier is above 1; those that are always 0 have no say,
+    /// since theirs is any scale.
+    private static func coarsest(_ steps: [Double], _ weights: IntegerWeights, _ biases: [Float]) -> Float {
+        let levels = weights.levels
+        let says = steps.indices.filter { j in
+            guard biases[j] == 0 else { return true }
+            let row = levels.rows(j..<j + 1)
+            let (span, zeroPoint) = (row.span, weights.zeroPoints[j])
+            return span.indices.contains { Int32(span[$0]) != zeroPoint }
+        }
+        return max(Float(says.map { steps[$0] }.max() ?? steps.max() ?? 1), .leastNormalMagnitude)
     }
 
     /// round(b / (S₁ S₂)), half away from zero (equation 11).

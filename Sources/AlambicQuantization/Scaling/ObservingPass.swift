@@ -10,6 +10,15 @@ final class ObservingPass: Graph {
 
     /// Takes notice of inputs [rows, inputs] of a weight.
     typealias See = (ParameterID, Tensor) throws(KernelError) -> Void
+    /// What flows through a pass besides the inputs of weights.
+    enum Flow {
+        /// The residual stream, as the norms are given it.
+        case residual
+        /// Queries, keys and values of a layer, side by side in a row.
+        case attention(layer: Int)
+    }
+    /// Takes notice of it.
+    typealias Watch = (Flow, Tensor) throws(KernelError) -> Void
     /// Called after each block, and after the head with nil; false stops the pass.
     typealias AfterBlock = (_ block: Int?) throws(KernelError) -> Bool
 
@@ -19,15 +28,18 @@ final class ObservingPass: Graph {
     private let model: Model
     private let inference: Inference
     private let see: See
+    private let watch: Watch?
     private let afterBlock: AfterBlock
     private var blocks = 0
 
     /// Rows of activations that go through a block at a time.
     private static let chunk = 4096
 
-    init(_ model: Model, on context: Context, see: @escaping See, afterBlock: @escaping AfterBlock) throws(KernelError)
-    {
+    init(
+        _ model: Model, on context: Context, watch: Watch? = nil, see: @escaping See, afterBlock: @escaping AfterBlock
+    ) throws(KernelError) {
         (self.model, self.context, self.see, self.afterBlock) = (model, context, see, afterBlock)
+        self.watch = watch
         inference = try model.makeInference(on: context)
     }
 
@@ -68,7 +80,8 @@ final class ObservingPass: Graph {
     }
 
     func layerNorm(_ x: Tensor, gain: ParameterID, bias: ParameterID, epsilon: Float) throws(KernelError) -> Tensor {
-        try inference.layerNorm(x, gain: gain, bias: bias, epsilon: epsilon)
+        try watch?(.residual, x)
+        return try inference.layerNorm(x, gain: gain, bias: bias, epsilon: epsilon)
     }
 
     func gelu(_ x: Tensor) throws(KernelError) -> Tensor { try inference.gelu(x) }
@@ -78,6 +91,7 @@ final class ObservingPass: Graph {
     func dropout(_ x: Tensor, rate: Float) throws(KernelError) -> Tensor { x }
 
     func causalAttention(_ qkv: Tensor, heads: Int, layer: Int) throws(KernelError) -> Tensor {
-        try inference.causalAttention(qkv, heads: heads, layer: layer)
+        try watch?(.attention(layer: layer), qkv)
+        return try inference.causalAttention(qkv, heads: heads, layer: layer)
     }
 }

@@ -1,9 +1,6 @@
 /// x Φ(x) in integers (Kim et al. 2021, section 3.4, algorithm 2): with erf(u) ≈ sgn(u) (a (min(|u|, -b) + b)² + 1),
 /// a = -0.2888, b = -1.769, which makes the function of real numbers off by at most 0.018.
 public struct IntegerGELU: Sendable, Hashable {
-    /// What one step of the results is worth. Negative steps, since a is: results are integers with the sign of -x Φ(x), and
-    /// this scale is negative too.
-    public let outputScale: Double
     private let polynomial: IntegerPolynomial
     private let farthest: Int64
     private let one: Int64
@@ -17,8 +14,11 @@ public struct IntegerGELU: Sendable, Hashable {
         polynomial = IntegerPolynomial(a: -0.2888, b: -1.769, c: 1, scale: inner)
         farthest = Int64((1.769 / inner).rounded(.down))
         one = Int64((1 / erf).rounded(.down))
-        outputScale = scale * erf / 2
     }
+
+    /// What one step of the results is worth, for arguments in steps of `scale`. Negative steps, since a is: results are
+    /// integers with the sign of -x Φ(x), and this scale is negative too.
+    public static func outputScale(_ scale: Double) -> Double { scale * (-0.2888 * scale * scale / 2) / 2 }
 
     /// x Φ(x) of x = S q. Beyond 64 bits, which only |x| > 10⁴ can reach, it saturates.
     public func callAsFunction(_ q: Int32) -> Int64 {

@@ -47,17 +47,42 @@ public struct IntegerLayerNorm: Sendable {
     public func callAsFunction(_ row: [Int32]) -> [Int32] {
         precondition(row.count == gains.count, "a row of \(row.count) for a norm of \(gains.count)")
         guard !row.isEmpty else { return [] }
+        let moments = moments(row.span)
+        return row.indices.map { result($0, normalized(row[$0], moments)) }
+    }
+
+    /// The norm of one row, of which the zero point has been taken off, as bytes. For results of other than 0 ... 255 the
+    /// program stops.
+    func callAsFunction(_ row: Span<Int32>, into levels: inout MutableSpan<UInt8>) {
+        precondition(
+            row.count == gains.count && levels.count == row.count,
+            "a row of \(row.count) into \(levels.count) bytes for a norm of \(gains.count)")
+        guard row.count > 0 else { return }
+        let moments = moments(row)
+        for j in row.indices { levels[j] = UInt8(result(j, normalized(row[j], moments))) }
+    }
+
+    /// Columns of a row.
+    var columns: Int { gains.count }
+
+    /// Mean and deviation of a row, in steps of its shifted integers.
+    private func moments(_ row: Span<Int32>) -> (mean: Int64, deviation: Int64) {
         let count = Int64(row.count)
-        let values = row.map { Int64($0) << shift }
-        let sum = values.reduce(0, +)
+        var sum: Int64 = 0
+        for j in row.indices { sum += Int64(row[j]) << shift }
         // To nearest.
         let mean = (2 * sum + (sum < 0 ? -count : count)) / (2 * count)
-        let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-        let deviation = integerSquareRoot(squares / count + epsilon)
-        return values.indices.map { j in
-            let normalized = deviation == 0 ? 0 : ((values[j] - mean) << Self.fraction) / deviation
-            return result(j, Int32(clamping: normalized))
+        var squares: Int64 = 0
+        for j in row.indices {
+            let distance = Int64(row[j]) << shift - mean
+            squares += distance * distance
         }
+        return (mean, integerSquareRoot(squares / count + epsilon))
+    }
+
+    private func normalized(_ value: Int32, _ moments: (mean: Int64, deviation: Int64)) -> Int32 {
+        guard moments.deviation != 0 else { return 0 }
+        return Int32(clamping: ((Int64(value) << shift - moments.mean) << Self.fraction) / moments.deviation)
     }
 
     private func result(_ j: Int, _ normalized: Int32) -> Int32 {

@@ -1,8 +1,6 @@
 /// exp(x) for x <= 0 in integers (Kim et al. 2021, section 3.5, algorithm 3): x = p - z ln 2 with p in (-ln 2, 0], then
 /// exp(x) = exp(p) 2^-z, with a polynomial of degree 2 for exp(p) that is off by at most 0.0019 (their section 3.5).
 public struct IntegerExponential: Sendable, Hashable {
-    /// What one step of the results is worth; 1 is an exponential of 0.
-    public let outputScale: Double
     private let ln2: Int64
     private let polynomial: IntegerPolynomial
 
@@ -11,8 +9,11 @@ public struct IntegerExponential: Sendable, Hashable {
         requireScale(scale, "exponentials")
         ln2 = Int64((0.6931471805599453 / scale).rounded(.down))
         polynomial = IntegerPolynomial(a: 0.3585, b: 1.353, c: 0.344, scale: scale)
-        outputScale = 0.3585 * scale * scale
     }
+
+    /// What one step of the results is worth, for arguments in steps of `scale`. A function of its own: what the integers
+    /// stand for is no part of what computes with them.
+    public static func outputScale(_ scale: Double) -> Double { 0.3585 * scale * scale }
 
     /// exp(S q), q <= 0.
     public func callAsFunction(_ q: Int32) -> Int64 {
@@ -40,13 +41,30 @@ public struct IntegerSoftmax: Sendable, Hashable {
 
     /// The probabilities of a row's logits, rounded down to steps of 2^-bits.
     public func callAsFunction(_ row: [Int32]) -> [Int32] {
-        guard let largest = row.max() else { return [] }
-        let exponentials = row.map { exponential(Int32(clamping: Int64($0) - Int64(largest))) }
+        var row = row
+        var exponentials = [Int64](repeating: 0, count: row.count)
+        replace(&row, first: row.count, exponentials: &exponentials)
+        return row
+    }
+
+    /// Puts probabilities in the place of the first `count` logits of a row; `exponentials` is room for as many numbers.
+    func replace(_ row: inout [Int32], first count: Int, exponentials: inout [Int64]) {
+        precondition(
+            count <= row.count && count <= exponentials.count,
+            "soft-max of \(count) of \(row.count) logits with room for \(exponentials.count)")
+        guard count > 0 else { return }
+        var largest = row[0]
+        for i in 1..<count { largest = max(largest, row[i]) }
         // 64 bits hold every sum: an exponential is below 2^42 for the finest scale.
-        let sum = exponentials.reduce(0, +)
-        return exponentials.map { value in
-            let (quotient, _) = UInt64(sum).dividingFullWidth(UInt64(value).multipliedFullWidth(by: 1 << UInt64(bits)))
-            return Int32(quotient)
+        var sum: Int64 = 0
+        for i in 0..<count {
+            let value = exponential(Int32(clamping: Int64(row[i]) - Int64(largest)))
+            exponentials[i] = value
+            sum += value
+        }
+        for i in 0..<count {
+            let one = UInt64(exponentials[i]).multipliedFullWidth(by: 1 << UInt64(bits))
+            row[i] = Int32(UInt64(sum).dividingFullWidth(one).quotient)
         }
     }
 }
