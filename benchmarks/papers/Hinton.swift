@@ -43,7 +43,7 @@ struct HintonPaper: Paper {
                 width: 1200, epochs: lab.choose(100, quick: 3), rate: 0.1, jitter: 2, inputDropout: 0.2,
                 hiddenDropout: 0.5, limit: 2),
             Recipe(width: 800, epochs: lab.choose(30, quick: 2), rate: 0.05),
-            Recipe(width: 800, epochs: lab.choose(40, quick: 3), rate: 0.12)
+            Recipe(width: 800, epochs: lab.choose(80, quick: 3), rate: 0.12)
         )
     }
 
