@@ -125,4 +125,20 @@ import Testing
                 !benchCase.shapes.isEmpty && benchCase.variants.contains { $0.needs == .portable }, "\(benchCase.name)")
         }
     }
+
+    @Test("every case takes the shapes that it brings along, and knows what memory shapes take")
+    func memory() throws {
+        for benchCase in allCases {
+            let name = "\(benchCase.name) \(benchCase.dtype)"
+            for shape in benchCase.shapes {
+                #expect(benchCase.accepts?(shape) ?? true, "\(name) \(shape)")
+                #expect(try #require(benchCase.memoryNeeded(shape, on: .local)) > 0, "\(name) \(shape)")
+            }
+            // Two such extents are more than any memory, and three more than an integer.
+            guard let count = benchCase.shapes.first?.extents.count, count > 1 else { continue }
+            let enormous = BenchShape(extents: [Int](repeating: 2_000_000_000, count: count))
+            guard benchCase.accepts?(enormous) ?? true else { continue }
+            #expect(benchCase.memoryNeeded(enormous, on: .local) == nil, "\(name)")
+        }
+    }
 }

@@ -12,6 +12,8 @@ extension BenchCase {
             rotation(Float.self, "f32", .interleaved, "rope-interleaved"), rotation(Float.self, "f32", .halves, "rope"),
             rotation(UInt16.self, "bf16", .interleaved, "rope-interleaved"),
             rotation(UInt16.self, "bf16", .halves, "rope"),
+            rotation(Float.self, "f32", .halves, "rope-backward", back: true),
+            rotation(UInt16.self, "bf16", .halves, "rope-backward", back: true),
         ]
 
     /// Cold vectors of one type; `buffers` of the shape's elements each, of which `read` hold values.
@@ -110,18 +112,23 @@ extension BenchCase {
 
     /// Rows of heads of 64, each at a position of its own; the tables stay in the cache.
     private static func rotation<E: FloatElement>(
-        _: E.Type, _ dtype: String, _ layout: RotaryLayout, _ name: String
+        _: E.Type, _ dtype: String, _ layout: RotaryLayout, _ name: String, back: Bool = false
     ) -> BenchCase {
         let positions = 1024, width = 64
         return vectors(
-            name, dtype, "rotary embedding, \(layout)", E.self, variants: Kernels.rope,
+            name, dtype, "\(back ? "gradient of " : "")rotary embedding, \(layout)", E.self, variants: Kernels.rope,
             shapes: [BenchShape(16384, 2048), BenchShape(1024, 1024)], read: 1, written: 1
         ) { shape, buffers, context in
             let (a, b) = (buffers[0], buffers[1])
-            try rotate(
-                a.span, RotaryHeads(heads: shape[1] / width, rowStride: shape[1], headStride: width),
-                layout: layout, rows: RotaryRows(shape[0], length: positions),
-                by: RotaryTables.shared(width: width, positions: positions), into: b.mutableSpan, on: context)
+            let heads = RotaryHeads(heads: shape[1] / width, rowStride: shape[1], headStride: width)
+            let rows = RotaryRows(shape[0], length: positions)
+            let tables = try RotaryTables.shared(width: width, positions: positions)
+            if back {
+                try rotateBackward(
+                    a.span, heads, layout: layout, rows: rows, by: tables, into: b.mutableSpan, on: context)
+            } else {
+                try rotate(a.span, heads, layout: layout, rows: rows, by: tables, into: b.mutableSpan, on: context)
+            }
         }
     }
 

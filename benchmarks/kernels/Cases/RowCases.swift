@@ -6,13 +6,22 @@ struct ColdBuffers {
 
     /// - Parameters:
     ///   - count: floats in each buffer.
-    ///   - buffers: buffers in each set; the first one holds values, so that arithmetic meets real numbers.
+    ///   - buffers: buffers in each set; the first one holds values, so that arithmetic meets real numbers, the others
+    ///     zeros.
     init(_ count: Int, buffers: Int, on machine: Machine) throws {
         let copies = machine.coldCopies(ofBytes: 4 * count * buffers)
         sets = try (0..<copies).map { _ in
-            try (0..<buffers).map { index in index == 0 ? try ramp(count) : try Memory<Float>(count: count) }
+            try (0..<buffers).map { index in index == 0 ? try ramp(count) : try writtenZeros(count) }
         }
     }
+}
+
+/// Zeros that have been written. Pages that nobody has written to are all one page of the system's, which never leaves
+/// the cache: reading them would be no traffic.
+func writtenZeros(_ count: Int) throws -> Memory<Float> {
+    let memory = try Memory<Float>(count: count)
+    try scale(by: 0, into: memory.mutableSpan, on: .default)
+    return memory
 }
 
 extension Machine {

@@ -6,40 +6,51 @@ extension BenchCase {
 
     /// Panels for each set of cold buffers, whose bytes come on top of them.
     private static func panelCase(
-        _ name: String, _ summary: String, variants: [Variant], buffers: Int, bytes: Int, pattern: TrafficPattern,
+        _ name: String, _ product: Product, _ summary: String, variants: [Variant], buffers: Int, bytes: Int,
+        pattern: TrafficPattern,
         body:
             @escaping @Sendable (_ buffers: [Memory<Float>], _ panels: WeightPanels, _ context: Context) throws -> Void
     ) -> BenchCase {
         BenchCase(
-            name: name, dtype: "bf16", summary: summary, variants: variants, shapes: layers, isCold: true,
+            name: name, dtype: "\(product)", summary: summary, variants: variants, shapes: layers, isCold: true,
             prepare: { shape, context in
                 let (rows, columns) = (shape[0], shape[1])
                 let cold = try ColdBuffers(rows * columns, buffers: buffers, on: context.machine)
                 let panels = try cold.sets.map { _ in
                     WeightPanels(
-                        forward: try PackedMatrix(empty: .bf16, N: rows, K: columns, on: context),
-                        backward: try PackedMatrix(empty: .bf16, N: columns, K: rows, on: context))
+                        forward: try PackedMatrix(empty: product, N: rows, K: columns, on: context),
+                        backward: try PackedMatrix(empty: product, N: columns, K: rows, on: context))
                 }
                 return Workload(
                     ops: 0, bytes: Double(bytes * rows * columns), peak: .f32, pattern: pattern,
                     copies: cold.sets.count
                 ) { copy in try body(cold.sets[copy], panels[copy], context) }
             },
-            // Two forms of two bytes are one more buffer of floats.
-            memory: { shape, machine in machine.floatsInRotation(shape, buffers: buffers + 1) })
+            // Two forms of two bytes are one more buffer of floats, of four bytes two more.
+            memory: { shape, machine in
+                machine.floatsInRotation(shape, buffers: buffers + (product == .f32 ? 2 : 1))
+            })
     }
 
-    static let repack = panelCase(
-        "repack", "both packed bf16 forms of f32 weights", variants: Product.bf16.variants, buffers: 1, bytes: 8,
-        pattern: .streamingCopy
-    ) { buffers, panels, context in
-        let w = buffers[0]
-        try panels.update(from: w.span, on: context)
+    static let repack = repacking(.bf16, bytes: 8, pattern: .streamingCopy)
+    static let repackF32 = repacking(.f32, bytes: 12, pattern: .streamingCopy)
+    /// Scales are found before anything is quantized: the weights are read twice, which counts once, since small ones
+    /// may still be in a cache by then.
+    static let repackS8 = repacking(.s8, bytes: 6, pattern: .read)
+
+    private static func repacking(_ product: Product, bytes: Int, pattern: TrafficPattern) -> BenchCase {
+        panelCase(
+            "repack", product, "both packed \(product) forms of f32 weights", variants: product.variants, buffers: 1,
+            bytes: bytes, pattern: pattern
+        ) { buffers, panels, context in
+            let w = buffers[0]
+            try panels.update(from: w.span, on: context)
+        }
     }
 
     static let adamWPacked = panelCase(
-        "adamw-packed", "one AdamW step that rebuilds both packed bf16 forms", variants: Kernels.adamW, buffers: 4,
-        bytes: 32, pattern: .optimizer
+        "adamw-packed", .bf16, "one AdamW step that rebuilds both packed bf16 forms", variants: Kernels.adamW,
+        buffers: 4, bytes: 32, pattern: .optimizer
     ) { buffers, panels, context in
         let (g, w, m, v) = (buffers[0], buffers[1], buffers[2], buffers[3])
         try adamWStep(
@@ -64,12 +75,41 @@ extension BenchCase {
         try adagradStep(weights: w.mutableSpan, gradient: g.span, accumulator: sum.mutableSpan, rate: 1e-4, on: context)
     }
 
-    static let maxNorms = traffic(
-        "max-norm", "rows of 1024 weights, all within the norm", variants: Kernels.constraint,
-        shapes: [BenchShape(16_777_216)], pattern: .read, buffers: 1, moved: 1
-    ) { shape, buffers, _, context in
-        let w = buffers[0]
-        try maxNorm(rows: shape[0] / 1024, columns: 1024, limit: .infinity, in: w.mutableSpan, on: context)
+    static let rmsProp = traffic(
+        "rmsprop", "one step of RMSProp in place", variants: Kernels.adaptive, shapes: [BenchShape(16_777_216)],
+        pattern: .update, buffers: 3, moved: 5
+    ) { _, buffers, _, context in
+        let (g, w, square) = (buffers[0], buffers[1], buffers[2])
+        try rmsPropStep(
+            weights: w.mutableSpan, gradient: g.span, meanSquare: square.mutableSpan, rate: 1e-4, on: context)
+    }
+
+    static let adaMax = traffic(
+        "adamax", "one step of AdaMax in place", variants: Kernels.adaptive, shapes: [BenchShape(16_777_216)],
+        pattern: .optimizer, buffers: 4, moved: 7
+    ) { _, buffers, _, context in
+        let (g, w, m, u) = (buffers[0], buffers[1], buffers[2], buffers[3])
+        try adaMaxStep(
+            weights: w.mutableSpan, gradient: g.span, firstMoment: m.mutableSpan, infinityNorm: u.mutableSpan,
+            rate: 1e-4, correction: 1, on: context)
+    }
+
+    static let plainDescent = traffic(
+        "sgd-plain", "one step of SGD without momentum in place", variants: Kernels.sgd,
+        shapes: [BenchShape(16_777_216)], pattern: .update, buffers: 2, moved: 3
+    ) { _, buffers, _, context in
+        let (g, w) = (buffers[0], buffers[1])
+        try sgdStep(weights: w.mutableSpan, gradient: g.span, velocity: nil, rate: 1e-3, on: context)
+    }
+
+    static let nesterov = traffic(
+        "sgd-nesterov", "one step of SGD with Nesterov's momentum in place", variants: Kernels.sgd,
+        shapes: [BenchShape(16_777_216)], pattern: .update, buffers: 3, moved: 5
+    ) { _, buffers, _, context in
+        let (g, w, velocity) = (buffers[0], buffers[1], buffers[2])
+        try sgdStep(
+            weights: w.mutableSpan, gradient: g.span, velocity: velocity.mutableSpan, rate: 1e-3, momentum: 0.9,
+            nesterov: true, on: context)
     }
 
     static let adamW8bit = BenchCase(
