@@ -78,7 +78,7 @@ let package = Package(
             name: "AlambicKernelsTests", dependencies: ["AlambicKernels", "AlambicTestSupport"],
             swiftSettings: lendsSpans + optimised),
         .testTarget(
-            name: "AlambicTensorTests", dependencies: ["AlambicTensor", "AlambicTestSupport", "COpenBLAS"],
+            name: "AlambicTensorTests", dependencies: ["AlambicTensor", "AlambicTestSupport"],
             swiftSettings: lendsSpans + optimised),
         // A process that the file tests start in order to kill it, to take its rights or to shrink its disk.
         .executableTarget(name: "faultwriter", dependencies: ["AlambicFiles"], path: "Tests/FaultWriter"),

@@ -29,6 +29,11 @@ for package in libopenblas-dev libomp-dev libhwloc-dev zlib1g-dev pkg-config mak
     status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
     [ "$status" = installed ] || missing="$missing $package"
 done
+# Beside LLVM's OpenMP runtime another one would fight for the cores, and factorizations would depend on its threads.
+case "$(readlink -f /usr/lib/*/libopenblas.so.0 2>/dev/null || true)" in
+    *openblas-openmp*)
+        echo "make deps: libopenblas is the build over another OpenMP runtime: 'apt-get install libopenblas0-pthread', then 'update-alternatives --config libopenblas.so.0-$(uname -m)-linux-gnu'" >&2 ;;
+esac
 if [ -z "$missing" ]; then
     exit 0
 fi

@@ -10,7 +10,8 @@ import Synchronization
 /// over H⁻¹ costs, and without its loss of accuracy. K = 4096 takes seconds.
 ///
 /// OpenBLAS computes on the calling thread alone: its bits depend on its number of threads, those of quantized and pruned
-/// models must not.
+/// models must not. Its number of threads belongs to the process, so that this does not hold while somebody else sets it,
+/// nor for builds of OpenBLAS over OpenMP, some of which take OpenMP's number.
 public struct InverseCholesky: Sendable {
     /// Rows and columns.
     public let order: Int

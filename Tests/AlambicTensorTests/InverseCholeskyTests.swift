@@ -1,6 +1,5 @@
 import AlambicKernels
 import AlambicTestSupport
-import COpenBLAS
 import Testing
 
 @testable import AlambicTensor
@@ -61,21 +60,6 @@ import Testing
         #expect(abs(u[0][0] * u[0][0] - 3.0 / 8) < 1e-15)
         #expect(abs(u[0][0] * u[0][1] + 2.0 / 8) < 1e-15)
         #expect(abs(u[0][1] * u[0][1] + u[1][1] * u[1][1] - 4.0 / 8) < 1e-15)
-    }
-
-    /// Other users of OpenBLAS in this process find their number of threads as they left it.
-    @Test func bitsDoNotDependOnTheThreadsOfOpenBLAS() throws {
-        let matrix = try Self.matrix(300)
-        let before = openblas_get_num_threads()
-        defer { openblas_set_num_threads(before) }
-        openblas_set_num_threads(1)
-        let one = try #require(try Self.factor(matrix, 300))
-        for threads in 2...4 as ClosedRange<Int32> {
-            openblas_set_num_threads(threads)
-            let set = openblas_get_num_threads()
-            #expect(try Self.factor(matrix, 300) == one)
-            #expect(openblas_get_num_threads() == set)
-        }
     }
 
     @Test func manyCallersAtOnce() async throws {

@@ -17,7 +17,7 @@ struct JacobPaper: Paper {
         var runs: [JacobRun] = []
         for seed in lab.seeds { runs.append(try run(digits, seed, lab)) }
         let first = training(digits, lab.seeds[0], lab)
-        let settings = ["recipe": "\(first.recipe)"].merging(lab.clock) { $1 }
+        let settings = ["recipe": "\(first.recipe)", "rows": "\(JacobSpeed.rows)"].merging(lab.clock) { $1 }
         let speed = try lab.part("speed", seed: first.seed, settings: settings) { try first.speed() }
         return JacobReport(runs: runs, recipe: first.recipe, speed: speed).result(lab)
     }
@@ -110,8 +110,10 @@ struct JacobRun {
     }
 }
 
-/// Microseconds an image of the test set takes, in batches on all threads, in rounds that took turns.
+/// Microseconds an image of the test set takes on all threads, in rounds that took turns.
 struct JacobSpeed: Codable {
+    /// Images in a batch.
+    static let rows = 128
     var float: [Double]
     var integer: [Double]
 }

@@ -95,7 +95,7 @@ struct JacobReport {
                 ["integers, trained from scratch", scratch.text(2), small, time(speed.integer)],
             ],
             note:
-                "Times are of the test set in batches on \(lab.context.threads) threads, medians of \(speed.float.count) rounds in turn, floats in f32."
+                "Times are of the test set in batches of \(JacobSpeed.rows) on \(lab.context.threads) threads, medians of \(speed.float.count) rounds in turn, floats in f32."
         )
     }
 
