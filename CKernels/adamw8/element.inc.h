@@ -8,7 +8,7 @@ CK_VECTOR void CK_NAME(adamw8_element)(const ck_adamw8_constants *k, vfloat g, v
   fresh = fresh * k->rest2;
   *v = kept + fresh;
   vfloat root = __builtin_elementwise_sqrt(*v) + k->epsilon;
-  vfloat step = *m / root, decay = *w * k->decay;
+  vfloat step = root == 0.0f ? (vfloat)(0.0f) : *m / root, decay = *w * k->decay; // as adamw/body.inc.h
   step = step * k->step;
   *w = *w - (step + decay);
 }

@@ -28,8 +28,9 @@ private struct Moments {
     }
 
     mutating func step(
-        _ g: [Float], _ t: Int, rate: Double = 0.01, beta1: Double = 0.9, beta2: Double = 0.99, decay: Double = 0,
-        clip: NormClip? = nil, panels: WeightPanels? = nil, on context: Context
+        _ g: [Float], _ t: Int, rate: Double = 0.01, beta1: Double = 0.9, beta2: Double = 0.99,
+        epsilon: Double = 1e-8, decay: Double = 0, clip: NormClip? = nil, panels: WeightPanels? = nil,
+        on context: Context
     ) throws {
         // Spans of several parts of self at once would be overlapping accesses.
         var (w, m, v) = (w, m, v)
@@ -37,9 +38,9 @@ private struct Moments {
         try adamW8bitStep(
             weights: w.mutableSpan, gradient: g.span, rows: rows, columns: columns, firstMoment: m.mutableSpan,
             firstScales: firstScales.mutableSpan, secondMoment: v.mutableSpan,
-            secondScales: secondScales.mutableSpan, rate: rate, beta1: beta1, beta2: beta2, weightDecay: decay,
-            correction1: 1 / (1 - pow(beta1, Double(t))), correction2: 1 / (1 - pow(beta2, Double(t))), clip: clip,
-            panels: panels, on: context)
+            secondScales: secondScales.mutableSpan, rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon,
+            weightDecay: decay, correction1: 1 / (1 - pow(beta1, Double(t))),
+            correction2: 1 / (1 - pow(beta2, Double(t))), clip: clip, panels: panels, on: context)
         (self.w, self.m, self.v) = (w, m, v)
         (self.firstScales, self.secondScales) = (firstScales, secondScales)
     }
@@ -180,6 +181,27 @@ private struct Moments {
                 8 * 0x1p-24 * (abs(expected[$0]) + 1) + rate * 20 * 0x1p-9
             }
             #expect(excess == nil, "step \(t): \(excess ?? "")")
+        }
+    }
+
+    /// Without an epsilon a weight that never had a gradient only decays, whatever its neighbours do, and so does one whose
+    /// second moment was too small to be kept while the first one was not. The same bits everywhere.
+    @Test func nothingIsDividedByNothing() throws {
+        let count = 2 * adamW8bitBlock + 7
+        var gradients = [[Float]](repeating: [Float](repeating: 0, count: count), count: 3)
+        // 1e-18 squared is below the smallest scale. The last block has no gradients at all.
+        for i in stride(from: 0, to: adamW8bitBlock, by: 3) { for t in 0..<3 { gradients[t][i] = Float(i - 100) } }
+        for i in adamW8bitBlock..<2 * adamW8bitBlock { gradients[0][i] = 1e-18 }
+        var first: Moments?
+        try onEveryVariant(Kernels.adamW8bit) { label, context in
+            var x = Moments(1, count, [Float](repeating: 1, count: count))
+            for (t, g) in gradients.enumerated() { try x.step(g, t + 1, epsilon: 0, decay: 0.5, on: context) }
+            #expect(x.w.allSatisfy { $0.isFinite }, "\(label)")
+            for i in 0..<count where gradients.allSatisfy({ $0[i] == 0 }) {
+                #expect(abs(Double(x.w[i]) - 0.985_074_875) <= 4 * 0x1p-24, "\(label), weight \(i): \(x.w[i])")
+            }
+            if let first { #expect(x.equals(first), "\(label)") }
+            first = first ?? x
         }
     }
 

@@ -28,8 +28,13 @@ import Testing
             #expect(result.weights.allSatisfy { $0.isFinite }, "\(rule)")
             #expect(result.state.named[1].tensor.elements.allSatisfy { $0 == 0 }, "\(rule)")
         }
-        let still = try run(.adam(rate: 0.1, epsilon: 0), weights: all(Float(1)), gradients: [all(0)])
-        #expect(still.weights == all(Float(1)), "a weight without gradients")
+        let withoutGradients: [any Optimizer] = [
+            .adam(rate: 0.1, epsilon: 0), .adamW8bit(rate: 0.1, epsilon: 0, weightDecay: 0),
+        ]
+        for rule in withoutGradients {
+            let still = try run(rule, weights: all(Float(1)), gradients: [all(0)])
+            #expect(still.weights == all(Float(1)), "\(rule): a weight without gradients")
+        }
     }
 
     @Test func sumsOfSquaresAreNotForgotten() throws {
