@@ -1,6 +1,8 @@
 // Directions of steps, element by element. See ck_layerwise.h for the formulas.
 #include "vector/math.inc.h"
 
+#include "step/span.inc.h"
+
 // A vector of an array, or what is left of it.
 CK_VECTOR vfloat CK_NAME(some)(const float *p, size_t i, size_t n) {
   return i + CK_LANES <= n ? vload(p + i) : vload_part(p + i, n - i, 0);
@@ -23,8 +25,9 @@ static void CK_NAME(adam_direction)(const float *constants, float scale, size_t 
     const vfloat second = vfma(gradient * gradient, (vfloat)(k.rest2), CK_NAME(some)(v, i, count) * k.beta2);
     const vfloat root = __builtin_elementwise_sqrt(second * k.correction2) + k.epsilon;
     const vfloat step = root == 0.0f ? (vfloat)(0.0f) : first * k.correction1 / root; // as adamw/body.inc.h
-    CK_NAME(put)(m, i, count, first);
-    CK_NAME(put)(v, i, count, second);
+    const vfloat settled = vsettled(first);
+    CK_NAME(put)(m, i, count, settled);
+    CK_NAME(put)(v, i, count, vsettled_beside(settled, second));
     CK_NAME(put)(u, i, count, vfma(weight, (vfloat)(k.weight_decay), step));
   }
 }
@@ -36,7 +39,7 @@ static void CK_NAME(momentum_direction)(const float *constants, float scale, siz
   for (size_t i = 0; i < count; i += CK_LANES) {
     const vfloat gradient = CK_NAME(some)(g, i, count) * scale;
     const vfloat velocity = vfma(CK_NAME(some)(m, i, count), (vfloat)(momentum), gradient);
-    CK_NAME(put)(m, i, count, velocity);
+    CK_NAME(put)(m, i, count, vsettled(velocity));
     CK_NAME(put)(u, i, count, vfma(velocity, (vfloat)(momentum), gradient));
   }
 }

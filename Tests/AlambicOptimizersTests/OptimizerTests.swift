@@ -46,7 +46,7 @@ import Testing
         let weights = [Float](repeating: 1, count: 37)
         let rules: [any Optimizer] = [
             .momentum(rate: 0.1, 0.9), .nesterov(rate: 0.1, momentum: 0.9), .adam(rate: 0.1, beta2: 0.9),
-            .lion(rate: 0.1, beta2: 0.9),
+            .lion(rate: 0.1, beta2: 0.9), .lamb(rate: 0.1, beta2: 0.9), .muon(rate: 0.1, momentum: 0.9),
         ]
         for rule in rules {
             let early = try run(rule, weights: weights, gradients: Array(once.prefix(20)))
