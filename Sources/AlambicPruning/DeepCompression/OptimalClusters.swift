@@ -12,10 +12,11 @@ public struct OptimalClusters: WeightClustering {
     public func centroids(of sorted: [Float], count: Int) -> [Float] {
         let n = sorted.count
         guard n > 0 && count > 0 else { return [] }
+        precondition(n <= Int(UInt32.max), "the best clusters of \(n) weights: use Lloyd's algorithm beyond 2^32")
         let sums = RunningSums(sorted)
         var costs = (0...n).map { sums.spread(0..<$0) }
         // firsts[k - 1][j]: where the last of k + 1 clusters of the first j weights begins.
-        var firsts: [[Int32]] = []
+        var firsts: [[UInt32]] = []
         for _ in 1..<max(min(count, n), 1) {
             var layer = Layer(before: costs, sums: sums)
             layer.solve(1...n, choices: 0...n)
@@ -43,13 +44,13 @@ public struct OptimalClusters: WeightClustering {
         let before: [Double]
         let sums: RunningSums
         var costs: [Double]
-        var firsts: [Int32]
+        var firsts: [UInt32]
 
         init(before: [Double], sums: RunningSums) {
             self.before = before
             self.sums = sums
             costs = [Double](repeating: 0, count: before.count)
-            firsts = [Int32](repeating: 0, count: before.count)
+            firsts = [UInt32](repeating: 0, count: before.count)
         }
 
         mutating func solve(_ ends: ClosedRange<Int>, choices: ClosedRange<Int>) {
@@ -60,7 +61,7 @@ public struct OptimalClusters: WeightClustering {
                 if cost < best.cost { best = (cost, first) }
             }
             costs[end] = best.cost
-            firsts[end] = Int32(best.first)
+            firsts[end] = UInt32(best.first)
             if ends.lowerBound < end { solve(ends.lowerBound...end - 1, choices: choices.lowerBound...best.first) }
             if end < ends.upperBound { solve(end + 1...ends.upperBound, choices: best.first...choices.upperBound) }
         }

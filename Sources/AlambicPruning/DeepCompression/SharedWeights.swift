@@ -17,8 +17,8 @@ public final class SharedWeights: WeightTransform, @unchecked Sendable {
     public let symbols: [UInt8]
     /// The number of shared values.
     public let values: Int
-    /// Where the weights are, and the place of each one's value from 0 on.
-    private let places: [(index: Int32, value: UInt8)]
+    /// Where the weights are.
+    private let places: [Int]
     /// The first weight of each cluster; nil for a value that no weight has, as there may be in a file or by a clustering.
     private let holders: [Int?]
     /// The values as they came: those that no weight holds stay so.
@@ -30,10 +30,10 @@ public final class SharedWeights: WeightTransform, @unchecked Sendable {
         given = codebook
         values = codebook.count
         var holders = [Int?](repeating: nil, count: codebook.count)
-        var places: [(index: Int32, value: UInt8)] = []
+        var places: [Int] = []
         for index in symbols.indices.reversed() where symbols[index] != 0 {
             holders[Int(symbols[index]) - 1] = index
-            places.append((Int32(index), symbols[index] - 1))
+            places.append(index)
         }
         self.holders = holders
         self.places = places.reversed()
@@ -44,7 +44,7 @@ public final class SharedWeights: WeightTransform, @unchecked Sendable {
     /// place of a mask: what is zero stays zero.
     ///
     /// - Parameters:
-    ///   - parameter: with finite weights, at most 2^31 of them.
+    ///   - parameter: with finite weights.
     ///   - values: how many values there may be, at most 255; with the zero, 2^bits - 1 of them have symbols of `bits` bits.
     ///   - clustering: how they are found.
     /// - Returns: the transform, now the parameter's.
@@ -54,7 +54,6 @@ public final class SharedWeights: WeightTransform, @unchecked Sendable {
     ) throws(KernelError) -> SharedWeights {
         precondition((1...SharedValues.mostValues).contains(values), "\(parameter.path) cannot share \(values) values")
         let elements = parameter.value.elements
-        precondition(elements.count <= Int(Int32.max), "\(parameter.path) has too many weights to share values")
         guard elements.allSatisfy(\.isFinite) else {
             throw KernelError(
                 .badArgument, "\(parameter.path) has weights that are not finite: they cannot share values")
@@ -108,7 +107,7 @@ public final class SharedWeights: WeightTransform, @unchecked Sendable {
         let codebook = codebook(of: parameter)
         let weights = self.weights
         var target = weights.mutableSpan
-        for place in places { target[Int(place.index)] = codebook[Int(place.value)] }
+        for place in places { target[place] = codebook[Int(symbols[place]) - 1] }
         return weights
     }
 
@@ -116,7 +115,7 @@ public final class SharedWeights: WeightTransform, @unchecked Sendable {
     public func pullBack(gradient: Tensor, of parameter: Parameter, on context: Context) throws(KernelError) {
         var sums = [Double](repeating: 0, count: values)
         var span = gradient.mutableSpan
-        for place in places { sums[Int(place.value)] += Double(span[Int(place.index)]) }
+        for place in places { sums[Int(symbols[place]) - 1] += Double(span[place]) }
         for index in span.indices { span[index] = 0 }
         for (holder, sum) in zip(holders, sums) {
             if let holder { span[holder] = Float(sum) }
