@@ -58,9 +58,6 @@ extension Graph {
         try add(residual, try dropout(try linear(x, weight: weight, bias: bias), rate: rate))
     }
 
-    /// The identity, as of a graph that does not train.
-    public func stochasticDepth(_ x: Value, rate: Float) throws(KernelError) -> Value { x }
-
     /// Computes the block and keeps what the graph keeps.
     public func block(
         _ x: Value, _ body: @escaping (Value, Self) throws(KernelError) -> Value

@@ -90,6 +90,8 @@ final class ObservingPass: Graph {
 
     func dropout(_ x: Tensor, rate: Float) throws(KernelError) -> Tensor { x }
 
+    func stochasticDepth(_ x: Tensor, rate: Float) throws(KernelError) -> Tensor { x }
+
     func causalAttention(_ qkv: Tensor, heads: Int, layer: Int) throws(KernelError) -> Tensor {
         try watch?(.attention(layer: layer), qkv)
         return try inference.causalAttention(qkv, heads: heads, layer: layer)

@@ -163,6 +163,9 @@ public final class Inference: Graph {
     /// The identity.
     public func dropout(_ x: Tensor, rate: Float) throws(KernelError) -> Tensor { x }
 
+    /// The identity.
+    public func stochasticDepth(_ x: Tensor, rate: Float) throws(KernelError) -> Tensor { x }
+
     /// See ``Graph/causalAttention(_:heads:layer:)``. With a cache, all tokens in it come before those of `qkv`.
     public func causalAttention(_ qkv: Tensor, heads: Int, layer: Int) throws(KernelError) -> Tensor {
         let shape = qkv.shape

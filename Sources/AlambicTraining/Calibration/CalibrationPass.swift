@@ -143,6 +143,9 @@ public final class CalibrationPass: Graph {
     /// The identity.
     public func dropout(_ x: Tensor, rate: Float) throws(KernelError) -> Tensor { x }
 
+    /// The identity.
+    public func stochasticDepth(_ x: Tensor, rate: Float) throws(KernelError) -> Tensor { x }
+
     /// As in inference.
     public func causalAttention(_ qkv: Tensor, heads: Int, layer: Int) throws(KernelError) -> Tensor {
         try inference.causalAttention(qkv, heads: heads, layer: layer)
