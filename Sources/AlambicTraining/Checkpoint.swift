@@ -8,7 +8,7 @@ import Foundation
 // A training checkpoint is a model directory that any program can load (config.json, model.safetensors), or adapters as
 // PEFT loads them (AdapterFiles.swift), with
 // optimizer.safetensors (what the optimizer remembers, as `<parameter>.<state>`; in bytes with their scales,
-// `<parameter>.<state>.absmax`) and trainer_state.json:
+// `<parameter>.<state>.absmax`; and what `afterStep` remembers, as `after.<name>`) and trainer_state.json:
 //
 //   {"format": 1, "step", "next_batch", "settings": {dotted name: text}, "data": {"digest", "rows", "context", "seed"}}
 //
@@ -50,7 +50,7 @@ extension Trainer {
         do {
             try AtomicDirectory.write(to: URL(fileURLWithPath: directory), keeping: { _ in false }) { temporary in
                 if adapters == nil { try writeModel(into: temporary) } else { try writeAdapters(into: temporary) }
-                var entries = state.named.map { name, tensor in
+                var entries = (state.named + stateAfterStep).map { name, tensor in
                     SafeTensors.Entry(name, .f32, shape: tensor.shape.dimensions) { sink in
                         try tensor.withUnsafeBytes { bytes in try sink(bytes) }
                     }
@@ -72,6 +72,13 @@ extension Trainer {
             throw .checkpoint(directory, reason: "\(error)")
         }
         lastCheckpoint = directory
+    }
+
+    /// What ``afterStep`` remembers, by the names that it has in a checkpoint.
+    private var stateAfterStep: [(name: String, tensor: Tensor)] {
+        afterStep.flatMap { action in
+            action.state.sorted { $0.key < $1.key }.map { (name: "after.\($0.key)", tensor: $0.value) }
+        }
     }
 
     /// The keys of the model's `config.json`.
@@ -105,7 +112,7 @@ extension Trainer {
     /// the interruption. Continue with batch ``nextBatch``.
     ///
     /// Weight transforms such as masks, and what ``afterStep`` does to weights, are not in a checkpoint: give the trainer the
-    /// same ones first.
+    /// same ones first. What an ``AfterStep`` has learned (``AfterStep/state``) is, and is filled in.
     ///
     /// - Throws: `TrainingError.otherRun`, naming what differs, when settings are not those of the checkpoint; the
     ///   first ``step(_:)`` throws it when the data are not. The trainer is then as before.
@@ -124,6 +131,13 @@ extension Trainer {
                 checkpoint: directory,
                 differences: ["\(parameter.path) has shape \(weights.shape) there and \(parameter.shape) here"])
         }
+        let remembered = try stateAfterStep.map { name, tensor throws(TrainingError) in
+            guard let found = saved.optimizer[name], found.shape == tensor.shape else {
+                let found = saved.optimizer[name].map { "has shape \($0.shape)" } ?? "is missing"
+                throw .checkpoint(directory, reason: "'\(name)' \(found), expected shape \(tensor.shape)")
+            }
+            return (tensor: tensor, found: found)
+        }
         do {
             try state.restore(step: saved.step, from: saved.optimizer, bytes: saved.optimizerBytes)
         } catch {
@@ -137,6 +151,8 @@ extension Trainer {
         source = saved.source
         mustAgree = saved.source != nil
         lastCheckpoint = directory
+        for (tensor, found) in remembered { tensor.copy(from: found) }
+        for action in afterStep { action.resumed(self) }
     }
 
     /// The weights of a checkpoint for each of ``trained``.

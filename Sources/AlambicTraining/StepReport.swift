@@ -1,4 +1,5 @@
 import AlambicFiles
+import AlambicTensor
 
 /// What one training step did.
 public struct StepReport: Sendable {
@@ -52,6 +53,13 @@ public protocol AfterStep: AnyObject {
     /// default, for those that change no weights.
     var settings: [String: String] { get }
 
+    /// What it has learned on the way and goes on from, by names that are nobody else's: a checkpoint holds these tensors,
+    /// and a resume fills them. Nothing by default.
+    var state: [String: Tensor] { get }
+
+    /// Called at the end of a resume, with ``state`` and the trainer's step as they were. Does nothing by default.
+    func resumed(_ trainer: Trainer)
+
     /// Called after the update. May change weights and settings of the trainer. Does nothing by default.
     func afterStep(_ report: StepReport, of trainer: Trainer) throws(TrainingError)
 
@@ -63,6 +71,10 @@ public protocol AfterStep: AnyObject {
 extension AfterStep {
     /// Nothing.
     public var settings: [String: String] { [:] }
+    /// Nothing.
+    public var state: [String: Tensor] { [:] }
+    /// Nothing.
+    public func resumed(_ trainer: Trainer) {}
     /// Nothing.
     public func afterStep(_ report: StepReport, of trainer: Trainer) throws(TrainingError) {}
     /// Nothing.

@@ -5,6 +5,7 @@ import AlambicTensor
 import AlambicTestSupport
 import AlambicTokenizers
 import AlambicTraining
+import Foundation
 import Testing
 
 @testable import AlambicPruning
@@ -183,6 +184,52 @@ private func batches() throws -> Batches { try corpus().batches(of: 4, context: 
         for parameter in trainer.parameters where parameter.kind == .matrix {
             #expect(zeros(parameter.value.elements) > 0.74)
         }
+    }
+
+    /// A checkpoint has the scores: a run that goes on from one makes the steps and masks of a run in one go, bit for bit.
+    @Test func aRunResumes() throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("movement-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        func start(to share: Double = 0.75, rate: Double = 10) throws -> (Trainer, MovementPruning) {
+            let trainer = try trainer()
+            let movement = try MovementPruning(
+                of: trainer, on: GradualSchedule(to: share, start: 2, every: 3, times: 3), rate: rate)
+            trainer.afterStep.append(movement)
+            return (trainer, movement)
+        }
+        let (whole, inOneGo) = try start()
+        try whole.run(try batches(), until: 5)
+        try whole.save(to: path)
+        try whole.run(try batches(), until: 9)
+        let (second, goesOn) = try start()
+        try second.resume(from: path)
+        try second.run(try batches(), until: 9)
+        for (a, b) in zip(whole.parameters, second.parameters) {
+            #expect(a.value.elements == b.value.elements, "\(a.path)")
+            let (expected, found) = (inOneGo.scores(of: a.path), goesOn.scores(of: a.path))
+            #expect(expected?.scores.elements == found?.scores.elements, "scores of \(a.path)")
+        }
+        #expect(inOneGo.scores(of: "h.0.mlp.c_fc.weight")?.scores.elements.contains { $0 != 0 } == true)
+        for (a, b) in zip(try inOneGo.finish().weights, try goesOn.finish().weights) {
+            #expect(try a.dense().elements == b.dense().elements)
+        }
+
+        func refusal(_ trainer: Trainer) throws -> String {
+            let error = #expect(throws: TrainingError.self) { try trainer.resume(from: path) }
+            return "\(try #require(error))"
+        }
+        let slower = try refusal(try start(rate: 1).0)
+        #expect(
+            slower.contains("after.movement.rate was 10.0 and is 1.0") && !slower.contains("transform."), "\(slower)")
+        let other = try refusal(try start(to: 0.5).0)
+        #expect(other.contains("after.movement.schedule was 0.0 to 0.75 from step 2, every 3, 3 times"), "\(other)")
+        // One that nobody appended has no scores to go on from.
+        let (detached, _) = try start()
+        detached.afterStep = []
+        let lost = try refusal(detached)
+        #expect(lost.contains("after.movement.rate was 10.0 and is not set"), "\(lost)")
+        let plain = try refusal(try trainer())
+        #expect(plain.contains("after.movement.rate was 10.0 and is not set"), "\(plain)")
     }
 
     @Test func badSettingsAreNamed() throws {

@@ -23,8 +23,8 @@ import AlambicTraining
 ///
 /// Limits: for fine-tuning a trained model, which is what it is good at; from scratch, or at low sparsity, magnitude is as good
 /// (section 6). Weights that are hidden have no gradient, but decoupled weight decay and momentum still move them. Gradients are
-/// gathered as they are, before clipping. Checkpoints do not have the scores: a run cannot be resumed. One worker: with several the
-/// order of a sum would depend on time.
+/// gathered as they are, before clipping. One worker: with several the order of a sum would depend on time. Checkpoints have the
+/// scores: a run resumes in a trainer to which the same `MovementPruning` was appended before.
 public final class MovementPruning: AfterStep {
     /// How sparse, when.
     public let schedule: GradualSchedule
@@ -58,7 +58,32 @@ public final class MovementPruning: AfterStep {
             do { scores[index] = try MovementScores(parameter.shape) } catch { throw .kernel(error) }
             scores[index]?.sparsity = schedule.sparsity(at: trainer.step)
         }
-        for (index, score) in scores { trainer.parameters[index].transform = score }
+        for (index, score) in scores {
+            score.pruning = self
+            trainer.parameters[index].transform = score
+        }
+    }
+
+    /// What a resumed run must agree with.
+    public var settings: [String: String] {
+        let (s, shares) = (schedule, "\(schedule.initial) to \(schedule.final)")
+        return [
+            "movement.rate": "\(rate)",
+            "movement.schedule": "\(shares) from step \(s.start), every \(s.interval), \(s.times) times",
+        ]
+    }
+
+    /// The scores, as `movement.<path>`.
+    public var state: [String: Tensor] {
+        scores.reduce(into: [:]) { $0["movement.\(trainer.parameters[$1.key].path)"] = $1.value.scores }
+    }
+
+    /// Whether the scores move after each step, and are part of the trainer's checkpoints.
+    var isAttached: Bool { trainer.afterStep.contains { $0 === self } }
+
+    /// Hides as many weights as the last step before the checkpoint did.
+    public func resumed(_ trainer: Trainer) {
+        for score in scores.values { score.sparsity = schedule.sparsity(at: trainer.step) }
     }
 
     /// The scores of a matrix, by its path.

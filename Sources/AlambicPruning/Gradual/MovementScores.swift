@@ -9,6 +9,8 @@ public final class MovementScores: WeightTransform, @unchecked Sendable {
     public let scores: Tensor
     /// The share of weights that the mask hides, 0 to 1.
     public internal(set) var sparsity = 0.0
+    /// Who moves the scores.
+    weak var pruning: MovementPruning?
     /// W ⊙ M.
     private let masked: Tensor
     /// Σ ∂L/∂W' ⊙ W of the step at hand, where W' = W ⊙ M.
@@ -23,8 +25,10 @@ public final class MovementScores: WeightTransform, @unchecked Sendable {
         mask = try Mask(rows: shape.rows, columns: shape.columns, keeps: [Bool](repeating: true, count: shape.count))
     }
 
-    /// A fingerprint of the scores and of how many weights they hide (FNV-1a).
+    /// `movement` while a ``MovementPruning`` takes part in the training: then a checkpoint has the scores, and a resumed run
+    /// gets them from there. Else a fingerprint of the scores and of how many weights they hide (FNV-1a).
     public var digest: String {
+        if let pruning, pruning.isAttached { return "movement" }
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         func add(_ word: UInt64) { hash = (hash ^ word) &* 0x100_0000_01b3 }
         add(sparsity.bitPattern)
