@@ -74,8 +74,10 @@ let package = Package(
         // MARK: tests
         .target(
             name: "AlambicTestSupport", path: "Tests/AlambicTestSupport", swiftSettings: optimised),
+        // A process that the kernel tests start in order to give it an environment.
+        .executableTarget(name: "environmentprobe", dependencies: ["AlambicKernels"], path: "Tests/EnvironmentProbe"),
         .testTarget(
-            name: "AlambicKernelsTests", dependencies: ["AlambicKernels", "AlambicTestSupport"],
+            name: "AlambicKernelsTests", dependencies: ["AlambicKernels", "AlambicTestSupport", "environmentprobe"],
             swiftSettings: lendsSpans + optimised),
         .testTarget(
             name: "AlambicTensorTests", dependencies: ["AlambicTensor", "AlambicTestSupport"],

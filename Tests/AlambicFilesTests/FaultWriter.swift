@@ -1,3 +1,4 @@
+import AlambicTestSupport
 import Foundation
 import Testing
 
@@ -10,22 +11,7 @@ struct FaultWriter {
     var output: String
     var error: String
 
-    static let executable: URL? = {
-        let candidates = [CommandLine.arguments[0], Bundle.main.bundlePath, Bundle.main.executablePath ?? ""]
-        for candidate in candidates {
-            var directory = URL(fileURLWithPath: candidate)
-            for _ in 0..<4 {
-                let url = directory.appendingPathComponent("faultwriter")
-                if FileManager.default.isExecutableFile(atPath: url.path) { return url }
-                directory.deleteLastPathComponent()
-            }
-        }
-        // A test runner outside of the build directory: the source file knows the package.
-        let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
-        let url = package.appendingPathComponent(".build/debug/faultwriter")
-        return FileManager.default.isExecutableFile(atPath: url.path) ? url : nil
-    }()
+    static let executable: URL? = builtExecutable("faultwriter")
 
     static func start(_ arguments: [String]) throws -> (process: Process, output: Pipe, error: Pipe) {
         let process = Process()
