@@ -42,8 +42,37 @@ public struct GPT: Architecture {
     /// Dropout rate of both residual branches.
     public var dropout: Double { configuration.residualDropout }
 
-    /// How many parameters a block has.
-    private static let perLayer = 12
+    /// Where a block's parameters are in the walk: a gain or a weight each, whose bias comes next.
+    package struct BlockPlaces: Sendable {
+        /// How many parameters a block has.
+        package static let count = 12
+        /// Of the first norm's gain, where the block begins.
+        package let firstNorm: Int
+        /// Of the weight of queries, keys and values.
+        package var attention: Int { firstNorm + 2 }
+        /// Of the weight from attention to the residual stream.
+        package var projection: Int { firstNorm + 4 }
+        /// Of the second norm's gain.
+        package var secondNorm: Int { firstNorm + 6 }
+        /// Of the first feed-forward layer's weight.
+        package var expansion: Int { firstNorm + 8 }
+        /// Of the second feed-forward layer's weight.
+        package var contraction: Int { firstNorm + 10 }
+        /// All of them.
+        package var all: Range<Int> { firstNorm..<firstNorm + Self.count }
+
+        /// A block that begins at a place.
+        package init(from first: Int) { firstNorm = first }
+    }
+
+    /// Where the tables of tokens and of positions are.
+    package static let tables = 0..<2
+    /// Where the parameters of a block are.
+    package func places(of layer: Int) -> BlockPlaces {
+        BlockPlaces(from: Self.tables.upperBound + layer * BlockPlaces.count)
+    }
+    /// Where the last norm's gain is; its bias comes next.
+    package var lastNorm: Int { places(of: layers).firstNorm }
 
     /// A GPT of these sizes. `heads` must divide `width`.
     public init(_ configuration: GPT2Configuration) {
@@ -107,20 +136,19 @@ public struct GPT: Architecture {
         var x = try graph.embedding(tokens, table: id(0), positions: id(1))
         x = try graph.dropout(x, rate: Float(configuration.embeddingDropout))
         for layer in 0..<layers {
-            let p = 2 + layer * Self.perLayer
+            let p = places(of: layer)
             x = try graph.block(x) { x, graph throws(KernelError) in
-                var y = try graph.layerNorm(x, gain: id(p), bias: id(p + 1), epsilon: epsilon)
-                y = try graph.linear(y, weight: id(p + 2), bias: id(p + 3))
+                var y = try graph.layerNorm(x, gain: id(p.firstNorm), bias: id(p.firstNorm + 1), epsilon: epsilon)
+                y = try graph.linear(y, weight: id(p.attention), bias: id(p.attention + 1))
                 y = try graph.causalAttention(y, heads: configuration.heads(of: layer), layer: layer)
-                let x = try branch(y, id(p + 4), rate, 2 * layer, addedTo: x, on: graph)
+                let x = try branch(y, id(p.projection), rate, 2 * layer, addedTo: x, on: graph)
 
-                y = try graph.layerNorm(x, gain: id(p + 6), bias: id(p + 7), epsilon: epsilon)
-                y = try graph.linearGELU(y, weight: id(p + 8), bias: id(p + 9))
-                return try branch(y, id(p + 10), rate, 2 * layer + 1, addedTo: x, on: graph)
+                y = try graph.layerNorm(x, gain: id(p.secondNorm), bias: id(p.secondNorm + 1), epsilon: epsilon)
+                y = try graph.linearGELU(y, weight: id(p.expansion), bias: id(p.expansion + 1))
+                return try branch(y, id(p.contraction), rate, 2 * layer + 1, addedTo: x, on: graph)
             }
         }
-        let last = 2 + layers * Self.perLayer
-        return try graph.layerNorm(x, gain: id(last), bias: id(last + 1), epsilon: epsilon)
+        return try graph.layerNorm(x, gain: id(lastNorm), bias: id(lastNorm + 1), epsilon: epsilon)
     }
 
     /// The end of residual branch `number`: residual + dropout(y Wᵀ + b), or without the branch for some samples where there is
@@ -143,15 +171,21 @@ public struct GPT: Architecture {
         func id(_ index: Int) -> ParameterID { ParameterID(index: index) }
         var all: [InputScaling] = []
         for layer in 0..<layers {
-            let p = 2 + layer * Self.perLayer
-            all.append(InputScaling(.norm(gain: id(p), bias: id(p + 1)), into: [id(p + 2)]))
+            let p = places(of: layer)
+            all.append(
+                InputScaling(.norm(gain: id(p.firstNorm), bias: id(p.firstNorm + 1)), into: [id(p.attention)]))
             let attention = configuration.heads(of: layer) * configuration.headWidth
             let values = 2 * attention..<3 * attention
-            all.append(InputScaling(.linear(weight: id(p + 2), bias: id(p + 3), outputs: values), into: [id(p + 4)]))
-            all.append(InputScaling(.norm(gain: id(p + 6), bias: id(p + 7)), into: [id(p + 8)]))
+            all.append(
+                InputScaling(
+                    .linear(weight: id(p.attention), bias: id(p.attention + 1), outputs: values),
+                    into: [id(p.projection)]))
+            all.append(
+                InputScaling(.norm(gain: id(p.secondNorm), bias: id(p.secondNorm + 1)), into: [id(p.expansion)]))
         }
-        let last = 2 + layers * Self.perLayer
-        if !configuration.tiesHead { all.append(InputScaling(.norm(gain: id(last), bias: id(last + 1)), into: [head])) }
+        if !configuration.tiesHead {
+            all.append(InputScaling(.norm(gain: id(lastNorm), bias: id(lastNorm + 1)), into: [head]))
+        }
         return all
     }
 
