@@ -28,6 +28,8 @@ public final class IntegerLinear: Sendable {
     public let weightZeroPoints: [Int32]
     /// Z₂.
     public let inputZeroPoint: Int32
+    /// What q₂ may be.
+    public let inputLevels: ClosedRange<Int32>
     /// In steps of S₁ S₂, with zero point 0 (equation 11).
     public let bias: [Int32]
     /// M = S₁ S₂ / S₃ of each output (equation 5).
@@ -66,7 +68,7 @@ public final class IntegerLinear: Sendable {
         }
         (self.inputs, self.outputs, self.weights, self.output) = (inputs, outputs, weights, output)
         (self.weightZeroPoints, self.inputZeroPoint) = (weightZeroPoints, inputZeroPoint)
-        (self.bias, self.multipliers) = (bias, multipliers)
+        (self.inputLevels, self.bias, self.multipliers) = (inputLevels, bias, multipliers)
         addend = try Memory<Int32>(count: max(outputs, 1))
         mantissas = try Memory<Int32>(count: max(outputs, 1))
         shifts = try Memory<Int32>(count: max(outputs, 1))
@@ -95,6 +97,23 @@ public final class IntegerLinear: Sendable {
             magnitude &+= abs(q &- zeroPoint)
         }
         return (Int64(sum), Int64(magnitude))
+    }
+
+    /// Stops the program unless these are bytes that it was made to be given.
+    func requireInputs(_ levels: AffineLevels) {
+        precondition(
+            inputZeroPoint == levels.zeroPoint && inputLevels.contains(levels.lowest)
+                && inputLevels.contains(levels.highest) && levels.lowest >= 0 && levels.highest <= 255,
+            """
+            a layer for inputs \(inputLevels) with \(inputZeroPoint) for 0 is given \(levels.lowest)...\(levels.highest) \
+            with \(levels.zeroPoint) for 0
+            """)
+    }
+
+    /// Whether what it passes on is among these, with the same integer for 0.
+    func makes(_ levels: AffineLevels) -> Bool {
+        guard case .levels(let zeroPoint, let lowest, let highest) = output else { return false }
+        return zeroPoint == levels.zeroPoint && lowest >= levels.lowest && highest <= levels.highest
     }
 
     private func set(_ j: Int, sum: Int64) {

@@ -21,7 +21,7 @@ struct IntegerWeights: Sendable {
     ) throws(KernelError) {
         let (rows, columns) = (w.rows, w.columns)
         var ranges: [ClosedRange<Float>] = []
-        for row in 0..<rows { ranges.append(try Self.range(w.rows(row..<row + 1), name)) }
+        for row in 0..<rows { ranges.append(try finiteEnds(of: w.rows(row..<row + 1), name)) }
         var floors = leastScales ?? [Float](repeating: 0, count: rows)
         if scheme.weights == .perLayer, rows > 0 {
             let low = ranges.reduce(0) { min($0, $1.lowerBound) }
@@ -52,14 +52,6 @@ struct IntegerWeights: Sendable {
     /// are all zero, or nearly, gets it: its bias then keeps 29 bits, and nothing is divided by zero.
     static func leastScale(bias: Float, inputScale: Float) -> Float { abs(bias) / inputScale * 0x1p-29 }
 
-    private static func range(_ row: Tensor, _ name: String) throws(KernelError) -> ClosedRange<Float> {
-        do throws(CalibrationError) {
-            return try ends(of: row.span, name) ?? 0...0
-        } catch {
-            throw KernelError(.badArgument, "\(error)")
-        }
-    }
-
     private static func parameters(
         _ range: ClosedRange<Float>, leastScale: Float, _ form: AffineForm
     ) -> AffineParameters {
@@ -73,5 +65,15 @@ struct IntegerWeights: Sendable {
         let low = form.symmetry == .symmetric ? 0 : min(range.lowerBound, 0)
         return form.parameters(
             covering: min(range.lowerBound, 0)...max(range.upperBound, low + leastScale * Float(steps)))
+    }
+}
+
+/// The least and the greatest of a parameter's values, 0 for none. Throws `.badArgument` for one that is NaN or infinite.
+@discardableResult
+func finiteEnds(of values: Tensor, _ name: String) throws(KernelError) -> ClosedRange<Float> {
+    do throws(CalibrationError) {
+        return try ends(of: values.span, name) ?? 0...0
+    } catch {
+        throw KernelError(.badArgument, "\(error)")
     }
 }

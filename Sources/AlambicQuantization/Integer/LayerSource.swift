@@ -18,6 +18,9 @@ struct LayerSource {
     var wideScale: Float?
 
     /// The layer, the scales of its weights, and what one step of its outputs is worth.
+    ///
+    /// - Throws: `.badArgument` for a parameter that is not finite, and where a step of the logits is worth more than a
+    ///   float can say; `.badShape` where sums could leave 32 bits.
     func layer(
         packs: Bool, on context: Context
     ) throws(KernelError) -> (layer: IntegerLinear, scales: [Float], outputScale: Float) {
@@ -31,7 +34,12 @@ struct LayerSource {
             of: "\(name).weight", on: context)
         // S₁ S₂ of each output: what a step of its sums is worth.
         let steps = weights.scales.map { Double($0) * Double(input.scale) }
-        let outputScale = output?.scale ?? wideScale ?? Self.coarsest(steps, weights, biases)
+        let outputScale: Float
+        if let given = output?.scale ?? wideScale {
+            outputScale = given
+        } else {
+            outputScale = try coarsest(steps, weights, biases)
+        }
         let layer = try IntegerLinear(
             weights: weights.levels, weightZeroPoints: weights.zeroPoints, inputZeroPoint: input.zeroPoint,
             inputLevels: input.lowest...input.highest,
@@ -44,7 +52,9 @@ struct LayerSource {
 
     /// Logits have the coarsest scale of all, so that no multiplier is above 1; those that are always 0 have no say,
     /// since theirs is any scale.
-    private static func coarsest(_ steps: [Double], _ weights: IntegerWeights, _ biases: [Float]) -> Float {
+    private func coarsest(
+        _ steps: [Double], _ weights: IntegerWeights, _ biases: [Float]
+    ) throws(KernelError) -> Float {
         let levels = weights.levels
         let says = steps.indices.filter { j in
             guard biases[j] == 0 else { return true }
@@ -52,7 +62,14 @@ struct LayerSource {
             let (span, zeroPoint) = (row.span, weights.zeroPoints[j])
             return span.indices.contains { Int32(span[$0]) != zeroPoint }
         }
-        return max(Float(says.map { steps[$0] }.max() ?? steps.max() ?? 1), .leastNormalMagnitude)
+        let step = says.map { steps[$0] }.max() ?? steps.max() ?? 1
+        guard step <= Double(Float.greatestFiniteMagnitude) else {
+            throw KernelError(
+                .badArgument,
+                "\(name): one step of its results is worth \(step), more than a float can say: look for what made its "
+                    + "weights or inputs so large")
+        }
+        return max(Float(step), .leastNormalMagnitude)
     }
 
     /// round(b / (S₁ S₂)), half away from zero (equation 11).

@@ -74,6 +74,19 @@ import Testing
         for (found, expected) in zip(y, [0, 255, 100, 155, 100, 146]) { #expect(abs(Int(found) - expected) <= 1) }
     }
 
+    /// Equal keys over a long context: what the probabilities are rounded down by, 2048 times 2⁻²² of 255 levels at
+    /// most, is less than half a level.
+    @Test func longContextsLoseNothing() throws {
+        let plain = AffineParameters(scale: 0.05, zeroPoint: 0, bits: 8, levels: .unsigned)
+        let attention = IntegerAttention(
+            heads: 1, headWidth: 1, query: plain, key: plain, value: plain, output: plain)
+        let length = 2048
+        let (keys, values) = ([UInt8](repeating: 9, count: length), [UInt8](repeating: 255, count: length))
+        let y = try Self.run(attention, [keys, keys, values], batch: 1, length: length)
+        let lost = y.indices.filter { y[$0] != 255 }
+        #expect(lost.isEmpty, "\(lost.count) positions, the first \(lost.first ?? 0)")
+    }
+
     // MARK: blocks
 
     private static func source(
@@ -132,7 +145,7 @@ import Testing
         var random = SplitMix(seed: 6)
         let x = random.integers(3 * 11 * 24, in: Int32(-100_000)...100_000)
         let expected = try source.block(on: .default)(x, batch: 3, length: 11)
-        for threads in [1, 2] {
+        for threads in 1...4 {
             let context = try Context(threads: threads)
             let block = try source.block(on: context)
             #expect(try block(x, batch: 3, length: 11, on: context) == expected, "\(threads) threads")

@@ -4,7 +4,7 @@ import Foundation
 @testable import AlambicQuantization
 
 /// What integer-only transformers compute, by the equations of Kim et al. 2021 and Jacob et al. 2018, one number at a
-/// time in 64 bits. Constants are made of the scales here; of a linear layer its integers are read.
+/// time in 64 bits or more. Constants are made of the scales here; of a linear layer its integers are read.
 enum TransformerOracle {
     /// M₀ and n of a real number.
     static func multiplier(_ real: Double) -> FixedPointMultiplier {
@@ -50,19 +50,31 @@ enum TransformerOracle {
         return clamped(level, Int64(output.lowest), Int64(output.highest))
     }
 
-    /// A norm of integers of 20 bits.
+    /// A norm of integers of 20 bits, in 128 bits: the row and ε are made finer by the greatest power of two, up to 2³⁰,
+    /// for which the row's squares around the nearest whole number to the mean, and ε, are below 2⁶¹.
     static func norm(
         _ row: [Int64], gains: [Float], biases: [Float], epsilon: Double, scale: Double, _ output: AffineParameters
     ) -> [Int64] {
-        let count = Int64(row.count)
-        let mean = Int64((Double(row.reduce(0, +)) / Double(count)).rounded(.toNearestOrAwayFromZero))
-        let variance = row.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / count
-        let total = variance + Int64(min(epsilon / (scale * scale), 0x1p40))
-        var deviation = Int64(Double(total).squareRoot())
+        let count = Int128(row.count), limit = Int128(1) << 61
+        func mean(_ x: [Int128]) -> Int128 { floored(2 * x.reduce(0, +) + count, 2 * count) }
+        func squares(_ x: [Int128], around centre: Int128) -> Int128 {
+            x.reduce(0) { $0 + ($1 - centre) * ($1 - centre) }
+        }
+        let whole = row.map { Int128($0) }
+        let rough = squares(whole, around: mean(whole))
+        let steps = min(epsilon / (scale * scale), 0x1p60)
+        func fits(_ finer: Int128) -> Bool {
+            rough * finer * finer < limit && steps * Double(finer) * Double(finer) < 0x1p61
+        }
+        let finer = (0...30).map { Int128(1) << $0 }.last { fits($0) } ?? 1
+        let x = whole.map { $0 * finer }
+        let centre = mean(x)
+        let total = squares(x, around: centre) / count + Int128(steps * Double(finer) * Double(finer))
+        var deviation = Int128(Double(total).squareRoot())
         while deviation * deviation > total { deviation -= 1 }
         while (deviation + 1) * (deviation + 1) <= total { deviation += 1 }
         return row.indices.map { j in
-            let normalized = deviation == 0 ? 0 : (row[j] - mean) * 16384 / deviation
+            let normalized = deviation == 0 ? 0 : Int64((x[j] - centre) * 16384 / deviation)
             var value = Int64((Double(biases[j]) / Double(output.scale)).rounded(.toNearestOrAwayFromZero))
             if gains[j] != 0 {
                 let real = Double(abs(gains[j])) / Double(output.scale) / 16384
@@ -71,6 +83,9 @@ enum TransformerOracle {
             return clamped(value + Int64(output.zeroPoint), Int64(output.lowest), Int64(output.highest))
         }
     }
+
+    /// The greatest integer that is at most a / b, b > 0.
+    private static func floored(_ a: Int128, _ b: Int128) -> Int128 { a >= 0 ? a / b : -((b - 1 - a) / b) }
 
     // MARK: attention and block
 
@@ -123,7 +138,7 @@ enum TransformerOracle {
         let first = normalized(x, 0, r.attentionInput)
         let attended = attention(
             linear(block.query, first), linear(block.key, first), linear(block.value, first), heads: source.heads,
-            bits: 16, r.query, r.key, r.value, r.attended)
+            bits: 22, r.query, r.key, r.value, r.attended)
         let middle = added(x, linear(block.projection, attended))
         let second = normalized(middle, 6, r.feedForwardInput)
         let activated = linear(block.expansion, second).map { $0.map { gelu($0, 0x1p-10, r.activated) } }

@@ -47,9 +47,22 @@ public struct IntegerBlock: Sendable {
                 "a layer [\(layer.outputs), \(layer.inputs)] in a block where [\(outputs), \(inputs)] fits")
         }
         precondition(
-            [projection, expansion, contraction].allSatisfy { $0.output == .logits }
-                && [query, key, value].allSatisfy { $0.output != .logits },
-            "in a block queries, keys and values are bytes, and what other layers make has 32 bits")
+            [projection, expansion, contraction].allSatisfy { $0.output == .logits },
+            "in a block the projection and the feed-forward layers make 32 bits")
+        precondition(
+            query.makes(attention.query) && key.makes(attention.key) && value.makes(attention.value),
+            """
+            attention was made for queries \(attention.query), keys \(attention.key) and values \(attention.value): the \
+            layers before it make \(query.output), \(key.output) and \(value.output)
+            """)
+        for norm in [firstNorm, secondNorm] { norm.requireStream() }
+        let givers: [(AffineLevels, [IntegerLinear])] = [
+            (firstNorm.output, [query, key, value]), (attention.output, [projection]),
+            (secondNorm.output, [expansion]), (activation.output, [contraction]),
+        ]
+        for (levels, takers) in givers {
+            for layer in takers { layer.requireInputs(levels) }
+        }
         (self.firstNorm, self.secondNorm) = (firstNorm, secondNorm)
         (self.query, self.key, self.value, self.projection) = (query, key, value, projection)
         (self.expansion, self.contraction) = (expansion, contraction)

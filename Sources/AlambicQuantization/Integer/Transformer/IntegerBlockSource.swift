@@ -1,7 +1,8 @@
 import AlambicKernels
+import AlambicModels
 import AlambicTensor
 
-/// What the bytes stand for that flow through an ``IntegerBlock``, 8 bits each.
+/// What the bytes stand for that flow through an ``IntegerBlock``, up to 8 bits each.
 public struct IntegerBlockRanges: Sendable, Hashable {
     /// What the first norm makes: inputs of queries, keys and values.
     public var attentionInput: AffineParameters
@@ -18,7 +19,7 @@ public struct IntegerBlockRanges: Sendable, Hashable {
     /// What GELU makes: inputs of the second feed-forward layer.
     public var activated: AffineParameters
 
-    /// Ranges of levels 0 ... 255.
+    /// Ranges of levels 0 ... 255 or fewer.
     public init(
         attentionInput: AffineParameters, query: AffineParameters, key: AffineParameters, value: AffineParameters,
         attended: AffineParameters, feedForwardInput: AffineParameters, activated: AffineParameters
@@ -26,12 +27,17 @@ public struct IntegerBlockRanges: Sendable, Hashable {
         (self.attentionInput, self.query, self.key, self.value) = (attentionInput, query, key, value)
         (self.attended, self.feedForwardInput, self.activated) = (attended, feedForwardInput, activated)
     }
+
+    /// Stops the program for other integers than bytes.
+    func requireBytes() {
+        let all = [attentionInput, query, key, value, attended, feedForwardInput, activated]
+        for parameters in all { parameters.requireBytes("ranges of a block in") }
+    }
 }
 
 /// The real numbers that an ``IntegerBlock`` is made of.
 struct IntegerBlockSource {
-    /// Gain and bias of the first norm; weight and bias of queries, keys and values together and of the projection;
-    /// gain and bias of the second norm; weight and bias of both feed-forward layers: the order of a GPT's walk.
+    /// Those of a block, in the order of a GPT's walk.
     var parameters: [Tensor]
     /// Their names, for errors.
     var names: [String]
@@ -43,34 +49,40 @@ struct IntegerBlockSource {
 
     /// 8 bits, weights with a symmetric scale for each output.
     static let scheme = IntegerScheme(weights: .perChannel)
+    /// Where the parameters are.
+    private static let places = GPT.BlockPlaces(from: 0)
 
     /// The block.
     ///
     /// - Throws: `.badArgument` for parameters that are not finite or a head too wide; `.badShape` where sums could
     ///   leave 32 bits.
     func block(on context: Context) throws(KernelError) -> IntegerBlock {
+        ranges.requireBytes()
+        let places = Self.places
         precondition(
-            parameters.count == 12 && names.count == 12, "\(parameters.count) parameters, \(names.count) names")
-        let width = parameters[2].rows / 3
+            parameters.count == places.all.count && names.count == places.all.count,
+            "\(parameters.count) parameters, \(names.count) names")
+        let width = parameters[places.attention].rows / 3
         guard width / heads <= IntegerAttention.greatestHeadWidth else {
             throw KernelError(
                 .badArgument,
-                "\(names[2]): scores of heads of \(width / heads) columns may not fit in 32 bits: "
+                "\(names[places.attention]): scores of heads of \(width / heads) columns may not fit in 32 bits: "
                     + "use at most \(IntegerAttention.greatestHeadWidth)")
         }
         let (attentionInput, feedForwardInput) = (ranges.attentionInput, ranges.feedForwardInput)
         return IntegerBlock(
-            firstNorm: try norm(0, attentionInput),
+            firstNorm: try norm(places.firstNorm, attentionInput),
             query: try part(0, ranges.query, on: context), key: try part(1, ranges.key, on: context),
             value: try part(2, ranges.value, on: context),
             attention: IntegerAttention(
                 heads: heads, headWidth: width / heads, query: ranges.query, key: ranges.key, value: ranges.value,
                 output: ranges.attended),
-            projection: try wide(4, ranges.attended, scale: residualScale, on: context),
-            secondNorm: try norm(6, feedForwardInput),
-            expansion: try wide(8, feedForwardInput, scale: Float(IntegerGELULevels.inputScale), on: context),
+            projection: try wide(places.projection, ranges.attended, scale: residualScale, on: context),
+            secondNorm: try norm(places.secondNorm, feedForwardInput),
+            expansion: try wide(
+                places.expansion, feedForwardInput, scale: Float(IntegerGELULevels.inputScale), on: context),
             activation: IntegerGELULevels(scale: IntegerGELULevels.inputScale, output: ranges.activated),
-            contraction: try wide(10, ranges.activated, scale: residualScale, on: context))
+            contraction: try wide(places.contraction, ranges.activated, scale: residualScale, on: context))
     }
 
     private func norm(_ index: Int, _ output: AffineParameters) throws(KernelError) -> IntegerLayerNorm {
@@ -83,11 +95,12 @@ struct IntegerBlockSource {
     private func part(
         _ third: Int, _ output: AffineParameters, on context: Context
     ) throws(KernelError) -> IntegerLinear {
-        let (weight, bias) = (parameters[2], parameters[3])
+        let place = Self.places.attention
+        let (weight, bias) = (parameters[place], parameters[place + 1])
         let count = weight.rows / 3
         let rows = third * count..<(third + 1) * count
         return try layer(
-            2, weight.rows(rows), Tensor([count], storage: bias.storage, offset: bias.offset + rows.lowerBound),
+            place, weight.rows(rows), Tensor([count], storage: bias.storage, offset: bias.offset + rows.lowerBound),
             input: ranges.attentionInput, output: output, wideScale: nil, on: context)
     }
 
@@ -118,24 +131,27 @@ extension IntegerLayerNorm {
     /// A norm of the residual stream.
     ///
     /// - Parameter names: of gains and biases, for errors.
-    /// - Throws: `.badArgument` for a gain or bias that is not finite.
+    /// - Throws: `.badArgument` for a gain or bias that is not finite or too many of them.
     init(
         gains: Tensor, biases: Tensor, epsilon: Double, residualScale: Float, output: AffineParameters,
         names: ArraySlice<String>
     ) throws(KernelError) {
-        for (values, name) in zip([gains, biases], names) { try requireFinite(values, name) }
+        for (values, name) in zip([gains, biases], names) { try finiteEnds(of: values, name) }
+        guard gains.shape.count <= Self.greatestColumns else {
+            throw KernelError(
+                .badArgument,
+                "\(names.first ?? "norm"): sums of squares of \(gains.shape.count) columns may not fit in 64 bits: "
+                    + "use at most \(Self.greatestColumns)")
+        }
         self.init(
             gains: gains.elements, biases: biases.elements, epsilon: epsilon, inputScale: Double(residualScale),
             inputBits: IntegerResidual.bits, output: output)
     }
-}
 
-/// The ends of a parameter's values. Throws `.badArgument` for one that is not finite.
-@discardableResult
-func requireFinite(_ values: Tensor, _ name: String) throws(KernelError) -> ClosedRange<Float> {
-    do throws(CalibrationError) {
-        return try ends(of: values.span, name) ?? 0...0
-    } catch {
-        throw KernelError(.badArgument, "\(error)")
+    /// Stops the program unless its inputs have the bits of a residual stream.
+    func requireStream() {
+        precondition(
+            inputBits == IntegerResidual.bits,
+            "a norm of integers of \(inputBits) bits for a residual stream of \(IntegerResidual.bits)")
     }
 }

@@ -8,23 +8,20 @@ public struct IntegerGELULevels: Sendable, Hashable {
     private let gelu: IntegerGELU
     private let shift: Int64
     private let multiplier: FixedPointMultiplier
-    private let zeroPoint: Int32
-    private let levels: ClosedRange<Int32>
+    /// What results are clamped to, and which of them is 0.
+    public let output: AffineLevels
 
     /// For arguments in steps of `scale`, 2⁻¹⁶ ... 1/16, and results that stand for what `output`, bytes from 0 on,
     /// says.
     public init(scale: Double, output: AffineParameters) {
-        precondition(
-            output.levels == .unsigned && output.bits <= 8,
-            "GELU into \(output.levels) integers of \(output.bits) bits: use bytes from 0 on")
+        output.requireBytes("GELU into")
         gelu = IntegerGELU(scale: scale)
         let step = -IntegerGELU.outputScale(scale)
         // Down to about 2^-16 of a level: 32 bits then hold 2^15 levels, and what they do not hold is cut off anyway.
         let spare = (Double(output.scale) * 0x1p-16 / step).exponent
         shift = Int64(min(max(spare, 0), 62))
         multiplier = FixedPointMultiplier(step * Double(Int64(1) << shift) / Double(output.scale))
-        zeroPoint = output.zeroPoint
-        levels = output.lowest...output.highest
+        self.output = AffineLevels(output)
     }
 
     /// The level of x Φ(x).
@@ -32,7 +29,6 @@ public struct IntegerGELULevels: Sendable, Hashable {
         // Steps of GELU are negative.
         let (negated, overflow) = (0 as Int64).subtractingReportingOverflow(gelu(q))
         let value = overflow ? Int64.max : negated
-        let level = Int64(multiplier(Int32(clamping: value >> shift))) + Int64(zeroPoint)
-        return UInt8(min(max(level, Int64(levels.lowerBound)), Int64(levels.upperBound)))
+        return UInt8(output.level(Int64(multiplier(Int32(clamping: value >> shift)))))
     }
 }

@@ -25,11 +25,11 @@ public struct IntegerGPT: Sendable {
     /// Makes integers of a model's weights, which may be in any form.
     ///
     /// - Parameters:
-    ///   - ranges: what is to stand for what flows through each block, levels 0 ... 255.
+    ///   - ranges: what is to stand for what flows through each block, levels 0 ... 255 or fewer.
     ///   - headInput: the same for what the last norm makes.
     ///   - greatestResidual: the largest magnitude in the residual stream. Twice that is where it saturates.
-    /// - Throws: `badSetting` for a model of another type than GPT-2's; `kernel` for a parameter that is not finite and
-    ///   for layers whose sums could leave 32 bits.
+    /// - Throws: `badSetting` for a model of another type than GPT-2's; `kernel` for a parameter that is not finite, for
+    ///   layers whose sums could leave 32 bits, and for logits of which a step is worth more than a float can say.
     public init(
         _ model: Model, ranges: [IntegerBlockRanges], headInput: AffineParameters, greatestResidual: Float,
         on context: Context = .default
@@ -39,6 +39,8 @@ public struct IntegerGPT: Sendable {
             ranges.count == architecture.layers, "\(ranges.count) ranges for a model of \(architecture.layers) blocks")
         precondition(
             greatestResidual >= 0 && greatestResidual.isFinite, "a residual stream of up to \(greatestResidual)")
+        for ranges in ranges { ranges.requireBytes() }
+        headInput.requireBytes("inputs of the head in")
         do throws(KernelError) {
             try self.init(model, architecture, ranges, headInput, greatestResidual, on: context)
         } catch {
@@ -55,22 +57,21 @@ public struct IntegerGPT: Sendable {
         var parameters: [Tensor] = []
         for weight in model.weights { parameters.append(try weight.dense()) }
         // Tables fit as they are: tokens that were not seen may be larger than those that were.
-        let tableEnds = try parameters[..<2].indices.map { index throws(KernelError) in
-            try requireFinite(parameters[index], names[index])
+        let tableEnds = try GPT.tables.map { index throws(KernelError) in
+            try finiteEnds(of: parameters[index], names[index])
         }
         let greatest = tableEnds.reduce(greatestResidual) { max($0, -$1.lowerBound, $1.upperBound) }
         let residualScale = IntegerResidual.scale(greatest: greatest, epsilon: epsilon)
-        let perBlock = 12
         var blocks: [IntegerBlock] = []
         for (layer, ranges) in ranges.enumerated() {
-            let walk = 2 + layer * perBlock..<2 + (layer + 1) * perBlock
+            let walk = architecture.places(of: layer).all
             let source = IntegerBlockSource(
                 parameters: Array(parameters[walk]), names: Array(names[walk]),
                 heads: architecture.configuration.heads(of: layer), epsilon: epsilon, residualScale: residualScale,
                 ranges: ranges)
             blocks.append(try source.block(on: context))
         }
-        let last = 2 + architecture.layers * perBlock
+        let last = architecture.lastNorm
         let norm = try IntegerLayerNorm(
             gains: parameters[last], biases: parameters[last + 1], epsilon: epsilon, residualScale: residualScale,
             output: headInput, names: names[last...last + 1])
@@ -83,8 +84,9 @@ public struct IntegerGPT: Sendable {
         (self.ranges, self.headInput, self.residualScale) = (ranges, headInput, residualScale)
         logitScale = head.outputScale
         transformer = IntegerTransformer(
-            tokens: try Self.table(parameters[0], residualScale),
-            positions: try Self.table(parameters[1], residualScale), blocks: blocks, norm: norm, head: head.layer)
+            tokens: try Self.table(parameters[GPT.tables.lowerBound], residualScale),
+            positions: try Self.table(parameters[GPT.tables.lowerBound + 1], residualScale), blocks: blocks, norm: norm,
+            head: head.layer)
     }
 
     /// The architecture, of the kind that there are integers for.
@@ -105,11 +107,24 @@ public struct IntegerGPT: Sendable {
         return table
     }
 
-    /// The logits [batch, length, vocabulary] of sequences, in steps of ``logitScale``.
+    /// The logits [batch, length, vocabulary] of sequences in one array, in steps of ``logitScale``: see
+    /// ``IntegerTransformer/logits(of:on:)`` for what it takes.
     ///
     /// - Throws: `.badArgument` for a token outside of the vocabulary or a sequence longer than the context;
-    ///   `.noMemory`.
+    ///   `.noMemory` where there is too little for the pass itself.
     public func logits(of sequences: Tokens, on context: Context = .default) throws(KernelError) -> [Int32] {
         try transformer.logits(of: sequences, on: context)
+    }
+
+    /// Hands over the logits of sequences in strips of tokens, in steps of ``logitScale``: see
+    /// ``IntegerTransformer/forEachLogits(of:on:_:)``.
+    ///
+    /// - Throws: `.badArgument` for a token outside of the vocabulary or a sequence longer than the context;
+    ///   `.noMemory`; what `body` throws.
+    public func forEachLogits(
+        of sequences: Tokens, on context: Context = .default,
+        _ body: (_ tokens: Range<Int>, _ logits: Span<Int32>) throws(KernelError) -> Void
+    ) throws(KernelError) {
+        try transformer.forEachLogits(of: sequences, on: context, body)
     }
 }

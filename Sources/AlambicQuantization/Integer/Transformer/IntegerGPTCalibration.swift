@@ -109,15 +109,15 @@ private final class GPTWatch {
     ) {
         var blocks: [IntegerBlockRanges] = []
         for layer in 0..<architecture.layers {
-            let first = 2 + 12 * layer
+            let places = architecture.places(of: layer)
             blocks.append(
                 IntegerBlockRanges(
-                    attentionInput: try parameters(.inputs(of: first + 2), form),
+                    attentionInput: try parameters(.inputs(of: places.attention), form),
                     query: try parameters(.query(layer), form), key: try parameters(.key(layer), form),
                     value: try parameters(.value(layer), form),
-                    attended: try parameters(.inputs(of: first + 4), form),
-                    feedForwardInput: try parameters(.inputs(of: first + 8), form),
-                    activated: try parameters(.inputs(of: first + 10), form)))
+                    attended: try parameters(.inputs(of: places.projection), form),
+                    feedForwardInput: try parameters(.inputs(of: places.expansion), form),
+                    activated: try parameters(.inputs(of: places.contraction), form)))
         }
         return (
             blocks, try parameters(.inputs(of: architecture.head.index), form),

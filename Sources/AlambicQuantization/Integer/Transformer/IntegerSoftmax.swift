@@ -19,8 +19,8 @@ public struct IntegerExponential: Sendable, Hashable {
     public func callAsFunction(_ q: Int32) -> Int64 {
         precondition(q <= 0, "an integer exponential of \(q): only of what is not positive")
         let z = -Int64(q) / ln2
-        // Below 2^-40 of the largest nothing is left.
-        guard z < 60 else { return 0 }
+        // exp(p) is below 2^34 (see `IntegerSoftmax`): of what is smaller by as much nothing is left.
+        guard z < 34 else { return 0 }
         return polynomial(Int64(q) + z * ln2) >> z
     }
 }
@@ -55,7 +55,8 @@ public struct IntegerSoftmax: Sendable, Hashable {
         guard count > 0 else { return }
         var largest = row[0]
         for i in 1..<count { largest = max(largest, row[i]) }
-        // 64 bits hold every sum: an exponential is below 2^42 for the finest scale.
+        // 64 bits hold sums of 2^29 exponentials: one is at most (1.353² + 0.344 / 0.3585) / S², with the finest scale,
+        // S = 2^-16, about 2^33.5.
         var sum: Int64 = 0
         for i in 0..<count {
             let value = exponential(Int32(clamping: Int64(row[i]) - Int64(largest)))

@@ -37,24 +37,45 @@ public struct IntegerTransformer: Sendable {
             tokens \(tokens.shape), positions \(positions.shape), blocks of widths \(blocks.map(\.width)), a norm of \
             \(norm.columns) columns and a head [\(head.outputs), \(head.inputs)]
             """)
+        norm.requireStream()
+        head.requireInputs(norm.output)
         (self.tokens, self.positions, self.blocks, self.norm, self.head) = (tokens, positions, blocks, norm, head)
     }
 
     /// Tokens that go through together, unless a single sequence is longer.
     private static let rows = 512
 
-    /// The logits [batch, length, vocabulary] of sequences: those of a token say what may follow it. The same bits for
-    /// any batch and any number of threads.
+    /// The logits [batch, length, vocabulary] of sequences in one array: those of a token say what may follow it. The
+    /// same bits for any batch and any number of threads.
+    ///
+    /// The array takes four bytes for each token of the sequences and of the vocabulary, 196 MiB for 1024 tokens of
+    /// GPT-2's 50257, and where there is not as much the program stops: ``forEachLogits(of:on:_:)`` needs no such memory.
     ///
     /// - Throws: `.badArgument` for a token outside of the vocabulary or a sequence longer than the context;
-    ///   `.noMemory`.
+    ///   `.noMemory` where there is too little for the pass itself.
     public func logits(
         of sequences: Tokens, on machineContext: Context = .default
     ) throws(KernelError) -> [Int32] {
-        try check(sequences)
         var logits: [Int32] = []
-        guard sequences.count > 0 else { return logits }
-        logits.reserveCapacity(sequences.count * vocabulary)
+        try forEachLogits(of: sequences, on: machineContext) { rows, strip throws(KernelError) in
+            if rows.lowerBound == 0 { logits.reserveCapacity(sequences.count * vocabulary) }
+            for i in strip.indices { logits.append(strip[i]) }
+        }
+        return logits
+    }
+
+    /// Hands over the logits of sequences in strips of at most 64 tokens, each as soon as it is made: the numbers of the
+    /// tokens, counted through all sequences, and their logits [tokens, vocabulary]. Strips come in order and together
+    /// are what ``logits(of:on:)`` returns, bit for bit. What `body` throws ends it.
+    ///
+    /// - Throws: `.badArgument` for a token outside of the vocabulary or a sequence longer than the context;
+    ///   `.noMemory`.
+    public func forEachLogits(
+        of sequences: Tokens, on machineContext: Context = .default,
+        _ body: (_ tokens: Range<Int>, _ logits: Span<Int32>) throws(KernelError) -> Void
+    ) throws(KernelError) {
+        try check(sequences)
+        guard sequences.count > 0 else { return }
         let length = sequences.length
         let together = min(sequences.batch, max(1, Self.rows / length))
         let workspace = try IntegerTransformerWorkspace(
@@ -66,9 +87,9 @@ public struct IntegerTransformer: Sendable {
                 try block.run(in: workspace, batch: batch, length: length, on: machineContext)
             }
             try workspace.normalize(norm, rows: batch * length, on: machineContext)
-            try appendLogits(of: batch * length, in: workspace, to: &logits, on: machineContext)
+            let rows = first * length..<(first + batch) * length
+            try handOver(rows, in: workspace, on: machineContext, body)
         }
-        return logits
     }
 
     private func check(_ sequences: Tokens) throws(KernelError) {
@@ -93,18 +114,20 @@ public struct IntegerTransformer: Sendable {
         }
     }
 
-    private func appendLogits(
-        of rows: Int, in workspace: IntegerTransformerWorkspace, to logits: inout [Int32], on context: Context
+    /// The logits of tokens, the last norm of which is in the workspace.
+    private func handOver(
+        _ rows: Range<Int>, in workspace: IntegerTransformerWorkspace, on context: Context,
+        _ body: (_ tokens: Range<Int>, _ logits: Span<Int32>) throws(KernelError) -> Void
     ) throws(KernelError) {
         let (normalized, result) = (workspace.normalized, workspace.wide)
-        for first in stride(from: 0, to: rows, by: IntegerTransformerWorkspace.strip) {
-            let count = min(IntegerTransformerWorkspace.strip, rows - first)
+        for first in stride(from: 0, to: rows.count, by: IntegerTransformerWorkspace.strip) {
+            let count = min(IntegerTransformerWorkspace.strip, rows.count - first)
             try head.multiply(
                 normalized.span(first * width..<(first + count) * width), rows: count, into: workspace.scratch,
                 on: context)
             try head.requantize(rows: count, workspace.scratch, logits: result, on: context)
-            let span = result.span(0..<count * vocabulary)
-            for i in span.indices { logits.append(span[i]) }
+            let start = rows.lowerBound + first
+            try body(start..<start + count, result.span(0..<count * vocabulary))
         }
     }
 }
