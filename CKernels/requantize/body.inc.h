@@ -64,8 +64,10 @@ CK_VECTOR vint CK_NAME(requantize_value)(const requantize_job *job, const CK_NAM
 static void CK_NAME(requantize_u8)(const requantize_job *job, size_t first, size_t last) {
   // Clamped before the zero point is added, so that the sum cannot overflow.
   const int32_t low = job->how.low - job->how.zero, high = job->how.high - job->how.zero;
-  for (size_t j = 0; j < job->columns; j += CK_LANES) {
-    const size_t n = ck_min(job->columns - j, CK_LANES);
+  for (size_t block = 0; block < job->columns; block += CK_LANES) {
+    const size_t n = ck_min(job->columns, CK_LANES);
+    // The last columns are made together with some that were made before: a whole vector takes less than a part of one.
+    const size_t j = ck_min(block, job->columns - n);
     const CK_NAME(requantize_columns) c = CK_NAME(requantize_load)(&job->how, j, n);
     for (size_t i = first; i < last; i++) {
       vint v = CK_NAME(requantize_value)(job, &c, i, j, n);

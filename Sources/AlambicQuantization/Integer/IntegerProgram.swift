@@ -48,7 +48,7 @@ public struct IntegerProgram: Sendable {
         precondition(
             images.count.isMultiple(of: inputs), "\(images.count) integers for images of \(inputs) integers each")
         let count = images.count / inputs
-        let rows = min(count, 128)
+        let rows = min(count, IntegerWorkspace.images(of: self, threads: context.threads))
         var logits: [Int32] = []
         logits.reserveCapacity(count * classes)
         guard count > 0 else { return logits }
