@@ -1,8 +1,8 @@
 // See ck_requantize.h. A block of columns at a time, so that what belongs to a column is loaded once for many rows.
 #include "vector/math.inc.h"
 
-typedef int64_t CK_NAME(requantize_wide) __attribute__((ext_vector_type(CK_LANES)));
-typedef uint64_t CK_NAME(requantize_uwide) __attribute__((ext_vector_type(CK_LANES)));
+typedef int64_t CK_NAME(requantize_wide) __attribute__((ext_vector_type(CK_LANES / 2)));
+typedef uint64_t CK_NAME(requantize_uwide) __attribute__((ext_vector_type(CK_LANES / 2)));
 typedef uint8_t CK_NAME(requantize_bytes) __attribute__((ext_vector_type(CK_LANES)));
 
 // What belongs to CK_LANES columns, and the shift in the forms that it is used in.
@@ -31,11 +31,14 @@ CK_VECTOR CK_NAME(requantize_columns) CK_NAME(requantize_load)(const ck_requanti
 
 // Multipliers are not negative, so that twice the product fits: nothing saturates here.
 CK_VECTOR vint CK_NAME(requantize_high)(vint v, vint multipliers) {
-  const CK_NAME(requantize_wide) product = __builtin_convertvector(v, CK_NAME(requantize_wide)) *
-                                           __builtin_convertvector(multipliers, CK_NAME(requantize_wide));
-  // The low 32 bits of the shifted sum are the same for a shift without sign, which AVX2 has.
-  const CK_NAME(requantize_uwide) shifted = (CK_NAME(requantize_uwide))(product + (1ll << 30)) >> 31;
-  return (vint) __builtin_convertvector(shifted, vuint);
+  // Even and odd lanes apart, as 64-bit products have them: nothing crosses lanes.
+  const CK_NAME(requantize_wide) x = (CK_NAME(requantize_wide))v, m = (CK_NAME(requantize_wide))multipliers;
+  const CK_NAME(requantize_wide) even = ((x << 32) >> 32) * ((m << 32) >> 32) + (1ll << 30);
+  const CK_NAME(requantize_wide) odd = (x >> 32) * (m >> 32) + (1ll << 30);
+  // Bits 31 to 62 of each, in its lane's place; a shift without sign has the same, and AVX2 has one.
+  const CK_NAME(requantize_uwide) low = (CK_NAME(requantize_uwide))even >> 31,
+                                  high = (CK_NAME(requantize_uwide))odd << 1;
+  return (vint)((low & 0xffffffffull) | (high & ~0xffffffffull));
 }
 
 CK_VECTOR vint CK_NAME(requantize_some)(vint v, const CK_NAME(requantize_columns) * c) {
@@ -61,7 +64,7 @@ CK_VECTOR vint CK_NAME(requantize_value)(const requantize_job *job, const CK_NAM
   return CK_NAME(requantize_some)((vint)sum, c);
 }
 
-static void CK_NAME(requantize_u8)(const requantize_job *job, size_t first, size_t last) {
+static void CK_NAME(requantize_u8_rows)(const requantize_job *job, size_t first, size_t last) {
   // Clamped before the zero point is added, so that the sum cannot overflow.
   const int32_t low = job->how.low - job->how.zero, high = job->how.high - job->how.zero;
   for (size_t block = 0; block < job->columns; block += CK_LANES) {
@@ -83,7 +86,12 @@ static void CK_NAME(requantize_u8)(const requantize_job *job, size_t first, size
   }
 }
 
-static void CK_NAME(requantize_s32)(const requantize_job *job, size_t first, size_t last) {
+static void CK_NAME(requantize_u8)(const requantize_job *job, size_t first, size_t last) {
+  const size_t some = requantize_some_rows(job);
+  for (size_t i = first; i < last; i += some) CK_NAME(requantize_u8_rows)(job, i, ck_min(i + some, last));
+}
+
+static void CK_NAME(requantize_s32_rows)(const requantize_job *job, size_t first, size_t last) {
   for (size_t j = 0; j < job->columns; j += CK_LANES) {
     const size_t n = ck_min(job->columns - j, CK_LANES);
     const CK_NAME(requantize_columns) c = CK_NAME(requantize_load)(&job->how, j, n);
@@ -92,6 +100,11 @@ static void CK_NAME(requantize_s32)(const requantize_job *job, size_t first, siz
       __builtin_memcpy((int32_t *)job->y + i * job->columns + j, &v, n * sizeof(int32_t));
     }
   }
+}
+
+static void CK_NAME(requantize_s32)(const requantize_job *job, size_t first, size_t last) {
+  const size_t some = requantize_some_rows(job);
+  for (size_t i = first; i < last; i += some) CK_NAME(requantize_s32_rows)(job, i, ck_min(i + some, last));
 }
 
 static void CK_NAME(row_sums)(const requantize_job *job, size_t first, size_t last) {

@@ -13,6 +13,10 @@ struct requantize_job {
   void *y;
 };
 
+// Rows that go through their blocks of columns together: few enough for sums to come from memory in streams and to stay
+// in L1 from one block to the next, enough for what belongs to a column to be worth loading.
+static size_t requantize_some_rows(const requantize_job *job) { return ck_max(8, 4096 / job->columns); }
+
 #define CK_BODY "requantize/body.inc.h"
 #include "runtime/each_width.inc.h"
 
