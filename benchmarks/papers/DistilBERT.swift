@@ -102,7 +102,10 @@ struct DistilBERTPaper: Paper {
         let speed = try lab.part("speed", settings: settings(recipe, teacher, "speed").merging(lab.clock) { $1 }) {
             try measuredSpeed(of: teacher, and: try teacher.student(layers: recipe.half), text, lab)
         }
-        return try result(recipe, taught, outcomes, long, speed, rates, lab)
+        let integers = try lab.part("integers", settings: settings(recipe, teacher, "integers")) {
+            try IntegerTeacher(teacher, text, context: recipe.context, on: lab.context)
+        }
+        return try result(recipe, taught, outcomes, long, speed, integers, rates, lab)
     }
 
     // MARK: training

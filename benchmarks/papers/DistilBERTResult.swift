@@ -2,7 +2,7 @@ extension DistilBERTPaper {
     /// The tables of what was trained.
     func result(
         _ recipe: Recipe, _ teacher: Outcome, _ outcomes: [Student: [Outcome]], _ long: Outcome, _ speed: Speed,
-        _ rates: [Bool: Double], _ lab: Lab
+        _ integers: IntegerTeacher, _ rates: [Bool: Double], _ lab: Lab
     ) throws -> PaperResult {
         let scratch = outcomes[.scratch] ?? [], distilled = outcomes[.distilled] ?? []
         let closed = Statistics(
@@ -32,6 +32,7 @@ extension DistilBERTPaper {
                         ],
                     ]),
                 ablation(outcomes),
+                integers.table,
             ],
             curves: [
                 .init(
