@@ -31,7 +31,6 @@ private let families: [[BenchCase]] = [
     [.repack, .repackF32, .repackS8, .gradientNorm, .quantizeRowsToInt8, .widenFourBits],
     BenchCase.integers,
     BenchCase.images,
-    [.bitmaskExpand],
     BenchCase.sparseForms,
     BenchCase.elements,
     BenchCase.sparseProducts,

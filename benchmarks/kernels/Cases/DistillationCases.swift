@@ -11,25 +11,37 @@ extension BenchCase {
     ]
 
     private static func divergence(_ name: String, _ summary: String, _ divergence: Divergence) -> BenchCase {
+        againstTeacher(name, "\(summary) from a teacher's logits, in place", variants: Kernels.divergence) {
+            shape, student, teacher, targets, losses, context in
+            let rows = shape[0]
+            try divergenceCrossEntropy(
+                divergence, student.mutableSpan, teacher: teacher.span, targets: targets.span, rows: rows,
+                vocabulary: shape[1], temperature: 2, mixing: 0.7, gradientScale: 1,
+                soft: losses.mutableSpan(0..<rows), hard: losses.mutableSpan(rows..<2 * rows), on: context)
+        }
+    }
+
+    /// A loss with gradient in place of the student's logits; `losses` has room for both of each row.
+    private static func againstTeacher(
+        _ name: String, _ summary: String, variants: [Variant],
+        body:
+            @escaping @Sendable (
+                _ shape: BenchShape, _ student: Memory<Float>, _ teacher: Memory<Float>, _ targets: Memory<Int32>,
+                _ losses: Memory<Float>, Context
+            ) throws -> Void
+    ) -> BenchCase {
         BenchCase(
-            name: name, dtype: "f32", summary: "\(summary) from a teacher's logits, in place",
-            variants: Kernels.divergence, shapes: [BenchShape(1024, 50257), BenchShape(4096, 256)], isCold: true,
+            name: name, dtype: "f32", summary: summary, variants: variants,
+            shapes: [BenchShape(1024, 50257), BenchShape(4096, 256)], isCold: true,
             prepare: { shape, context in
                 let (rows, vocabulary) = (shape[0], shape[1])
                 let targets = try tokenIDs(rows, vocabulary)
-                let soft = try Memory<Float>(count: rows)
-                let hard = try Memory<Float>(count: rows)
+                let losses = try Memory<Float>(count: 2 * rows)
                 let cold = try ColdBuffers(rows * vocabulary, buffers: 2, on: context.machine)
                 return Workload(
                     ops: 0, bytes: Double(12 * rows * vocabulary), peak: .f32, pattern: .update,
                     copies: cold.sets.count
-                ) { copy in
-                    let (teacher, student) = (cold.sets[copy][0], cold.sets[copy][1])
-                    try divergenceCrossEntropy(
-                        divergence, student.mutableSpan, teacher: teacher.span, targets: targets.span, rows: rows,
-                        vocabulary: vocabulary, temperature: 2, mixing: 0.7, gradientScale: 1,
-                        soft: soft.mutableSpan, hard: hard.mutableSpan, on: context)
-                }
+                ) { copy in try body(shape, cold.sets[copy][1], cold.sets[copy][0], targets, losses, context) }
             }, memory: { shape, machine in machine.floatsInRotation(shape, buffers: 2, besides: 3 * shape[0]) })
     }
 
@@ -71,23 +83,13 @@ extension BenchCase {
                 into: teacher.mutableSpan, on: context)
         })
 
-    static let distillationRows = BenchCase(
-        name: "distillation", dtype: "f32", summary: "softened cross-entropy against a teacher's logits, in place",
-        variants: Kernels.crossEntropy, shapes: [BenchShape(1024, 50257), BenchShape(4096, 256)], isCold: true,
-        prepare: { shape, context in
-            let (rows, vocabulary) = (shape[0], shape[1])
-            let targets = try tokenIDs(rows, vocabulary)
-            let soft = try Memory<Float>(count: rows)
-            let hard = try Memory<Float>(count: rows)
-            let cold = try ColdBuffers(rows * vocabulary, buffers: 2, on: context.machine)
-            return Workload(
-                ops: 0, bytes: Double(12 * rows * vocabulary), peak: .f32, pattern: .update, copies: cold.sets.count
-            ) { copy in
-                let (teacher, student) = (cold.sets[copy][0], cold.sets[copy][1])
-                try distillationCrossEntropy(
-                    student.mutableSpan, teacher: teacher.span, targets: targets.span, rows: rows,
-                    vocabulary: vocabulary, temperature: 2, mixing: 0.7, gradientScale: 1, soft: soft.mutableSpan,
-                    hard: hard.mutableSpan, on: context)
-            }
-        }, memory: { shape, machine in machine.floatsInRotation(shape, buffers: 2, besides: 3 * shape[0]) })
+    static let distillationRows = againstTeacher(
+        "distillation", "softened cross-entropy against a teacher's logits, in place", variants: Kernels.crossEntropy
+    ) { shape, student, teacher, targets, losses, context in
+        let rows = shape[0]
+        try distillationCrossEntropy(
+            student.mutableSpan, teacher: teacher.span, targets: targets.span, rows: rows, vocabulary: shape[1],
+            temperature: 2, mixing: 0.7, gradientScale: 1, soft: losses.mutableSpan(0..<rows),
+            hard: losses.mutableSpan(rows..<2 * rows), on: context)
+    }
 }

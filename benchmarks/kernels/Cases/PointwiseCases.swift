@@ -83,33 +83,4 @@ extension BenchCase {
                     on: context)
             }
         }, memory: { shape, machine in machine.floatsInRotation(shape, buffers: 1, besides: shape[0] * shape[1]) })
-
-    static let bitmaskExpand = BenchCase(
-        name: "expand-bitmask", dtype: "f32", summary: "expands rows that are 80 % zeros", variants: Kernels.bitmask,
-        shapes: [BenchShape(4096, 4096)], isCold: true,
-        prepare: { shape, context in
-            let (rows, columns) = (shape[0], shape[1])
-            let dense = try ramp(rows * columns)
-            try dropout(rate: 0.8, seed: 3, stream: 3, in: dense.mutableSpan, on: context)
-            let mask = try Memory<UInt8>(count: bitmaskByteCount(rows: rows, columns: columns))
-            let offsets = try Memory<Int64>(count: rows)
-            let count = try bitmask(
-                dense.span, rows: rows, columns: columns, into: mask.mutableSpan, rowOffsets: offsets.mutableSpan,
-                on: context)
-            let copies = context.machine.coldCopies(ofBytes: 4 * rows * columns)
-            let values = try Memory<Float>(count: count)
-            try compressBitmask(
-                dense.span, mask: mask.span, rowOffsets: offsets.span, rows: rows, columns: columns,
-                into: values.mutableSpan, on: context)
-            let outputs = try (0..<copies).map { _ in try Memory<Float>(count: rows * columns) }
-            return Workload(
-                ops: 0, bytes: Double(4 * count + rows * columns / 8 + 4 * rows * columns), peak: .f32, pattern: .write,
-                copies: copies
-            ) { copy in
-                let y = outputs[copy]
-                try expandBitmask(
-                    values.span, mask: mask.span, rowOffsets: offsets.span, rows: rows, columns: columns,
-                    into: y.mutableSpan, on: context)
-            }
-        }, memory: { shape, machine in machine.floatsInRotation(shape, buffers: 3) })
 }

@@ -7,7 +7,7 @@ import AlambicKernels
 extension BenchCase {
     static let sparseForms: [BenchCase] = [
         building(floatMasks), building(byteMasks), compressing(floatMasks), compressing(byteMasks),
-        expanding(byteMasks), applying, rowsOfMatrix, matrixOfRows, updating,
+        expanding(floatMasks), expanding(byteMasks), applying, rowsOfMatrix, matrixOfRows, updating,
     ]
 
     private static let matrices = [BenchShape(4096, 4096)]
@@ -33,9 +33,39 @@ extension BenchCase {
     private struct MaskKernels<Element: BitwiseCopyable>: Sendable {
         let dtype: String
         let dense: @Sendable (BenchShape, Context) throws -> Memory<Element>
-        let build: @Sendable (BenchShape, Memory<Element>, Memory<UInt8>, Memory<Int64>, Context) throws -> Int
-        let compress: @Sendable (BenchShape, Masked<Element>, Context) throws -> Void
-        let expand: @Sendable (BenchShape, Masked<Element>, Context) throws -> Void
+        let mask:
+            @Sendable (
+                Span<Element>, Int, Int, consuming MutableSpan<UInt8>, consuming MutableSpan<Int64>, Context
+            ) throws(KernelError) -> Int
+        let values:
+            @Sendable (
+                Span<Element>, Span<UInt8>, Span<Int64>, Int, Int, consuming MutableSpan<Element>, Context
+            ) throws(KernelError) -> Void
+        let matrix:
+            @Sendable (
+                Span<Element>, Span<UInt8>, Span<Int64>, Int, Int, consuming MutableSpan<Element>, Context
+            ) throws(KernelError) -> Void
+
+        func build(_ shape: BenchShape, _ set: Masked<Element>, _ context: Context) throws -> Int {
+            try build(shape, set.dense, set.mask, set.offsets, context)
+        }
+
+        private func build(
+            _ shape: BenchShape, _ dense: Memory<Element>, _ mask: Memory<UInt8>, _ offsets: Memory<Int64>,
+            _ context: Context
+        ) throws -> Int {
+            try self.mask(dense.span, shape[0], shape[1], mask.mutableSpan, offsets.mutableSpan, context)
+        }
+
+        func compress(_ shape: BenchShape, _ set: Masked<Element>, _ context: Context) throws {
+            let (dense, mask, offsets, values) = (set.dense, set.mask, set.offsets, set.values)
+            try self.values(dense.span, mask.span, offsets.span, shape[0], shape[1], values.mutableSpan, context)
+        }
+
+        func expand(_ shape: BenchShape, _ set: Masked<Element>, _ context: Context) throws {
+            let (dense, mask, offsets, values) = (set.dense, set.mask, set.offsets, set.values)
+            try matrix(values.span, mask.span, offsets.span, shape[0], shape[1], dense.mutableSpan, context)
+        }
 
         var size: Int { MemoryLayout<Element>.stride }
 
@@ -65,23 +95,9 @@ extension BenchCase {
 
     private static let floatMasks = MaskKernels<Float>(
         dtype: "f32", dense: { shape, context in try struck(shape, 0.8, on: context) },
-        build: { shape, dense, mask, offsets, context in
-            try bitmask(
-                dense.span, rows: shape[0], columns: shape[1], into: mask.mutableSpan,
-                rowOffsets: offsets.mutableSpan, on: context)
-        },
-        compress: { shape, set, context in
-            let (dense, mask, offsets, values) = (set.dense, set.mask, set.offsets, set.values)
-            try compressBitmask(
-                dense.span, mask: mask.span, rowOffsets: offsets.span, rows: shape[0], columns: shape[1],
-                into: values.mutableSpan, on: context)
-        },
-        expand: { shape, set, context in
-            let (dense, mask, offsets, values) = (set.dense, set.mask, set.offsets, set.values)
-            try expandBitmask(
-                values.span, mask: mask.span, rowOffsets: offsets.span, rows: shape[0], columns: shape[1],
-                into: dense.mutableSpan, on: context)
-        })
+        mask: bitmask(_:rows:columns:into:rowOffsets:on:),
+        values: compressBitmask(_:mask:rowOffsets:rows:columns:into:on:),
+        matrix: expandBitmask(_:mask:rowOffsets:rows:columns:into:on:))
 
     private static let byteMasks = MaskKernels<Int8>(
         dtype: "s8",
@@ -93,23 +109,9 @@ extension BenchCase {
                 scales: scales.mutableSpan, on: context)
             return bytes
         },
-        build: { shape, dense, mask, offsets, context in
-            try bitmask(
-                dense.span, rows: shape[0], columns: shape[1], into: mask.mutableSpan,
-                rowOffsets: offsets.mutableSpan, on: context)
-        },
-        compress: { shape, set, context in
-            let (dense, mask, offsets, values) = (set.dense, set.mask, set.offsets, set.values)
-            try compressBitmask(
-                dense.span, mask: mask.span, rowOffsets: offsets.span, rows: shape[0], columns: shape[1],
-                into: values.mutableSpan, on: context)
-        },
-        expand: { shape, set, context in
-            let (dense, mask, offsets, values) = (set.dense, set.mask, set.offsets, set.values)
-            try expandBitmask(
-                values.span, mask: mask.span, rowOffsets: offsets.span, rows: shape[0], columns: shape[1],
-                into: dense.mutableSpan, on: context)
-        })
+        mask: bitmask(_:rows:columns:into:rowOffsets:on:),
+        values: compressBitmask(_:mask:rowOffsets:rows:columns:into:on:),
+        matrix: expandBitmask(_:mask:rowOffsets:rows:columns:into:on:))
 
     private static func building<Element>(_ kernels: MaskKernels<Element>) -> BenchCase {
         rotating(
@@ -117,7 +119,7 @@ extension BenchCase {
             shapes: matrices, pattern: .read, held: { kernels.held($0) },
             moved: { shape, _ in kernels.moved(shape, values: 0) },
             make: { shape, context in try kernels.masked(shape, context) },
-            body: { shape, set, context in _ = try kernels.build(shape, set.dense, set.mask, set.offsets, context) })
+            body: { shape, set, context in _ = try kernels.build(shape, set, context) })
     }
 
     private static func compressing<Element>(_ kernels: MaskKernels<Element>) -> BenchCase {
